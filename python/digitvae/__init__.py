@@ -1,0 +1,64 @@
+"""A variational autoencoder of handwritten digits, with a native generator.
+
+>>> import digitvae as dv
+>>> model = dv.load()
+>>> model.sample(3, seed=0).shape
+(3, 28, 28)
+
+Importing this package is cheap: it loads neither torch nor onnxruntime nor numpy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from digitvae.errors import (
+    BundleError,
+    DataError,
+    DigitVAEError,
+    OutputError,
+    ParityError,
+    RuntimeLibraryError,
+    TrainingError,
+)
+
+if TYPE_CHECKING:
+    from digitvae.bundle import Bundle
+    from digitvae.engine import Model, Posterior, load
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Bundle",
+    "BundleError",
+    "DataError",
+    "DigitVAEError",
+    "Model",
+    "OutputError",
+    "ParityError",
+    "Posterior",
+    "RuntimeLibraryError",
+    "TrainingError",
+    "__version__",
+    "load",
+]
+
+_LAZY = {
+    "Bundle": "digitvae.bundle",
+    "Model": "digitvae.engine",
+    "Posterior": "digitvae.engine",
+    "load": "digitvae.engine",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import the engine when it is first asked for (PEP 562)."""
+    if name in _LAZY:
+        from importlib import import_module
+
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
