@@ -1,0 +1,88 @@
+"""What training minimizes, and the measure by which models are compared.
+
+With x the pixels in [0, 1], p = decoder(z), and q(z|x) = N(μ, diag σ²), per image:
+
+    BCE = −Σ_pixels  x·log p + (1 − x)·log(1 − p)                                      [nats]
+    KL  = −½ Σ_latents  1 + log σ² − μ² − σ²                                           [nats]
+
+(Kingma & Welling 2014, equation 10 and appendix B). The negative ELBO is BCE + KL. Three
+objectives are built from the two, each the mean over the batch:
+
+``elbo``
+    BCE + β·KL: both sums, so the two are in the same unit. β rises from 0 to 1 in training.
+``pixel-mean``
+    BCE/784 + β·KL: the pixels averaged, the latents summed. The KL then weighs 784 times as
+    much as in the ELBO, no latent pays for itself, and the posterior collapses to the prior.
+    It is kept because it is the literal reading of many descriptions of this model.
+``autoencoder``
+    BCE alone, with z = μ and no noise: reconstructs well, but its latents follow no prior.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from digitvae.model import PIXELS
+
+OBJECTIVES = ("elbo", "pixel-mean", "autoencoder")
+
+
+class Terms(NamedTuple):
+    """The two parts of the negative ELBO, each a scalar: nats per image, mean over the batch."""
+
+    bce: Tensor
+    kl: Tensor
+
+
+def reconstruction(logits: Tensor, x: Tensor) -> Tensor:
+    """Bernoulli cross-entropy summed over everything, in nats; a scalar.
+
+    Args:
+        logits: [n, 784], log-odds of the pixels.
+        x: [n, 784], targets in [0, 1].
+    """
+    return binary_cross_entropy_with_logits(logits, x, reduction="sum")
+
+
+def divergence(mu: Tensor, logvar: Tensor) -> Tensor:
+    """KL(N(μ, diag σ²) ‖ N(0, I)) of each image, in nats.
+
+    Args:
+        mu: [n, 40].
+        logvar: [n, 40], natural logarithm of σ².
+
+    Returns:
+        [n], each ≥ 0 up to rounding.
+    """
+    # expm1 keeps the difference e^t − 1 − t exact where the posterior is close to the prior.
+    return 0.5 * (mu.square() + torch.expm1(logvar) - logvar).sum(dim=1)
+
+
+def terms(logits: Tensor, x: Tensor, mu: Tensor, logvar: Tensor) -> Terms:
+    """Both parts of the negative ELBO for a batch; shapes as above."""
+    n = x.shape[0]
+    return Terms(reconstruction(logits, x) / n, divergence(mu, logvar).mean())
+
+
+def loss(objective: str, parts: Terms, beta: float) -> Tensor:
+    """The scalar that training minimizes.
+
+    Args:
+        objective: one of ``OBJECTIVES``.
+        parts: from ``terms``.
+        beta: weight of the KL, in [0, 1].
+
+    Raises:
+        ValueError: unknown objective.
+    """
+    if objective == "elbo":
+        return parts.bce + beta * parts.kl
+    if objective == "pixel-mean":
+        return parts.bce / PIXELS + beta * parts.kl
+    if objective == "autoencoder":
+        return parts.bce
+    raise ValueError(f"objective: {objective!r}; expected one of {', '.join(OBJECTIVES)}")
