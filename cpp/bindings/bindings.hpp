@@ -1,0 +1,63 @@
+// What the register_* functions share. This layer is raw: buffers in, buffers out, no NumPy;
+// digitvae/engine.py makes it friendly.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "engine/tiles.hpp"
+
+namespace digitvae::bindings {
+
+void register_errors(pybind11::module_& module);
+void register_random(pybind11::module_& module);
+void register_runtime(pybind11::module_& module);
+void register_engine(pybind11::module_& module);
+void register_interpolation(pybind11::module_& module);
+
+// A C-contiguous Python buffer of float32 ('f') or bytes ('B'), seen as rows of `columns` values.
+// Throws ValueError (wrong format, layout or size) and TypeError (read-only where written).
+// `name` is the argument's name, for the message.
+class Rows {
+ public:
+  Rows(const pybind11::buffer& buffer, const std::string& name, std::size_t columns, bool writable);
+
+  std::size_t count() const { return count_; }
+  bool is_float() const { return is_float_; }
+  float* floats() const;           // ValueError unless is_float()
+  std::uint8_t* bytes() const { return static_cast<std::uint8_t*>(info_.ptr); }
+
+ private:
+  pybind11::buffer_info info_;
+  std::string name_;
+  std::size_t count_;
+  bool is_float_;
+};
+
+// ValueError unless both have the same number of rows.
+void require_same_count(std::size_t expected, std::size_t found, const std::string& name);
+
+// Run `work(poll)` without the GIL. The poll honours Ctrl-C (and any other signal handler that
+// raises): the pending Python exception is thrown once the work has stopped.
+template <typename Work>
+void without_gil(const Work& work) {
+  namespace py = pybind11;
+  bool interrupted = false;
+  const Poll poll = [&interrupted] {
+    const py::gil_scoped_acquire acquire;
+    interrupted = PyErr_CheckSignals() != 0;
+    return interrupted;
+  };
+  try {
+    const py::gil_scoped_release release;
+    work(poll);
+  } catch (...) {
+    if (interrupted) throw py::error_already_set();
+    throw;
+  }
+}
+
+}  // namespace digitvae::bindings

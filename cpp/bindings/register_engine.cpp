@@ -1,0 +1,90 @@
+#include <pybind11/stl.h>
+
+#include "bindings.hpp"
+#include "engine/decoder.hpp"
+#include "engine/encoder.hpp"
+
+namespace py = pybind11;
+
+namespace digitvae::bindings {
+namespace {
+
+template <typename Network>
+std::unique_ptr<Network> load(const std::shared_ptr<Runtime>& runtime, const py::bytes& model) {
+  char* data = nullptr;
+  py::ssize_t size = 0;
+  if (PyBytes_AsStringAndSize(model.ptr(), &data, &size) != 0) throw py::error_already_set();
+  const py::gil_scoped_release release;
+  return std::make_unique<Network>(runtime, data, static_cast<std::size_t>(size));
+}
+
+template <typename Network>
+void def_info(py::class_<Network>& cls) {
+  cls.def_property_readonly("latent_dim", [](const Network& network) { return network.info().latent_dim; })
+      .def_property_readonly("height", [](const Network& network) { return network.info().height; })
+      .def_property_readonly("width", [](const Network& network) { return network.info().width; })
+      .def_property_readonly("dataset", [](const Network& network) { return network.info().dataset; });
+}
+
+void sample(const Decoder& decoder, const py::buffer& out, std::uint64_t seed, std::uint64_t first, unsigned threads) {
+  const Rows images(out, "out", decoder.info().pixels(), true);
+  without_gil([&](const Poll& poll) {
+    if (images.is_float()) {
+      decoder.sample(seed, first, images.count(), images.floats(), threads, poll);
+    } else {
+      decoder.sample(seed, first, images.count(), images.bytes(), threads, poll);
+    }
+  });
+}
+
+void decode(const Decoder& decoder, const py::buffer& z, const py::buffer& out, unsigned threads) {
+  const Rows latents(z, "z", decoder.info().latent_dim, false);
+  const Rows images(out, "out", decoder.info().pixels(), true);
+  require_same_count(latents.count(), images.count(), "out");
+  const float* const source = latents.floats();
+  without_gil([&](const Poll& poll) {
+    if (images.is_float()) {
+      decoder.decode(source, latents.count(), images.floats(), threads, poll);
+    } else {
+      decoder.decode(source, latents.count(), images.bytes(), threads, poll);
+    }
+  });
+}
+
+void encode(const Encoder& encoder, const py::buffer& x, const py::buffer& mu, const py::buffer& logvar,
+            unsigned threads) {
+  const Rows images(x, "x", encoder.info().pixels(), false);
+  const Rows means(mu, "mu", encoder.info().latent_dim, true);
+  const Rows log_variances(logvar, "logvar", encoder.info().latent_dim, true);
+  require_same_count(images.count(), means.count(), "mu");
+  require_same_count(images.count(), log_variances.count(), "logvar");
+  float* const mu_out = means.floats();
+  float* const logvar_out = log_variances.floats();
+  without_gil([&](const Poll& poll) {
+    if (images.is_float()) {
+      encoder.encode<float>(images.floats(), images.count(), mu_out, logvar_out, threads, poll);
+    } else {
+      encoder.encode<std::uint8_t>(images.bytes(), images.count(), mu_out, logvar_out, threads, poll);
+    }
+  });
+}
+
+}  // namespace
+
+void register_engine(py::module_& module) {
+  module.attr("TILE_ROWS") = kTileRows;
+  module.def("available_threads", &available_threads);
+
+  py::class_<Decoder> decoder(module, "Decoder");
+  decoder.def(py::init(&load<Decoder>), py::arg("runtime"), py::arg("model"))
+      .def("sample", &sample, py::arg("out"), py::kw_only(), py::arg("seed"), py::arg("first"), py::arg("threads"))
+      .def("decode", &decode, py::arg("z"), py::arg("out"), py::kw_only(), py::arg("threads"));
+  def_info(decoder);
+
+  py::class_<Encoder> encoder(module, "Encoder");
+  encoder.def(py::init(&load<Encoder>), py::arg("runtime"), py::arg("model"))
+      .def("encode", &encode, py::arg("x"), py::arg("mu"), py::arg("logvar"), py::kw_only(), py::arg("threads"));
+  def_info(encoder);
+}
+
+}  // namespace digitvae::bindings

@@ -1,0 +1,66 @@
+#include "error.hpp"
+
+#include <exception>
+
+#include "bindings.hpp"
+
+namespace py = pybind11;
+
+namespace digitvae::bindings {
+namespace {
+
+void raise(const char* exception_name, const char* message) {
+  const py::object type = py::module_::import("digitvae.errors").attr(exception_name);
+  PyErr_SetString(type.ptr(), message);
+}
+
+}  // namespace
+
+void register_errors(py::module_& /*module*/) {
+  py::register_local_exception_translator([](std::exception_ptr error) {
+    try {
+      if (error) std::rethrow_exception(error);
+    } catch (const RuntimeLibraryError& failure) {
+      raise("RuntimeLibraryError", failure.what());
+    } catch (const ModelError& failure) {
+      raise("BundleError", failure.what());
+    } catch (const InvalidArgument& failure) {
+      PyErr_SetString(PyExc_ValueError, failure.what());
+    }
+  });
+}
+
+Rows::Rows(const py::buffer& buffer, const std::string& name, std::size_t columns, bool writable)
+    : info_(buffer.request(writable)), name_(name) {
+  py::ssize_t expected_stride = info_.itemsize;
+  for (py::ssize_t axis = info_.ndim - 1; axis >= 0; --axis) {
+    const auto i = static_cast<std::size_t>(axis);
+    if (info_.shape[i] > 1 && info_.strides[i] != expected_stride) {
+      throw py::value_error(name + " is not C-contiguous; pass a contiguous copy");
+    }
+    expected_stride *= info_.shape[i];
+  }
+  is_float_ = info_.format == py::format_descriptor<float>::format();
+  if (!is_float_ && info_.format != py::format_descriptor<std::uint8_t>::format()) {
+    throw py::value_error(name + " has buffer format '" + info_.format + "', expected 'f' (float32) or 'B' (uint8)");
+  }
+  const auto values = static_cast<std::size_t>(info_.size);
+  if (values % columns != 0) {
+    throw py::value_error(name + " has " + std::to_string(values) + " values, expected a multiple of " +
+                          std::to_string(columns));
+  }
+  count_ = values / columns;
+}
+
+float* Rows::floats() const {
+  if (!is_float_) throw py::value_error(name_ + " is uint8, expected float32");
+  return static_cast<float*>(info_.ptr);
+}
+
+void require_same_count(std::size_t expected, std::size_t found, const std::string& name) {
+  if (found != expected) {
+    throw py::value_error(name + " has " + std::to_string(found) + " rows, expected " + std::to_string(expected));
+  }
+}
+
+}  // namespace digitvae::bindings

@@ -1,0 +1,17 @@
+#include "bindings.hpp"
+#include "runtime/library.hpp"
+
+namespace py = pybind11;
+
+namespace digitvae::bindings {
+
+void register_runtime(py::module_& module) {
+  // Python keeps no const; the class has no way to change after open().
+  py::class_<Runtime, std::shared_ptr<Runtime>>(module, "Runtime")
+      .def(py::init([](const std::string& path) { return std::const_pointer_cast<Runtime>(Runtime::open(path)); }),
+           py::arg("path"))
+      .def_property_readonly("path", &Runtime::path)
+      .def_property_readonly("version", &Runtime::version);
+}
+
+}  // namespace digitvae::bindings

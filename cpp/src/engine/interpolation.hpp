@@ -1,0 +1,20 @@
+// Paths between latents.
+#pragma once
+
+#include <cstddef>
+
+namespace digitvae {
+
+enum class Interpolation {
+  kLinear,     // (1 − t) a + t b
+  kSpherical,  // K. Shoemake, "Animating rotation with quaternion curves", SIGGRAPH 1985, eq. for slerp
+};
+
+// For each of `count` pairs of rows a, b [count, dim], `steps` latents at t = 0, 1/(steps−1), …, 1
+// into out [count, steps, dim]. Computed in float64, rounded once; the ends are a and b to the bit.
+// Throws InvalidArgument, naming the row: a value that is not finite; spherical between opposite
+// directions (the path is not determined). A zero vector has no direction: spherical is linear then.
+void interpolate(const float* a, const float* b, std::size_t count, std::size_t dim, std::size_t steps,
+                 Interpolation method, float* out);
+
+}  // namespace digitvae

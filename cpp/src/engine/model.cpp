@@ -1,0 +1,73 @@
+#include "engine/model.hpp"
+
+#include <charconv>
+#include <cstdio>
+
+#include "engine/pixels.hpp"
+#include "error.hpp"
+
+namespace digitvae {
+namespace {
+
+std::string required(const Session& session, const std::string& key) {
+  const std::optional<std::string> value = session.metadata(key);
+  if (!value) throw ModelError("the model has no metadata '" + key + "': it was not exported by digitvae");
+  return *value;
+}
+
+std::size_t required_size(const Session& session, const std::string& key) {
+  constexpr std::size_t kMax = 65536;
+  const std::string text = required(session, key);
+  std::size_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value < 1 || value > kMax) {
+    throw ModelError("the model's metadata '" + key + "' is '" + text + "', expected a number from 1 to 65536");
+  }
+  return value;
+}
+
+std::string describe(const std::vector<TensorSpec>& specs) {
+  std::string text;
+  for (const TensorSpec& spec : specs) {
+    text += (text.empty() ? "" : ", ") + spec.name + " [batch, " + std::to_string(spec.columns) + "]";
+  }
+  return text;
+}
+
+void require_same(const std::vector<TensorSpec>& found, const std::vector<TensorSpec>& expected, const std::string& what) {
+  bool same = found.size() == expected.size();
+  for (std::size_t i = 0; same && i < found.size(); ++i) {
+    same = found[i].name == expected[i].name && found[i].columns == expected[i].columns;
+  }
+  if (!same) throw ModelError("the model's " + what + " are " + describe(found) + ", expected " + describe(expected));
+}
+
+}  // namespace
+
+ModelInfo read_model_info(const Session& session) {
+  const std::string schema = required(session, "digitvae.schema");
+  if (schema != kSchema) {
+    throw ModelError("the model's schema is '" + schema + "', this version of digitvae reads '" + kSchema + "'");
+  }
+  return {required_size(session, "digitvae.latent_dim"), required_size(session, "digitvae.height"),
+          required_size(session, "digitvae.width"), required(session, "digitvae.dataset")};
+}
+
+void require_interface(const Session& session, const std::vector<TensorSpec>& inputs,
+                       const std::vector<TensorSpec>& outputs) {
+  require_same(session.inputs(), inputs, "inputs");
+  require_same(session.outputs(), outputs, "outputs");
+}
+
+void require_within(const float* rows, std::size_t count, std::size_t columns, float low, float high,
+                    const std::string& what) {
+  const std::size_t total = count * columns;
+  const std::size_t index = first_outside(rows, total, low, high);
+  if (index == total) return;
+  char value[32];
+  std::snprintf(value, sizeof value, "%g", static_cast<double>(rows[index]));
+  throw InvalidArgument(what + ": row " + std::to_string(index / columns) + ", column " + std::to_string(index % columns) +
+                        " is " + value);
+}
+
+}  // namespace digitvae

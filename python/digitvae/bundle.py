@@ -1,0 +1,206 @@
+"""The bundle: a folder that holds one exported model, self-contained and read-only in use.
+
+``export/README.md`` is the format on one page. Everything here distrusts the folder: names, sizes
+and SHA-256 are checked before a byte is used, and each way to be wrong has its own message.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from digitvae.errors import BundleError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SCHEMA = "digitvae-bundle/1"
+MANIFEST = "manifest.json"
+DECODER = "decoder.onnx"
+ENCODER = "encoder.onnx"
+REQUIRED_FILES = (DECODER, ENCODER)
+REQUIRED_DIMS = ("latent", "hidden", "height", "width")
+
+_MAX_MANIFEST_BYTES = 1 << 20
+_HEX_DIGITS = frozenset("0123456789abcdef")
+
+
+def shipped_path() -> Path:
+    """Folder of the bundle that comes with the package (trained on MNIST)."""
+    package = Path(__file__).resolve().parent
+    installed = package / "bundles" / "mnist"
+    in_source_tree = package.parents[1] / "export" / "mnist"
+    return installed if installed.is_dir() or not in_source_tree.is_dir() else in_source_tree
+
+
+def describe_files(folder: Path, names: Iterable[str]) -> dict[str, dict[str, object]]:
+    """Size and SHA-256 of files in a folder, as the manifest lists them.
+
+    Returns:
+        ``{name: {"bytes": int, "sha256": 64 hex digits}}``, sorted by name.
+    """
+    entries: dict[str, dict[str, object]] = {}
+    for name in sorted(names):
+        content = (folder / name).read_bytes()
+        entries[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    return entries
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write ``manifest.json`` into a folder: sorted keys, two spaces, a newline at the end."""
+    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose manifest and file sizes have been checked.
+
+    Attributes:
+        path: The folder, absolute.
+        manifest: The parsed ``manifest.json``.
+    """
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @classmethod
+    def open(cls, path: str | Path | None = None) -> Bundle:
+        """Open a bundle and check its manifest, and that every file is there with its size.
+
+        Args:
+            path: The folder; ``None`` for the shipped bundle.
+
+        Raises:
+            BundleError: The folder or a file is missing, the manifest is not JSON or not ours,
+                the schema is unknown, a name leaves the folder, a size is not the manifest's.
+        """
+        folder = shipped_path() if path is None else Path(path)
+        if not folder.exists():
+            raise BundleError(f"there is no bundle at {folder}: the folder does not exist")
+        if not folder.is_dir():
+            raise BundleError(f"{folder} is a file, expected a bundle: a folder with {MANIFEST}")
+        folder = folder.resolve()
+        bundle = cls(folder, _read_manifest(folder))
+        for name in bundle.file_names:
+            bundle._check_entry(name)
+        return bundle
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """Names of the files that the manifest lists, sorted."""
+        return tuple(sorted(self.manifest["files"]))
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of ``manifest.json``: since it holds every file's hash, it names the bundle."""
+        return hashlib.sha256((self.path / MANIFEST).read_bytes()).hexdigest()
+
+    @property
+    def latent_dim(self) -> int:
+        """Number of latents."""
+        return int(self.manifest["dims"]["latent"])
+
+    def read(self, name: str) -> bytes:
+        """Read one file and check it against the manifest.
+
+        Raises:
+            BundleError: The manifest does not list it, or its size or SHA-256 is another.
+        """
+        if name not in self.manifest["files"]:
+            raise BundleError(
+                f"{name} is not in the bundle {self.path}: its manifest does not list it"
+            )
+        expected = self._check_entry(name)
+        try:
+            content = (self.path / name).read_bytes()
+        except OSError as error:
+            raise BundleError(f"cannot read {self.path / name}: {error.strerror}") from error
+        found = hashlib.sha256(content).hexdigest()
+        if found != expected:
+            raise BundleError(
+                f"{self.path / name} was changed: its SHA-256 is {found}, the manifest says "
+                f"{expected}. Export the bundle again or fetch a fresh copy"
+            )
+        return content
+
+    def check_files(self) -> None:
+        """Check the SHA-256 of every file that the manifest lists.
+
+        Raises:
+            BundleError: Names the first file that is not what the manifest says.
+        """
+        for name in self.file_names:
+            self.read(name)
+
+    def _check_entry(self, name: str) -> str:
+        """Check that a listed file lies in the folder with its size; return its SHA-256."""
+        entry = self.manifest["files"][name]
+        file = self.path / name
+        if not file.exists():
+            raise BundleError(f"the bundle {self.path} is incomplete: {name} is missing")
+        if file.resolve().parent != self.path:
+            raise BundleError(f"{file} is a link that leaves the bundle, to {file.resolve()}")
+        if not file.is_file():
+            raise BundleError(f"{file} is not a regular file")
+        size = file.stat().st_size
+        if size != entry["bytes"]:
+            kind = "truncated" if size < entry["bytes"] else "longer than it should be"
+            raise BundleError(
+                f"{file} is {kind}: {size} bytes, the manifest says {entry['bytes']}. "
+                "Export the bundle again or fetch a fresh copy"
+            )
+        return str(entry["sha256"])
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    file = folder / MANIFEST
+    if not file.is_file():
+        raise BundleError(f"{folder} is not a bundle: it has no {MANIFEST}")
+    if file.stat().st_size > _MAX_MANIFEST_BYTES:
+        raise BundleError(f"{file} is larger than a manifest can be ({_MAX_MANIFEST_BYTES} bytes)")
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{file} is not JSON: {error}") from error
+    except OSError as error:
+        raise BundleError(f"cannot read {file}: {error.strerror}") from error
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("schema"), str):
+        raise BundleError(f"{file} is not a digitvae manifest: it names no schema")
+    if manifest["schema"] != SCHEMA:
+        raise BundleError(
+            f"{file} has schema {manifest['schema']!r}; this version of digitvae reads {SCHEMA!r}"
+        )
+    dims = manifest.get("dims")
+    if not isinstance(dims, dict) or not all(_is_count(dims.get(key)) for key in REQUIRED_DIMS):
+        raise BundleError(
+            f"{file}: dims is {dims!r}, expected whole numbers of at least 1 for "
+            + ", ".join(REQUIRED_DIMS)
+        )
+    files = manifest.get("files")
+    if not isinstance(files, dict):
+        raise BundleError(f"{file}: files is {type(files).__name__}, expected an object")
+    for name, entry in files.items():
+        _check_manifest_entry(file, name, entry)
+    missing = [name for name in REQUIRED_FILES if name not in files]
+    if missing:
+        raise BundleError(f"{file} does not list {' and '.join(missing)}")
+    return manifest
+
+
+def _check_manifest_entry(file: Path, name: str, entry: object) -> None:
+    if not name or name.startswith(".") or any(char in name for char in "/\\\0:"):
+        raise BundleError(f"{file} lists {name!r}, which is not a plain file name")
+    digest = entry.get("sha256") if isinstance(entry, dict) else None
+    size = entry.get("bytes") if isinstance(entry, dict) else None
+    if not isinstance(digest, str) or len(digest) != 64 or not _HEX_DIGITS.issuperset(digest):
+        raise BundleError(f"{file}: the sha256 of {name} is {digest!r}, expected 64 hex digits")
+    if not _is_count(size, least=0):
+        raise BundleError(f"{file}: the size of {name} is {size!r}, expected a number of bytes")
+
+
+def _is_count(value: object, least: int = 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
