@@ -252,7 +252,7 @@ class Model:
         """Decode latents into images.
 
         Args:
-            z: float32 [n, latent_dim], or [latent_dim] for one image. Any finite values.
+            z: float32 [n, latent_dim], or [latent_dim] for one image; finite and within ±1e20.
             dtype: ``"uint8"`` or ``"float32"``.
             threads: Worker threads; default: all available.
             out: Array of the result's shape and dtype to fill.
@@ -262,8 +262,8 @@ class Model:
 
         Raises:
             TypeError: z is not a float32 array.
-            ValueError: z has another shape, or a value that is NaN or infinite (the message names
-                the first such row).
+            ValueError: z has another shape, or a value that is NaN, infinite or beyond ±1e20
+                (the message names the first such row).
         """
         latents, batch = self._as_latents(z, "z")
         images = _output(out, (*batch, self.height, self.width), dtype)

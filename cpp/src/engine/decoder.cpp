@@ -89,10 +89,9 @@ void Decoder::sample(std::uint64_t seed, std::uint64_t first, std::size_t count,
 
 template <typename Pixel>
 void Decoder::decode(const float* z, std::size_t count, Pixel* out, unsigned threads, const Poll& poll) const {
-  constexpr float kMax = std::numeric_limits<float>::max();
   const std::size_t dim = info_.latent_dim;
   const std::size_t pixels = info_.pixels();
-  require_within(z, count, dim, -kMax, kMax, "latents must be finite");
+  require_within(z, count, dim, -kMaxLatent, kMaxLatent, "latents must be finite and within ±1e20");
 
   const auto make_worker = [&]() -> TileWork {
     const auto tile_decoder = std::make_shared<TileDecoder<Pixel>>(*this);

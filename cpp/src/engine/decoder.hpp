@@ -10,6 +10,10 @@
 
 namespace digitvae {
 
+// Latents beyond this could overflow inside the network and come out as NaN. The prior never
+// leaves ±6.8.
+inline constexpr float kMaxLatent = 1e20F;
+
 // Thread-safe: any number of calls may run on one decoder at the same time.
 // Pixel is float (intensities in [0, 1]) or std::uint8_t (round-half-even(255 · x)).
 class Decoder {
@@ -26,7 +30,7 @@ class Decoder {
               const Poll& poll) const;
 
   // z [count, latent_dim] → out [count, pixels]. Throws InvalidArgument, before any work, naming
-  // the first row with a value that is NaN or infinite.
+  // the first row with a value that is NaN, infinite, or beyond ±kMaxLatent.
   template <typename Pixel>
   void decode(const float* z, std::size_t count, Pixel* out, unsigned threads, const Poll& poll) const;
 

@@ -1,0 +1,165 @@
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <thread>
+#include <vector>
+
+#include "engine/decoder.hpp"
+#include "engine/encoder.hpp"
+#include "engine/pixels.hpp"
+#include "error.hpp"
+#include "random/latents.hpp"
+#include "support.hpp"
+
+using namespace digitvae;
+using namespace digitvae::testing;
+
+namespace {
+
+constexpr std::size_t kPixels = 784;
+constexpr std::size_t kDim = 40;
+
+const Decoder& decoder() {
+  static const Decoder instance = [] {
+    const std::string model = read_model("decoder.onnx");
+    return Decoder(open_runtime(), model.data(), model.size());
+  }();
+  return instance;
+}
+
+const Encoder& encoder() {
+  static const Encoder instance = [] {
+    const std::string model = read_model("encoder.onnx");
+    return Encoder(open_runtime(), model.data(), model.size());
+  }();
+  return instance;
+}
+
+template <typename Pixel>
+std::vector<Pixel> sample(std::uint64_t seed, std::uint64_t first, std::size_t count, unsigned threads = 1) {
+  std::vector<Pixel> images(count * kPixels);
+  decoder().sample(seed, first, count, images.data(), threads, {});
+  return images;
+}
+
+}  // namespace
+
+TEST_CASE("a decoder knows its dimensions after the model's bytes are gone") {
+  CHECK(decoder().info().latent_dim == kDim);
+  CHECK(decoder().info().pixels() == kPixels);
+  CHECK(decoder().info().dataset == "mnist");
+}
+
+TEST_CASE("an encoder is not a decoder, and the other way round") {
+  const std::string decoder_model = read_model("decoder.onnx");
+  const std::string encoder_model = read_model("encoder.onnx");
+  CHECK_THROWS_AS(Encoder(open_runtime(), decoder_model.data(), decoder_model.size()), ModelError);
+  CHECK_THROWS_WITH(Decoder(open_runtime(), encoder_model.data(), encoder_model.size()),
+                    Catch::Contains("x [batch, 784]") && Catch::Contains("expected z [batch, 40]"));
+}
+
+TEST_CASE("samples are the same bits for any threads and any cut of the range") {
+  const std::vector<float> whole = sample<float>(9, 0, 300);
+  for (const unsigned threads : {2U, 3U, 0U}) CHECK(sample<float>(9, 0, 300, threads) == whole);
+  for (const std::size_t first : {0U, 1U, 63U, 64U, 65U, 127U, 299U}) {
+    for (const std::size_t count : {1U, 2U, 64U, 170U}) {
+      if (first + count > 300) continue;
+      const std::vector<float> part = sample<float>(9, first, count, 2);
+      REQUIRE(std::memcmp(part.data(), whole.data() + first * kPixels, part.size() * sizeof(float)) == 0);
+    }
+  }
+}
+
+TEST_CASE("samples at the end of the index range are made, and beyond it refused") {
+  constexpr std::uint64_t last = std::numeric_limits<std::uint64_t>::max();
+  const std::vector<float> end = sample<float>(1, last - 70, 71);
+  const std::vector<float> one = sample<float>(1, last, 1);
+  CHECK(std::memcmp(one.data(), end.data() + 70 * kPixels, kPixels * sizeof(float)) == 0);
+  CHECK_THROWS_AS(sample<float>(1, last, 2), InvalidArgument);
+}
+
+TEST_CASE("uint8 samples are the rounded float samples, and samples are decoded latents") {
+  const std::size_t count = 130;
+  const std::vector<float> x = sample<float>(5, 64, count);
+  std::vector<std::uint8_t> rounded(x.size());
+  pixels_from_intensities(x.data(), x.size(), rounded.data());
+  CHECK(sample<std::uint8_t>(5, 64, count) == rounded);
+
+  std::vector<float> z(count * kDim);
+  fill_standard_normal(5, Stream::kLatent, 64, count, kDim, z.data());
+  std::vector<float> decoded(count * kPixels);
+  decoder().decode(z.data(), count, decoded.data(), 2, {});
+  CHECK(decoded == x);
+  for (const float value : x) REQUIRE((value >= 0.0F && value <= 1.0F));
+}
+
+TEST_CASE("nothing beyond the requested images is written") {
+  std::vector<float> images(3 * kPixels, -7.0F);
+  decoder().sample(0, 62, 2, images.data(), 1, {});
+  CHECK(images[2 * kPixels - 1] >= 0.0F);
+  for (std::size_t i = 2 * kPixels; i < images.size(); ++i) REQUIRE(images[i] == -7.0F);
+}
+
+TEST_CASE("latents that are not finite are refused before anything is written") {
+  std::vector<float> z(200 * kDim, 0.0F);
+  z[150 * kDim + 7] = std::numeric_limits<float>::quiet_NaN();
+  z[160 * kDim] = std::numeric_limits<float>::infinity();
+  std::vector<std::uint8_t> images(200 * kPixels, 3);
+  CHECK_THROWS_WITH(decoder().decode(z.data(), 200, images.data(), 2, {}), Catch::Contains("row 150, column 7 is nan"));
+  for (const std::uint8_t pixel : images) REQUIRE(pixel == 3);
+}
+
+TEST_CASE("huge latents give intensities in [0, 1], up to the limit, and are refused beyond it") {
+  for (const float magnitude : {1e4F, 1e15F, kMaxLatent}) {
+    std::vector<float> z(kDim, magnitude);
+    z[3] = -magnitude;
+    std::vector<float> image(kPixels);
+    decoder().decode(z.data(), 1, image.data(), 1, {});
+    for (const float value : image) REQUIRE((value >= 0.0F && value <= 1.0F));
+  }
+  std::vector<float> z(kDim, std::nextafter(kMaxLatent, std::numeric_limits<float>::infinity()));
+  std::vector<float> image(kPixels);
+  CHECK_THROWS_AS(decoder().decode(z.data(), 1, image.data(), 1, {}), InvalidArgument);
+}
+
+TEST_CASE("encoding bytes is encoding their intensities, for any threads and batch") {
+  const std::vector<std::uint8_t> images = sample<std::uint8_t>(2, 0, 130);
+  std::vector<float> x(images.size());
+  intensities_from_pixels(images.data(), images.size(), x.data());
+  std::vector<float> mu(130 * kDim);
+  std::vector<float> logvar(130 * kDim);
+  encoder().encode(images.data(), 130, mu.data(), logvar.data(), 1, {});
+  std::vector<float> mu2(130 * kDim);
+  std::vector<float> logvar2(130 * kDim);
+  encoder().encode(x.data(), 130, mu2.data(), logvar2.data(), 2, {});
+  CHECK(mu2 == mu);
+  CHECK(logvar2 == logvar);
+  encoder().encode(x.data(), 65, mu2.data(), logvar2.data(), 1, {});
+  CHECK(std::memcmp(mu2.data(), mu.data(), 65 * kDim * sizeof(float)) == 0);
+}
+
+TEST_CASE("images outside [0, 1] are refused with their row") {
+  std::vector<float> x(70 * kPixels, 0.5F);
+  x[66 * kPixels + 3] = 255.0F;
+  std::vector<float> mu(70 * kDim);
+  std::vector<float> logvar(70 * kDim);
+  CHECK_THROWS_WITH(encoder().encode(x.data(), 70, mu.data(), logvar.data(), 1, {}),
+                    Catch::Contains("row 66, column 3 is 255"));
+}
+
+TEST_CASE("one decoder serves many threads at once") {
+  const std::vector<std::uint8_t> expected = sample<std::uint8_t>(4, 0, 200);
+  std::vector<std::vector<std::uint8_t>> results(8);
+  std::vector<std::thread> callers;
+  for (std::vector<std::uint8_t>& result : results) {
+    callers.emplace_back([&result] { result = sample<std::uint8_t>(4, 0, 200, 2); });
+  }
+  for (std::thread& caller : callers) caller.join();
+  for (const std::vector<std::uint8_t>& result : results) CHECK(result == expected);
+}
+
+TEST_CASE("a poll cancels a long run") {
+  std::vector<std::uint8_t> images(20000 * kPixels);
+  CHECK_THROWS_AS(decoder().sample(0, 0, 20000, images.data(), 2, [] { return true; }), Cancelled);
+}

@@ -1,0 +1,57 @@
+#include "engine/pixels.hpp"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+using namespace digitvae;
+
+TEST_CASE("pixels are round-half-even of 255 x, at every tie, its neighbours and both ends") {
+  std::vector<float> x{0.0F, 1.0F, std::numeric_limits<float>::denorm_min()};
+  for (int k = 0; k < 255; ++k) {
+    const float tie = (static_cast<float>(k) + 0.5F) / 255.0F;
+    for (const float value : {std::nextafter(tie, 0.0F), tie, std::nextafter(tie, 1.0F), static_cast<float>(k) / 255.0F}) {
+      x.push_back(value);
+    }
+  }
+  std::vector<std::uint8_t> pixels(x.size());
+  pixels_from_intensities(x.data(), x.size(), pixels.data());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const volatile float product = x[i] * 255.0F;
+    REQUIRE(pixels[i] == static_cast<std::uint8_t>(std::nearbyint(product)));
+  }
+}
+
+TEST_CASE("an exact tie goes to the even pixel") {
+  const float x[] = {0.5F / 255.0F, 127.5F / 255.0F};  // 0.5 and 127.5 after the product
+  REQUIRE(x[1] * 255.0F == 127.5F);
+  std::uint8_t pixels[2];
+  pixels_from_intensities(x, 2, pixels);
+  CHECK(pixels[1] == 128);
+}
+
+TEST_CASE("every pixel survives the way to intensities and back, and divides correctly rounded") {
+  std::vector<std::uint8_t> all(256);
+  for (std::size_t i = 0; i < 256; ++i) all[i] = static_cast<std::uint8_t>(i);
+  std::vector<float> x(256);
+  intensities_from_pixels(all.data(), 256, x.data());
+  std::vector<std::uint8_t> back(256);
+  pixels_from_intensities(x.data(), 256, back.data());
+  CHECK(back == all);
+  for (int i = 0; i < 256; ++i) REQUIRE(x[static_cast<std::size_t>(i)] == static_cast<float>(i / 255.0));
+}
+
+TEST_CASE("first_outside finds the first offender wherever it stands, NaN included") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const float bad : {nan, -0.001F, 1.001F, std::numeric_limits<float>::infinity()}) {
+    for (const std::size_t at : {0U, 1U, 255U, 256U, 599U}) {
+      std::vector<float> values(600, 0.5F);
+      CHECK(first_outside(values.data(), values.size(), 0.0F, 1.0F) == 600);
+      values[at] = bad;
+      values[599] = bad;
+      CHECK(first_outside(values.data(), values.size(), 0.0F, 1.0F) == at);
+    }
+  }
+  CHECK(first_outside(nullptr, 0, 0.0F, 1.0F) == 0);
+}

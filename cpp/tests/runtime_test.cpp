@@ -1,0 +1,53 @@
+#include <catch2/catch.hpp>
+
+#include "error.hpp"
+#include "runtime/session.hpp"
+#include "support.hpp"
+
+using namespace digitvae;
+using namespace digitvae::testing;
+
+TEST_CASE("a library that does not exist is named") {
+  CHECK_THROWS_WITH(Runtime::open("/nonexistent/libonnxruntime.so"), Catch::Contains("/nonexistent/libonnxruntime.so"));
+  CHECK_THROWS_AS(Runtime::open("/nonexistent/libonnxruntime.so"), RuntimeLibraryError);
+}
+
+TEST_CASE("a library that is not ONNX Runtime is refused") {
+  CHECK_THROWS_WITH(Runtime::open("libm.so.6"), Catch::Contains("is not the ONNX Runtime library"));
+}
+
+TEST_CASE("a library that is too old is refused, naming both versions") {
+  CHECK_THROWS_WITH(Runtime::open(environment("DIGITVAE_TEST_TOO_OLD")),
+                    Catch::Contains("version 1.2.3") && Catch::Contains("needs 1.18 or newer"));
+}
+
+TEST_CASE("a session tells the names, columns and metadata of its model") {
+  const std::string model = read_model("encoder.onnx");
+  const Session session(open_runtime(), model.data(), model.size());
+  REQUIRE(session.inputs().size() == 1);
+  CHECK(session.inputs()[0].name == "x");
+  CHECK(session.inputs()[0].columns == 784);
+  REQUIRE(session.outputs().size() == 2);
+  CHECK(session.outputs()[0].name == "mu");
+  CHECK(session.outputs()[1].name == "logvar");
+  CHECK(session.metadata("digitvae.latent_dim") == "40");
+  CHECK_FALSE(session.metadata("digitvae.nothing"));
+}
+
+TEST_CASE("bytes that are no ONNX model are a ModelError at every length") {
+  const std::shared_ptr<const Runtime> runtime = open_runtime();
+  const std::string model = read_model("decoder.onnx");
+  for (const std::size_t length : {std::size_t{0}, std::size_t{1}, std::size_t{1000}, model.size() / 2, model.size() - 1}) {
+    CHECK_THROWS_AS(Session(runtime, model.data(), length), ModelError);
+  }
+  const std::string junk(4096, '\xff');
+  CHECK_THROWS_AS(Session(runtime, junk.data(), junk.size()), ModelError);
+}
+
+TEST_CASE("a session keeps its runtime alive") {
+  const std::string model = read_model("decoder.onnx");
+  std::shared_ptr<const Runtime> runtime = open_runtime();
+  const Session session(runtime, model.data(), model.size());
+  runtime.reset();
+  CHECK(session.metadata("digitvae.schema") == "digitvae-bundle/1");
+}

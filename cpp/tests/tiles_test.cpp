@@ -1,0 +1,68 @@
+#include "engine/tiles.hpp"
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "error.hpp"
+
+using namespace digitvae;
+
+TEST_CASE("every tile is done exactly once, for any number of threads") {
+  for (const unsigned threads : {0U, 1U, 2U, 7U, 64U}) {
+    for (const std::size_t tiles : {0U, 1U, 2U, 100U}) {
+      std::vector<std::atomic<int>> done(tiles);
+      for_each_tile(tiles, threads, [&]() -> TileWork { return [&](std::size_t tile) { ++done[tile]; }; }, {});
+      for (const std::atomic<int>& count : done) REQUIRE(count == 1);
+    }
+  }
+}
+
+TEST_CASE("there are never more workers than tiles or threads") {
+  std::atomic<int> workers{0};
+  const auto make_worker = [&]() -> TileWork {
+    ++workers;
+    return [](std::size_t) {};
+  };
+  for_each_tile(3, 8, make_worker, {});
+  CHECK(workers <= 3);
+  workers = 0;
+  for_each_tile(100, 4, make_worker, {});
+  CHECK(workers == 4);
+}
+
+TEST_CASE("the first exception stops the others and reaches the caller") {
+  for (const unsigned threads : {1U, 4U}) {
+    std::atomic<std::size_t> done{0};
+    const auto make_worker = [&]() -> TileWork {
+      return [&](std::size_t tile) {
+        if (tile == 5) throw std::runtime_error("tile 5");
+        ++done;
+        std::this_thread::sleep_for(std::chrono::microseconds(50));
+      };
+    };
+    CHECK_THROWS_WITH(for_each_tile(100000, threads, make_worker, {}), "tile 5");
+    CHECK(done < 100000);
+  }
+}
+
+TEST_CASE("an exception while a worker sets itself up reaches the caller too") {
+  CHECK_THROWS_AS(for_each_tile(10, 3, []() -> TileWork { throw InvalidArgument("no scratch"); }, {}), InvalidArgument);
+}
+
+TEST_CASE("a poll that says stop cancels the work") {
+  std::atomic<std::size_t> done{0};
+  const auto make_worker = [&]() -> TileWork {
+    return [&](std::size_t) {
+      ++done;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    };
+  };
+  int polls = 0;
+  CHECK_THROWS_AS(for_each_tile(1000000, 2, make_worker, [&] { return ++polls == 2; }), Cancelled);
+  CHECK(polls == 2);
+  CHECK(done < 1000000);
+}
