@@ -27,7 +27,7 @@ class Rows {
 
   std::size_t count() const { return count_; }
   bool is_float() const { return is_float_; }
-  float* floats() const;           // ValueError unless is_float()
+  float* floats() const;  // ValueError unless is_float()
   std::uint8_t* bytes() const { return static_cast<std::uint8_t*>(info_.ptr); }
 
  private:

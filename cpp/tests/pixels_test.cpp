@@ -11,7 +11,8 @@ TEST_CASE("pixels are round-half-even of 255 x, at every tie, its neighbours and
   std::vector<float> x{0.0F, 1.0F, std::numeric_limits<float>::denorm_min()};
   for (int k = 0; k < 255; ++k) {
     const float tie = (static_cast<float>(k) + 0.5F) / 255.0F;
-    for (const float value : {std::nextafter(tie, 0.0F), tie, std::nextafter(tie, 1.0F), static_cast<float>(k) / 255.0F}) {
+    for (const float value :
+         {std::nextafter(tie, 0.0F), tie, std::nextafter(tie, 1.0F), static_cast<float>(k) / 255.0F}) {
       x.push_back(value);
     }
   }

@@ -37,7 +37,8 @@ TEST_CASE("a session tells the names, columns and metadata of its model") {
 TEST_CASE("bytes that are no ONNX model are a ModelError at every length") {
   const std::shared_ptr<const Runtime> runtime = open_runtime();
   const std::string model = read_model("decoder.onnx");
-  for (const std::size_t length : {std::size_t{0}, std::size_t{1}, std::size_t{1000}, model.size() / 2, model.size() - 1}) {
+  for (const std::size_t length :
+       {std::size_t{0}, std::size_t{1}, std::size_t{1000}, model.size() / 2, model.size() - 1}) {
     CHECK_THROWS_AS(Session(runtime, model.data(), length), ModelError);
   }
   const std::string junk(4096, '\xff');

@@ -6,4 +6,6 @@ const char* ORT_API_CALL version() NO_EXCEPTION { return "1.2.3"; }
 const OrtApiBase kBase{refuse, version};
 }  // namespace
 
-extern "C" __attribute__((visibility("default"))) const OrtApiBase* ORT_API_CALL OrtGetApiBase() NO_EXCEPTION { return &kBase; }
+extern "C" __attribute__((visibility("default"))) const OrtApiBase* ORT_API_CALL OrtGetApiBase() NO_EXCEPTION {
+  return &kBase;
+}

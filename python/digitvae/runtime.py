@@ -59,3 +59,9 @@ def open_runtime(library: str | Path | None = None) -> Runtime:
         f"{ENVIRONMENT_VARIABLE} to a libonnxruntime file. The system loader said: "
         + "; ".join(reasons)
     )
+
+
+if __name__ == "__main__":  # `python -m digitvae.runtime`: the path, for shells and ctest
+    import sys
+
+    sys.stdout.write(open_runtime().path + "\n")

@@ -48,7 +48,8 @@ void interpolate(const float* a, const float* b, std::size_t count, std::size_t 
   for (std::size_t row = 0; row < count; ++row, a += dim, b += dim, out += steps * dim) {
     const double angle = method == Interpolation::kSpherical ? angle_between(a, b, dim) : 0.0;
     if (kPi - angle < 1e-6) {
-      throw InvalidArgument("slerp: row " + std::to_string(row) + " goes between opposite directions, where no path is shorter than the others; use lerp");
+      throw InvalidArgument("slerp: row " + std::to_string(row) +
+                            " goes between opposite directions, where no path is shorter than the others; use lerp");
     }
     std::copy_n(a, dim, out);
     std::copy_n(b, dim, out + (steps - 1) * dim);

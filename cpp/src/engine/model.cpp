@@ -34,7 +34,8 @@ std::string describe(const std::vector<TensorSpec>& specs) {
   return text;
 }
 
-void require_same(const std::vector<TensorSpec>& found, const std::vector<TensorSpec>& expected, const std::string& what) {
+void require_same(const std::vector<TensorSpec>& found, const std::vector<TensorSpec>& expected,
+                  const std::string& what) {
   bool same = found.size() == expected.size();
   for (std::size_t i = 0; same && i < found.size(); ++i) {
     same = found[i].name == expected[i].name && found[i].columns == expected[i].columns;
@@ -66,8 +67,8 @@ void require_within(const float* rows, std::size_t count, std::size_t columns, f
   if (index == total) return;
   char value[32];
   std::snprintf(value, sizeof value, "%g", static_cast<double>(rows[index]));
-  throw InvalidArgument(what + ": row " + std::to_string(index / columns) + ", column " + std::to_string(index % columns) +
-                        " is " + value);
+  throw InvalidArgument(what + ": row " + std::to_string(index / columns) + ", column " +
+                        std::to_string(index % columns) + " is " + value);
 }
 
 }  // namespace digitvae

@@ -25,7 +25,8 @@ std::size_t first_outside(const float* values, std::size_t count, float low, flo
   for (std::size_t start = 0; start < count; start += kBlock) {
     const std::size_t end = start + kBlock < count ? start + kBlock : count;
     unsigned outside = 0;
-    for (std::size_t i = start; i < end; ++i) outside |= static_cast<unsigned>(!(values[i] >= low && values[i] <= high));
+    for (std::size_t i = start; i < end; ++i)
+      outside |= static_cast<unsigned>(!(values[i] >= low && values[i] <= high));
     if (outside == 0) continue;
     for (std::size_t i = start; i < end; ++i) {
       if (!(values[i] >= low && values[i] <= high)) return i;

@@ -73,7 +73,8 @@ unsigned available_threads() {
   return std::max(1U, std::thread::hardware_concurrency());
 }
 
-void for_each_tile(std::size_t tiles, unsigned threads, const std::function<TileWork()>& make_worker, const Poll& poll) {
+void for_each_tile(std::size_t tiles, unsigned threads, const std::function<TileWork()>& make_worker,
+                   const Poll& poll) {
   if (tiles == 0) return;
   if (threads == 0) threads = available_threads();
   const std::size_t helpers = std::min<std::size_t>(threads, tiles) - 1;

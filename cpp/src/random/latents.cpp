@@ -80,22 +80,22 @@ inline SinCos sin_cos_of_turn(std::uint32_t word) {
   const auto rest = static_cast<std::int32_t>(word - (quarter << 30));
   const double a = ((static_cast<double>(rest) + 0.5) * (1.0 / kTwoTo32)) * kTwoPi;
   const double t = a * a;
-  double sine = -1.0 / 1307674368000.0;          // −1/15!
-  sine = sine * t + 1.0 / 6227020800.0;          // +1/13!
-  sine = sine * t - 1.0 / 39916800.0;            // −1/11!
-  sine = sine * t + 1.0 / 362880.0;              // +1/9!
-  sine = sine * t - 1.0 / 5040.0;                // −1/7!
-  sine = sine * t + 1.0 / 120.0;                 // +1/5!
-  sine = sine * t - 1.0 / 6.0;                   // −1/3!
+  double sine = -1.0 / 1307674368000.0;  // −1/15!
+  sine = sine * t + 1.0 / 6227020800.0;  // +1/13!
+  sine = sine * t - 1.0 / 39916800.0;    // −1/11!
+  sine = sine * t + 1.0 / 362880.0;      // +1/9!
+  sine = sine * t - 1.0 / 5040.0;        // −1/7!
+  sine = sine * t + 1.0 / 120.0;         // +1/5!
+  sine = sine * t - 1.0 / 6.0;           // −1/3!
   sine = sine * t * a + a;
-  double cosine = 1.0 / 20922789888000.0;        // +1/16!
-  cosine = cosine * t - 1.0 / 87178291200.0;     // −1/14!
-  cosine = cosine * t + 1.0 / 479001600.0;       // +1/12!
-  cosine = cosine * t - 1.0 / 3628800.0;         // −1/10!
-  cosine = cosine * t + 1.0 / 40320.0;           // +1/8!
-  cosine = cosine * t - 1.0 / 720.0;             // −1/6!
-  cosine = cosine * t + 1.0 / 24.0;              // +1/4!
-  cosine = cosine * t - 0.5;                     // −1/2!
+  double cosine = 1.0 / 20922789888000.0;     // +1/16!
+  cosine = cosine * t - 1.0 / 87178291200.0;  // −1/14!
+  cosine = cosine * t + 1.0 / 479001600.0;    // +1/12!
+  cosine = cosine * t - 1.0 / 3628800.0;      // −1/10!
+  cosine = cosine * t + 1.0 / 40320.0;        // +1/8!
+  cosine = cosine * t - 1.0 / 720.0;          // −1/6!
+  cosine = cosine * t + 1.0 / 24.0;           // +1/4!
+  cosine = cosine * t - 0.5;                  // −1/2!
   cosine = cosine * t + 1.0;
   // Rotation by `quarter` quarter turns: swap when odd; signs from its two bits.
   const bool swap = (quarter & 1U) != 0;
@@ -175,8 +175,8 @@ NormalPair normals_from_words(std::uint32_t radius_word, std::uint32_t angle_wor
   return box_muller(radius_word, angle_word);
 }
 
-void fill_standard_normal(std::uint64_t seed, Stream stream, std::uint64_t first, std::size_t count,
-                          std::size_t dim, float* out) {
+void fill_standard_normal(std::uint64_t seed, Stream stream, std::uint64_t first, std::size_t count, std::size_t dim,
+                          float* out) {
   const std::size_t blocks_per_row = (dim + 3) / 4;
   const std::size_t total_blocks = count * blocks_per_row;
   const auto key0 = static_cast<std::uint32_t>(seed);

@@ -11,8 +11,8 @@ enum class Stream : std::uint32_t { kLatent = 0, kMixture = 1, kPosterior = 2 };
 
 // Fill `out` (row-major [count, dim]) with normals: row i is a pure function of
 // (seed, stream, first + i), whatever the count. The index wraps modulo 2^64.
-void fill_standard_normal(std::uint64_t seed, Stream stream, std::uint64_t first, std::size_t count,
-                          std::size_t dim, float* out);
+void fill_standard_normal(std::uint64_t seed, Stream stream, std::uint64_t first, std::size_t count, std::size_t dim,
+                          float* out);
 
 // The pieces of that function, exposed so that known answers can be published for each.
 double uniform_from_word(std::uint32_t word);  // (word + ½) · 2⁻³², in (0, 1), exact

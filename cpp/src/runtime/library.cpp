@@ -36,8 +36,9 @@ std::shared_ptr<const Runtime> Runtime::open(const std::string& path) {
   const OrtApi* const api = base->GetApi(kRequiredApi);
   if (api == nullptr) {
     dlclose(library);
-    throw RuntimeLibraryError("the ONNX Runtime library " + path + " is version " + version + ", too old: digitvae needs 1." +
-                              std::to_string(kRequiredApi) + " or newer. Upgrade it, or point DIGITVAE_ORT_LIBRARY at a newer one");
+    throw RuntimeLibraryError("the ONNX Runtime library " + path + " is version " + version +
+                              ", too old: digitvae needs 1." + std::to_string(kRequiredApi) +
+                              " or newer. Upgrade it, or point DIGITVAE_ORT_LIBRARY at a newer one");
   }
   return std::shared_ptr<const Runtime>(new Runtime(path, version, api));
 }

@@ -88,7 +88,8 @@ std::vector<TensorSpec> Session::describe(bool inputs) const {
   OrtAllocator* allocator = nullptr;
   runtime_->check(api.GetAllocatorWithDefaultOptions(&allocator), doing);
   std::size_t count = 0;
-  runtime_->check(inputs ? api.SessionGetInputCount(session_, &count) : api.SessionGetOutputCount(session_, &count), doing);
+  runtime_->check(inputs ? api.SessionGetInputCount(session_, &count) : api.SessionGetOutputCount(session_, &count),
+                  doing);
   std::vector<TensorSpec> specs;
   for (std::size_t i = 0; i < count; ++i) {
     AllocatedString name(*runtime_, allocator);
@@ -155,13 +156,14 @@ Session::Tensor& Session::Tensor::operator=(Tensor&& other) noexcept {
 
 void Session::run(const Tensor& input, const std::vector<const Tensor*>& outputs) const {
   constexpr std::size_t kMaxOutputs = 4;
-  if (outputs.size() != outputs_.size() || outputs.size() > kMaxOutputs) throw InvalidArgument("wrong number of outputs");
+  if (outputs.size() != outputs_.size() || outputs.size() > kMaxOutputs)
+    throw InvalidArgument("wrong number of outputs");
   const char* const input_name = inputs_.front().name.c_str();
   const OrtValue* const input_value = input.get();
   std::array<OrtValue*, kMaxOutputs> output_values{};
   for (std::size_t i = 0; i < outputs.size(); ++i) output_values[i] = outputs[i]->get();
-  runtime_->check(runtime_->api().Run(session_, nullptr, &input_name, &input_value, 1, output_names_.data(), outputs.size(),
-                                      output_values.data()),
+  runtime_->check(runtime_->api().Run(session_, nullptr, &input_name, &input_value, 1, output_names_.data(),
+                                      outputs.size(), output_values.data()),
                   "running the model");
 }
 

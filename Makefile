@@ -1,0 +1,80 @@
+# `make help` lists the targets. Each does its own set-up; nothing needs root.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN ?= runs/mnist
+PRESET ?= release
+
+PACKAGE_SOURCES := pyproject.toml CMakeLists.txt $(shell find cmake cpp/CMakeLists.txt cpp/src cpp/bindings python export -type f \
+	-not -name '*.so' -not -path '*/__pycache__/*' 2>/dev/null)
+CPP_SOURCES = $(shell git ls-files 'cpp/*.cpp' 'cpp/*.hpp' 'cpp/*.h')
+
+# One environment, two states: the product alone (no torch), or with all that tests and training need.
+PRODUCT := $(VENV)/.product
+DEV := $(VENV)/.dev
+
+.PHONY: help headers demo data test test-cpp test-python lint format train bundle verify bench clean
+
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(PRODUCT) ## Install without torch, generate digits from the shipped bundle, leave demo/digits.png
+	$(BIN)/digitvae generate 200 --columns 20 --scale 2 --seed 7 --force -o demo/digits.png
+	$(BIN)/digitvae generate 10000 --seed 7 --force -o demo/digits.npy
+	@echo "Look at demo/digits.png"
+
+test: test-cpp test-python ## Everything needed (torch, MNIST), then all tests, C++ and Python
+
+test-cpp: $(DEV)
+	export PATH="$(CURDIR)/$(BIN):$$PATH" DIGITVAE_ORT_LIBRARY="$$($(BIN)/python -m digitvae.runtime)" && \
+	cmake --preset $(PRESET) && cmake --build --preset $(PRESET) && ctest --preset $(PRESET)
+
+test-python: $(DEV) data
+	$(BIN)/python -m pytest
+
+lint: $(DEV) ## Formatting, static checks and types, Python and C++
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(CPP_SOURCES)
+
+format: $(DEV) ## Rewrite the sources in the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(CPP_SOURCES)
+
+data: $(DEV) ## Fetch MNIST into the user's cache, checked by SHA-256
+	$(BIN)/digitvae data mnist
+
+train: $(DEV) data ## Train the default recipe into $(RUN), resuming a run that was interrupted
+	$(BIN)/digitvae train --out $(RUN) $$([ ! -f $(RUN)/checkpoint.safetensors ] || echo --resume)
+
+bundle: train ## Remake export/mnist, the shipped bundle: train, export, verify
+	$(BIN)/digitvae export $(RUN) --out export/mnist --force
+	$(BIN)/digitvae verify export/mnist --require-data
+
+verify: $(DEV) data ## Check that the shipped bundle computes what PyTorch computes
+	$(BIN)/digitvae verify export/mnist --require-data
+
+bench: $(DEV) ## Time generation side by side with plain ONNX Runtime
+	$(BIN)/python -m benchmarks.generate_to_npy
+
+headers: ## Fill the cache with the C++ headers that building needs (Debian; elsewhere CMake fetches them)
+	@sh tools/fetch-headers.sh
+
+clean: ## Remove what building and testing leave behind (not runs/)
+	rm -rf build dist demo $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(PRODUCT): $(BIN)/python $(PACKAGE_SOURCES) | headers
+	$(BIN)/pip install --quiet .
+	@touch $@
+
+$(DEV): $(BIN)/python $(PACKAGE_SOURCES) | headers
+	$(BIN)/pip install --quiet '.[dev]'
+	@touch $@ $(PRODUCT)
