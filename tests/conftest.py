@@ -1,0 +1,49 @@
+"""Fixtures for more than one folder of tests. Training and exporting happen once a session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import digitvae as dv
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from digitvae.data import Split
+
+TINY_IMAGES = 4096
+
+
+@pytest.fixture(scope="session")
+def mnist() -> dict[str, Split]:
+    """The real MNIST, from the cache that `digitvae data` fills."""
+    from digitvae import data
+
+    return data.load("mnist")
+
+
+@pytest.fixture(scope="session")
+def model() -> dv.Model:
+    """The shipped bundle in the native engine."""
+    return dv.load()
+
+
+@pytest.fixture(scope="session")
+def tiny_run(mnist: dict[str, Split], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run directory of one ELBO epoch on 4,096 images: real, small, not collapsed."""
+    from digitvae.train import TrainConfig, train
+
+    folder = tmp_path_factory.mktemp("tiny") / "run"
+    subset = {"train": mnist["train"].head(TINY_IMAGES), "test": mnist["test"].head(TINY_IMAGES)}
+    train(TrainConfig(epochs=1, limit=TINY_IMAGES), folder, data=subset)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That run, exported. Tests that damage a bundle damage a copy."""
+    from digitvae.export import export_run
+
+    return export_run(tiny_run, tmp_path_factory.mktemp("tiny") / "bundle")
