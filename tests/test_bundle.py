@@ -135,9 +135,7 @@ def test_a_missing_truncated_or_longer_file_is_named(copy: Path, name: str) -> N
 
 
 @given(position=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None
-)
+@settings(max_examples=20, deadline=None)
 def test_one_flipped_bit_anywhere_in_the_decoder_is_noticed(
     tmp_path_factory: pytest.TempPathFactory, position: float, bit: int
 ) -> None:
