@@ -8,10 +8,11 @@
 include(DigitvaeCache)
 
 set(DIGITVAE_ORT_RELEASE 1.23.2)
-set(DIGITVAE_ORT_RELEASE_SHA256 1fa4dcaef22f6f7d5cd81b28c2800414350c10116f5fdd46a2160082551c5f9b)
 set(DIGITVAE_ORT_RELEASE_URL
     "https://github.com/microsoft/onnxruntime/releases/download/v${DIGITVAE_ORT_RELEASE}/onnxruntime-linux-x64-${DIGITVAE_ORT_RELEASE}.tgz"
-    CACHE STRING "Archive of official headers (the same on every platform); checked by SHA-256")
+    CACHE STRING "Archive of official headers (the same on every platform)")
+set(DIGITVAE_ORT_RELEASE_SHA256 1fa4dcaef22f6f7d5cd81b28c2800414350c10116f5fdd46a2160082551c5f9b
+    CACHE STRING "SHA-256 that this archive must have")
 
 set(_suffixes include include/onnxruntime include/onnxruntime/core/session)
 set(_header onnxruntime_c_api.h)

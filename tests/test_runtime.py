@@ -71,7 +71,7 @@ def test_a_library_that_is_too_old_is_refused_with_both_versions(tmp_path: Path)
     source.write_text(TOO_OLD, encoding="utf-8")
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
     with pytest.raises(
-        dv.RuntimeLibraryError, match=r"is version 1\.4\.0, too old: digitvae needs 1\.18 or newer"
+        dv.RuntimeLibraryError, match=r"is version 1\.4\.0, too old: digitvae needs 1\.20 or newer"
     ):
         dv.load(ort_library=library)
 

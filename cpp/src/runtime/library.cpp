@@ -12,8 +12,8 @@ namespace {
 
 // The oldest C API that has everything we call and reads the opset we export. OrtApi only ever
 // grows at its end, so newer headers and newer libraries serve it unchanged.
-constexpr std::uint32_t kRequiredApi = 18;
-static_assert(kRequiredApi <= ORT_API_VERSION, "the ONNX Runtime headers are too old: API 18 (release 1.18) is needed");
+constexpr std::uint32_t kRequiredApi = 20;
+static_assert(kRequiredApi <= ORT_API_VERSION, "the ONNX Runtime headers are too old: API 20 (release 1.20) is needed");
 
 }  // namespace
 

@@ -1,0 +1,1 @@
+"""Benchmarks: every number that README or docs publish has its command here."""
