@@ -1,0 +1,371 @@
+"""Train the model: one file, one loop.
+
+Everything random in an epoch (the order of the images, the posterior noise) is a pure function of
+the seed and the epoch, and the learning rate and the KL weight are pure functions of the step. So
+a run that was interrupted and resumed ends with the same bits as one that was not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import time
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from digitvae import objective as objectives
+from digitvae import run
+from digitvae.data import DATASETS, Split
+from digitvae.errors import TrainingError
+from digitvae.evaluate import Evaluation, as_tensor, evaluate
+from digitvae.model import LATENTS, PIXELS, VAE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The recipe; the defaults are the ones behind every published number.
+
+    Attributes:
+        objective: "elbo", "pixel-mean" or "autoencoder" (see ``digitvae.objective``).
+        dataset: "mnist" or "fashion-mnist".
+        epochs: passes over the training images.
+        batch_size: images a step; the last batch of an epoch may be smaller.
+        learning_rate: Adam's, at step 0; it falls to 0 along a half cosine over the whole run.
+        anneal_epochs: the KL weight rises linearly over so many epochs, in equal steps: it is
+            e/anneal_epochs all through epoch e (counted from 1), and 1 from then on.
+        seed: of the initial weights, the order of the images, and the noise; in [0, 2⁶³).
+        threads: of PyTorch; ``None`` leaves them as they are. Another number of threads adds in
+            another order, so bits are reproducible for one number only.
+        limit: train on the first so many images only, for quick tries.
+    """
+
+    objective: str = "elbo"
+    dataset: str = "mnist"
+    epochs: int = 30
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    anneal_epochs: int = 10
+    seed: int = 0
+    threads: int | None = None
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, known in (("objective", objectives.OBJECTIVES), ("dataset", tuple(DATASETS))):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name}: {getattr(self, name)!r}; expected one of {', '.join(known)}"
+                )
+        for name, least in (("epochs", 1), ("batch_size", 1), ("anneal_epochs", 0), ("seed", 0)):
+            if not least <= getattr(self, name) < 2**63:
+                raise ValueError(f"{name}: {getattr(self, name)}; expected at least {least}")
+        for name in ("threads", "limit"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise ValueError(f"{name}: {getattr(self, name)}; expected at least 1")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise ValueError(f"learning_rate: {self.learning_rate}; expected a number above 0")
+
+
+class Progress(NamedTuple):
+    """Where a run is, for a progress bar; ``row`` is the log row when an epoch just ended."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    row: run.Row | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The result of a finished run.
+
+    Attributes:
+        config: what was run.
+        log: one row an epoch: the columns of ``log.csv``.
+        test: held-out measures of the final weights.
+    """
+
+    config: TrainConfig
+    log: tuple[run.Row, ...]
+    test: Evaluation
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in ``summary.json``."""
+        seconds = [row["seconds"] for row in self.log]
+        rate = [row["images_per_second"] for row in self.log]
+        return {
+            "schema": run.SCHEMA,
+            "config": asdict(self.config),
+            "epochs": len(self.log),
+            "train": {key: self.log[-1][f"train_{key}"] for key in ("loss", "bce", "kl")},
+            "test": self.test.to_dict(),
+            "seconds_per_epoch": sum(seconds) / len(seconds),
+            "images_per_second": sum(rate) / len(rate),
+            "versions": run.versions(),
+        }
+
+
+def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
+    """Adam's step size at ``step`` of a run of ``steps`` in total, counted from 0."""
+    return 0.5 * config.learning_rate * (1 + math.cos(math.pi * step / steps))
+
+
+def kl_weight(config: TrainConfig, epoch: int) -> float:
+    """β during an epoch, counted from 1: epoch/10 for the default of 10, then 1."""
+    return min(1.0, epoch / config.anneal_epochs) if config.anneal_epochs else 1.0
+
+
+def train(
+    config: TrainConfig,
+    run_dir: str | Path,
+    *,
+    data: dict[str, Split],
+    resume: bool = False,
+    force: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+    say: Callable[[str], None] = _log.warning,
+) -> Summary:
+    """Train a model into a run directory.
+
+    Args:
+        config: the recipe.
+        run_dir: made if need be; see ``digitvae.run`` for its files.
+        data: "train" and "test", from ``digitvae.data.load``.
+        resume: go on after the last complete epoch of a run of the same configuration; start it
+            if there is none.
+        force: throw an existing run away.
+        on_progress: called after each step and, with a row, after each epoch.
+        say: called with one line about things worth knowing (collapse, already finished).
+
+    Returns:
+        The result, also if a finished run was "resumed".
+
+    Raises:
+        ValueError: ``resume`` together with ``force``, or no images.
+        TrainingError: the directory is taken, its configuration is another one, its checkpoint
+            is damaged, it cannot be written, or the loss is not finite.
+    """
+    if resume and force:
+        raise ValueError("resume goes on with a run, force throws it away: choose one")
+    folder = Path(run_dir)
+    checkpoint = _prepare(config, folder, resume=resume, force=force)
+    if (folder / run.SUMMARY).exists():
+        say(f"{folder}: already finished ({config.epochs} epochs); nothing to do")
+        return read_summary(folder)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+
+    # All images in memory, once: 188 MB, and no loader between the data and the step.
+    x_train = as_tensor(data["train"].images[: config.limit])  # [n, 784]
+    x_test = as_tensor(data["test"].images)
+    if not (len(x_train) and len(x_test)):
+        raise ValueError(f"data: {len(x_train)} training and {len(x_test)} test images")
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_seed(config.seed, "weights"))
+        model = VAE()
+    adam = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+    log: list[run.Row] = []
+    if checkpoint is not None:
+        _restore(folder, model, adam, checkpoint)
+        log = checkpoint.log
+
+    warned = False
+    for epoch in range(len(log), config.epochs):
+        row = _one_epoch(config, epoch, model, adam=adam, x_train=x_train, on_progress=on_progress)
+        test = evaluate(model, x_test, config.objective)
+        row |= {f"test_{name}": value for name, value in test.to_dict().items()}
+        log.append(row)
+        _save(folder, model, adam, log)
+        if on_progress is not None:
+            on_progress(Progress(epoch + 1, config.epochs, 0, 0, row["train_loss"], row))
+        if test.collapsed and not warned:
+            say(f"WARNING: epoch {epoch + 1}: {test.collapse_message()}")
+            warned = True
+
+    test = evaluate(model, x_test, config.objective)
+    summary = Summary(config, tuple(log), test)
+    run.save_weights(folder, model.state_dict())
+    run.write_json(folder / run.SUMMARY, summary.to_dict())
+    if test.collapsed:
+        say(f"WARNING: {test.collapse_message()}")
+    return summary
+
+
+def _one_epoch(
+    config: TrainConfig,
+    epoch: int,
+    model: VAE,
+    *,
+    adam: torch.optim.Adam,
+    x_train: Tensor,
+    on_progress: Callable[[Progress], None] | None,
+) -> run.Row:
+    """Show every training image to the model once; returns the training half of the log row."""
+    n = len(x_train)
+    steps = -(-n // config.batch_size)
+    generator = torch.Generator().manual_seed(_seed(config.seed, f"epoch {epoch}"))
+    order = torch.randperm(n, generator=generator)
+    noise = torch.randn(n, LATENTS, generator=generator)
+    loss_sum = bce_sum = kl_sum = 0.0
+    beta = kl_weight(config, epoch + 1)
+    began = time.perf_counter()
+
+    for i in range(steps):
+        step = epoch * steps + i
+        lr = learning_rate(config, step, config.epochs * steps)
+        adam.param_groups[0]["lr"] = lr
+
+        batch = slice(i * config.batch_size, (i + 1) * config.batch_size)
+        x = x_train[order[batch]]  # [batch, 784]
+        eps = None if config.objective == "autoencoder" else noise[batch]  # [batch, 40]
+        logits, mu, logvar = model(x, eps)
+        parts = objectives.terms(logits, x, mu, logvar)
+        loss = objectives.loss(config.objective, parts, beta)
+        adam.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        adam.step()
+
+        value = loss.item()
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"epoch {epoch + 1}, step {i + 1} of {steps}: the loss is {value}; "
+                f"try a learning rate below {config.learning_rate:g}"
+            )
+        loss_sum += value * len(x)
+        bce_sum += parts.bce.item() * len(x)
+        kl_sum += parts.kl.item() * len(x)
+        if on_progress is not None:
+            on_progress(Progress(epoch + 1, config.epochs, i + 1, steps, value, None))
+
+    seconds = time.perf_counter() - began
+    return {
+        "epoch": epoch + 1,
+        "seconds": seconds,
+        "images_per_second": n / seconds,
+        "learning_rate": lr,
+        "kl_weight": beta,
+        "train_loss": loss_sum / n,
+        "train_bce": bce_sum / n,
+        "train_bce_per_pixel": bce_sum / n / PIXELS,
+        "train_kl": kl_sum / n,
+    }
+
+
+def read_summary(run_dir: str | Path) -> Summary:
+    """The result of a finished run.
+
+    Raises:
+        TrainingError: the directory is no run, or the run is not finished.
+    """
+    folder = Path(run_dir)
+    config = read_config(folder)
+    checkpoint = run.load_checkpoint(folder)
+    if checkpoint is None or not (folder / run.SUMMARY).exists():
+        done = 0 if checkpoint is None else len(checkpoint.log)
+        raise TrainingError(
+            f"{folder}: unfinished, {done} of {config.epochs} epochs; "
+            f"`digitvae train --out {folder} --resume` goes on with it"
+        )
+    test = run.read_json(folder / run.SUMMARY).get("test")
+    names = {field.name for field in fields(Evaluation)}
+    if not isinstance(test, dict) or not names <= test.keys():
+        raise TrainingError(f"{folder / run.SUMMARY}: damaged: its test measures are {test!r}")
+    measures = Evaluation(**{name: test[name] for name in names})
+    return Summary(config, tuple(checkpoint.log), measures)
+
+
+def read_config(run_dir: str | Path) -> TrainConfig:
+    """The configuration of a run, finished or not.
+
+    Raises:
+        TrainingError: the directory is no run, or its configuration cannot be understood.
+    """
+    path = Path(run_dir) / run.CONFIG
+    if not path.is_file():
+        raise TrainingError(f"{run_dir}: not a run directory: it has no {run.CONFIG}")
+    values = run.read_json(path).get("config")
+    names = [field.name for field in fields(TrainConfig)]
+    if not isinstance(values, dict) or sorted(values) != sorted(names):
+        raise TrainingError(f"{path}: expected exactly the fields {', '.join(names)}")
+    try:
+        return TrainConfig(**values)
+    except (TypeError, ValueError) as error:
+        raise TrainingError(f"{path}: {error}") from error
+
+
+def _seed(seed: int, purpose: str) -> int:
+    """A seed for one purpose. Hashed, because neighbouring seeds of MT19937 are related."""
+    digest = hashlib.sha256(f"digitvae {seed} {purpose}".encode()).digest()
+    return int.from_bytes(digest[:4], "little")
+
+
+def _prepare(
+    config: TrainConfig, folder: Path, *, resume: bool, force: bool
+) -> run.Checkpoint | None:
+    """Settle what the directory is: new, to be resumed, to be replaced, or taken."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()) and not resume:
+            if not force:
+                raise TrainingError(
+                    f"{folder}: exists and is not empty; --resume goes on with the run there, "
+                    "--force replaces it"
+                )
+            for name in run.FILES:  # and nothing else that may lie there
+                (folder / name).unlink(missing_ok=True)
+        if (folder / run.CONFIG).exists():
+            before = read_config(folder)
+            differing = [
+                f"{field.name} {getattr(before, field.name)!r} → {getattr(config, field.name)!r}"
+                for field in fields(TrainConfig)
+                if field.name != "threads"
+                and getattr(before, field.name) != getattr(config, field.name)
+            ]
+            if differing:
+                raise TrainingError(
+                    f"{folder}: cannot resume with another configuration: {', '.join(differing)}"
+                )
+            return run.load_checkpoint(folder)
+        if resume and any(folder.iterdir()):
+            raise TrainingError(f"{folder}: nothing to resume: it has files but no {run.CONFIG}")
+        run.write_json(
+            folder / run.CONFIG,
+            {"schema": run.SCHEMA, "config": asdict(config), "versions": run.versions()},
+        )
+    except OSError as error:
+        raise TrainingError(f"{folder}: cannot be used as a run directory: {error}") from error
+    return None
+
+
+def _save(folder: Path, model: VAE, adam: torch.optim.Adam, log: list[run.Row]) -> None:
+    tensors = {f"model.{name}": p.detach() for name, p in model.named_parameters()}
+    for name, p in model.named_parameters():
+        tensors |= {f"adam.{moment}.{name}": t for moment, t in adam.state[p].items()}
+    run.save_checkpoint(folder, run.Checkpoint(tensors, log))
+
+
+def _restore(folder: Path, model: VAE, adam: torch.optim.Adam, checkpoint: run.Checkpoint) -> None:
+    tensors = checkpoint.tensors
+    try:
+        with torch.no_grad():
+            for name, p in model.named_parameters():
+                p.copy_(tensors[f"model.{name}"])
+                adam.state[p] = {
+                    moment: tensors[f"adam.{moment}.{name}"].clone()
+                    for moment in ("step", "exp_avg", "exp_avg_sq")
+                }
+    except (KeyError, RuntimeError) as error:
+        raise TrainingError(f"{folder / run.CHECKPOINT}: of another model: {error}") from error
