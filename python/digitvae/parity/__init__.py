@@ -1,0 +1,17 @@
+"""Numerical parity: whether every exported form of a model computes what PyTorch computes.
+
+>>> from digitvae.parity import verify
+>>> report = verify("export/mnist")
+>>> report.passed
+True
+
+Needs PyTorch (``pip install 'digitvae[train]'``). docs/parity.md says what is compared and how
+the tolerances are derived.
+"""
+
+from __future__ import annotations
+
+from digitvae.parity.report import Check, Comparison, ParityReport, Peak
+from digitvae.parity.verification import verify
+
+__all__ = ["Check", "Comparison", "ParityReport", "Peak", "verify"]

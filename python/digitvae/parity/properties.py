@@ -1,0 +1,141 @@
+"""What the native engine promises beyond numbers: the same bits however the work is cut."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnxruntime
+
+from digitvae.parity.compare import bits_differ, to_pixels
+from digitvae.parity.inputs import BATCHES
+from digitvae.parity.networks import DECODER, ENCODER
+from digitvae.parity.report import Check
+from digitvae.parity.runtimes import EAGER, NATIVE, ONNX_RUNTIME, ONNX_RUNTIME_TILES, first_line
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from digitvae.engine import Model
+    from digitvae.parity.networks import Float32, Function
+    from digitvae.parity.runtimes import Loaded
+
+    Finding = tuple[int, int]
+    """How many of what was compared are wrong, and how many were compared."""
+
+_ROWS = 1000
+_THREADS = (1, 2, 3)
+_PARTS = (
+    *(slice(0, size) for size in BATCHES),
+    # These begin inside a tile, so that rows stand elsewhere in it, and end in another one.
+    *(slice(start, start + count) for start, count in ((1, 64), (5, 130), (63, 2), (37, 257))),
+)
+
+
+def check_all(loaded: Loaded, draws: Float32, images: NDArray[np.uint8] | None) -> list[Check]:
+    """Check the native engine's properties, and measure those of plain ONNX Runtime sessions.
+
+    Args:
+        loaded: The runtimes.
+        draws: float32 [n, 40]: latents 0 … n−1 of seed 0.
+        images: uint8 [m, 784]; ``None`` takes decoded draws.
+    """
+    decoders, encoders = loaded.functions[DECODER.name], loaded.functions[ENCODER.name]
+    few = draws[:_ROWS]
+    pixels = to_pixels(decoders[EAGER](few)[0]) if images is None else images[:_ROWS]
+    ink = pixels.astype(np.float32) / np.float32(255)
+    checks = []
+    if loaded.model is not None:
+        decode, encode = decoders[NATIVE], encoders[NATIVE]
+        properties = {
+            "pixels lie in [0, 1]": partial(_outside, decode, draws),
+            "uint8 is round-half-even of 255·x in float32": partial(
+                _misrounded, loaded.model, decode, draws
+            ),
+            "sample is decode of latents, bit for bit": partial(
+                _sampled_otherwise, loaded.model, decode, few
+            ),
+            "a uint8 image encodes as its pixels/255, bit for bit": partial(
+                _encoded_otherwise, loaded.model, encode, pixels, ink
+            ),
+            "a latent decodes to the same bits in any batch, anywhere in it": partial(
+                _varying_rows, decode, few
+            ),
+            "an image encodes to the same bits in any batch, anywhere in it": partial(
+                _varying_rows, encode, ink
+            ),
+            "any number of threads gives the same bits": partial(
+                _varying_threads, loaded.model, few
+            ),
+        }
+        checks = [_check(statement, find) for statement, find in properties.items()]
+        checks += _version_check(loaded.model)
+    if ONNX_RUNTIME in decoders:
+        different, compared = _varying_rows(decoders[ONNX_RUNTIME], few)
+        statement = "a latent decodes to the same bits in any batch (nobody promises it)"
+        detail = f"{different} of {compared} rows differ"
+        checks.append(Check(ONNX_RUNTIME, statement, "measured", detail))
+    return checks
+
+
+def _check(statement: str, find: partial[Finding]) -> Check:
+    try:
+        wrong, compared = find()
+    except Exception as error:  # whatever the engine raises, it does not keep the promise
+        return Check(NATIVE, statement, "failed", first_line(error))
+    detail = f"{wrong} of {compared} differ"
+    return Check(NATIVE, statement, "failed" if wrong else "passed", detail)
+
+
+def _version_check(model: Model) -> list[Check]:
+    """Say so when the comparison with the same library in Python cannot be made."""
+    if model.runtime_version == onnxruntime.__version__:
+        return []
+    detail = f"it uses {model.runtime_version}, the Python package is {onnxruntime.__version__}"
+    return [Check(NATIVE, f"has the bits of {ONNX_RUNTIME_TILES}", "not run", detail)]
+
+
+def _outside(decode: Function, z: Float32) -> Finding:
+    x = decode(z)[0]
+    return int(np.count_nonzero(~((x >= 0.0) & (x <= 1.0)))), x.size
+
+
+def _misrounded(model: Model, decode: Function, z: Float32) -> Finding:
+    expected = to_pixels(decode(z)[0])
+    found = model.decode(z, dtype="uint8").reshape(expected.shape)
+    return int(np.count_nonzero(found != expected)), expected.size
+
+
+def _sampled_otherwise(model: Model, decode: Function, z: Float32) -> Finding:
+    expected = decode(z)[0]
+    found = model.sample(len(z), seed=0, dtype="float32").reshape(expected.shape)
+    return bits_differ(found, expected), expected.size
+
+
+def _encoded_otherwise(
+    model: Model, encode: Function, pixels: NDArray[np.uint8], ink: Float32
+) -> Finding:
+    pairs = list(zip(model.encode(pixels), encode(ink), strict=True))
+    return sum(bits_differ(a, b) for a, b in pairs), sum(a.size for a, _ in pairs)
+
+
+def _varying_rows(function: Function, rows: Float32) -> Finding:
+    """Compare rows computed in parts with the same rows computed all at once."""
+    reference = function(rows)
+    different = compared = 0
+    for part in _PARTS:
+        if part.stop > len(rows):
+            continue
+        outputs = function(rows[part])
+        varying = np.zeros(len(outputs[0]), bool)
+        for output, expected in zip(outputs, reference, strict=True):
+            varying |= (output.view(np.uint32) != expected[part].view(np.uint32)).any(axis=1)
+        different += int(varying.sum())
+        compared += len(varying)
+    return different, compared
+
+
+def _varying_threads(model: Model, z: Float32) -> Finding:
+    first, *others = (model.decode(z, dtype="float32", threads=n) for n in _THREADS)
+    return sum(bits_differ(first, other) for other in others), first.size * len(others)

@@ -1,0 +1,240 @@
+"""What an export must be, whatever it computes: names, types, weights, and nothing that leaks."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from digitvae.bundle import MANIFEST, SCHEMA
+from digitvae.parity.report import Check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from digitvae.bundle import Bundle
+    from digitvae.parity.networks import Float32, Network
+
+OPSET = 18
+"""The oldest operator set that a bundle may use."""
+
+RANDOM_OPERATORS = frozenset(
+    {
+        "Bernoulli",
+        "Multinomial",
+        "RandomNormal",
+        "RandomNormalLike",
+        "RandomUniform",
+        "RandomUniformLike",
+    }
+)
+"""Operators whose result is not a function of their inputs: runtimes cannot agree on them."""
+
+_PATHS = re.compile(
+    rb"(?<![\w.:/-])/(?:[\w.+-]+/)+[\w.+-]+"  # /any/absolute/path after a character that ends one
+    rb"|/(?:home|root|tmp|usr|opt|var|mnt|srv|private|Users|work|workspace)/[\w.+/-]+"
+    rb"|[A-Za-z]:\\+(?:[\w.+ -]+\\+)+[\w.+ -]+"
+)
+_TENSOR_DATA = re.compile(r"/data/\d+$|/weights/weight_\d+$|/constants/tensor_\d+$")
+
+
+def check_onnx(bundle: Bundle, network: Network, weights: Mapping[str, Float32]) -> list[Check]:
+    """Check the structure of one ONNX file.
+
+    Args:
+        bundle: The bundle; dims and data set are compared with its manifest.
+        network: Which of its networks.
+        weights: ``weights.safetensors``, by name.
+    """
+    subject = f"{network.name}.onnx"
+    try:
+        model = onnx.load_model_from_string(bundle.read(subject))
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:  # protobuf, checker and shape inference have no common base
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        return [Check(subject, "is valid ONNX", "failed", reason[0])]
+    manifest = bundle.manifest
+    widths = network.widths(manifest["dims"])
+    opsets = {item.domain or "ai.onnx": item.version for item in model.opset_import}
+    operators = sorted(node.op_type for node in _nodes(model))
+    random = sorted(RANDOM_OPERATORS.intersection(operators))
+    external = sorted(t.name for t in _tensors(model) if t.external_data or t.data_location)
+    initializers = {
+        t.name: numpy_helper.to_array(t) for t in model.graph.initializer if t.name not in external
+    }
+    expected_properties = {
+        "digitvae.schema": SCHEMA,
+        "digitvae.latent_dim": str(manifest["dims"]["latent"]),
+        "digitvae.height": str(manifest["dims"]["height"]),
+        "digitvae.width": str(manifest["dims"]["width"]),
+        "digitvae.dataset": str(manifest.get("dataset")),
+    }
+    properties = {item.key: item.value for item in model.metadata_props}
+    return [
+        Check(subject, "is valid ONNX", "passed", ", ".join(operators)),
+        _compare(
+            subject,
+            "inputs",
+            _signature(model.graph.input),
+            {network.input: f"float32 [batch, {widths[network.input]}]"},
+        ),
+        _compare(
+            subject,
+            "outputs",
+            _signature(model.graph.output),
+            {name: f"float32 [batch, {widths[name]}]" for name in network.outputs},
+        ),
+        _check(
+            subject,
+            f"uses only the standard operators, of opset {OPSET} or later",
+            set(opsets) == {"ai.onnx"} and opsets["ai.onnx"] >= OPSET,
+            str(opsets),
+        ),
+        _check(subject, "has no random operators", not random, ", ".join(random)),
+        _check(subject, "has no external data", not external, ", ".join(external)),
+        _compare(subject, "metadata", properties, expected_properties),
+        check_parameters(subject, initializers, network, weights),
+    ]
+
+
+def check_parameters(
+    subject: str,
+    found: Mapping[str, NDArray[Any]],
+    network: Network,
+    weights: Mapping[str, Float32],
+) -> Check:
+    """Check that the tensors of one file are the bundle's weights, bit for bit, and nothing else.
+
+    Args:
+        subject: Name of the file.
+        found: Its tensors by name, with or without the network's name in front.
+        network: Which network it should be.
+        weights: ``weights.safetensors``, by name.
+    """
+    statement = "weights equal weights.safetensors bit for bit"
+    left = {name.removeprefix(f"{network.name}."): tensor for name, tensor in found.items()}
+    for layer in network.layers:
+        for kind in ("weight", "bias"):
+            name = f"{layer}.{kind}"
+            if name not in left:
+                return Check(subject, statement, "failed", f"{name} is missing")
+            difference = _difference(left.pop(name), weights[f"{network.name}.{name}"])
+            if difference:
+                return Check(subject, statement, "failed", f"{name} {difference}")
+    if left:
+        return Check(subject, statement, "failed", f"unknown tensors: {', '.join(sorted(left))}")
+    return Check(subject, statement, "passed")
+
+
+def check_paths(bundle: Bundle) -> list[Check]:
+    """Check that no file says where it was made."""
+    statement = "holds no local paths"
+    checks = []
+    for name in (MANIFEST, *bundle.file_names):
+        content = (bundle.path / name).read_bytes() if name == MANIFEST else bundle.read(name)
+        try:
+            found = next(
+                filter(None, (_PATHS.search(text) for text in _texts(name, content))), None
+            )
+        except Exception as error:  # zip, protobuf: each with exceptions of its own
+            checks.append(Check(name, statement, "failed", f"cannot be read: {error}"))
+            continue
+        detail = "" if found is None else found.group().decode("utf-8", "replace")
+        checks.append(_check(name, statement, found is None, detail))
+    return checks
+
+
+def _texts(name: str, content: bytes) -> Iterator[bytes]:
+    """The parts of a file that hold text; tensors, whose bytes can look like anything, are not."""
+    if name.endswith(".onnx"):
+        model = onnx.load_model_from_string(content)
+        for tensor in _tensors(model):
+            tensor.ClearField("raw_data")
+        yield model.SerializeToString()
+    elif name.endswith(".safetensors"):
+        yield content[8 : 8 + int.from_bytes(content[:8], "little")]
+    elif zipfile.is_zipfile(io.BytesIO(content)):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for member in archive.namelist():
+                if not _TENSOR_DATA.search(member):
+                    yield archive.read(member)
+    elif name.endswith((".torchscript", ".pt2")):
+        raise ValueError("it is not a zip archive")
+    else:
+        yield content
+
+
+def _graphs(graph: Any) -> Iterator[Any]:
+    """A graph and the graphs inside its nodes (branches and loop bodies)."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                yield from _graphs(inner)
+
+
+def _nodes(model: Any) -> Iterator[Any]:
+    for top in (model.graph, *model.functions):
+        for graph in _graphs(top):
+            yield from graph.node
+
+
+def _tensors(model: Any) -> Iterator[Any]:
+    """Every tensor that a model stores: initializers and attributes of nodes."""
+    for graph in _graphs(model.graph):
+        yield from graph.initializer
+        for sparse in graph.sparse_initializer:
+            yield from (sparse.values, sparse.indices)
+    for node in _nodes(model):
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+
+
+def _signature(values: Any) -> dict[str, str]:
+    """``{name: "float32 [batch, 40]"}`` of a graph's inputs or outputs."""
+    signature = {}
+    for value in values:
+        tensor = value.type.tensor_type
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
+        axes = [axis.dim_param or str(axis.dim_value) for axis in tensor.shape.dim]
+        signature[value.name] = f"{dtype} [{', '.join(axes)}]"
+    return signature
+
+
+def _difference(found: NDArray[Any], expected: Float32) -> str:
+    """Where two tensors differ in type, shape or bits, in words; empty if nowhere."""
+    if found.dtype != expected.dtype or found.shape != expected.shape:
+        return (
+            f"is {found.dtype} {list(found.shape)}, expected {expected.dtype} "
+            f"{list(expected.shape)}"
+        )
+    differ = found.view(np.uint32) != expected.view(np.uint32)
+    if not differ.any():
+        return ""
+    first = tuple(int(axis[0]) for axis in np.nonzero(differ))
+    return (
+        f"differs in {int(differ.sum())} of {differ.size} values, first at {list(first)}: "
+        f"{found[first]!s}, expected {expected[first]!s}"
+    )
+
+
+def _check(subject: str, statement: str, holds: bool, detail: str) -> Check:
+    return Check(subject, statement, "passed" if holds else "failed", detail)
+
+
+def _compare(subject: str, what: str, found: dict[str, str], expected: dict[str, str]) -> Check:
+    """Check that two tables are the same, order included; on failure say both."""
+    holds = list(found.items()) == list(expected.items()) or (
+        what == "metadata" and found == expected
+    )
+    statement = f"{what} are as specified"
+    return _check(subject, statement, holds, f"{found}" + ("" if holds else f", not {expected}"))
