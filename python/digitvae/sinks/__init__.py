@@ -1,0 +1,17 @@
+"""Where images go: array files, contact sheets, folders of PNGs, standard output.
+
+>>> from digitvae.sinks import open_sink
+>>> with open_sink("digits.idx.gz", count=2) as sink:
+...     sink.write(memoryview(bytes(2 * 28 * 28)))
+
+Images arrive as bytes, a buffer of whole images at a time, and leave at once, so that memory is
+constant; the result appears when the block ends well, and not at all when it does not. Nothing
+here needs NumPy.
+"""
+
+from __future__ import annotations
+
+from digitvae.sinks.formats import FORMATS, STDOUT, Format, format_of
+from digitvae.sinks.sink import Encoder, Sink, open_sink
+
+__all__ = ["FORMATS", "STDOUT", "Encoder", "Format", "Sink", "format_of", "open_sink"]

@@ -1,0 +1,121 @@
+"""Encoders for arrays of images: NumPy files, zipped NumPy files, IDX files, bare bytes.
+
+An encoder gets the images in order, a buffer of whole images at a time, and passes them on to a
+binary file at once: memory stays constant whatever the count. NumPy is not needed to write its
+formats, and importing it would take longer than making ten thousand digits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import zlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+_ORDER = "<" if sys.byteorder == "little" else ">"
+_DESCR = {"uint8": "|u1", "float32": _ORDER + "f4"}
+
+
+def npy_header(shape: tuple[int, ...], dtype: str) -> bytes:
+    """The header of a ``.npy`` file, format version 1.0 (NumPy enhancement proposal 1).
+
+    Args:
+        shape: Shape of the array, C order.
+        dtype: ``"uint8"`` or ``"float32"`` (in this machine's byte order).
+    """
+    text = f"{{'descr': '{_DESCR[dtype]}', 'fortran_order': False, 'shape': {shape}, }}"
+    # Magic (6), version (2), length (2), text, newline: the data start at a multiple of 64.
+    padding = -(10 + len(text) + 1) % 64
+    body = text.encode("ascii") + b" " * padding + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(body).to_bytes(2, "little") + body
+
+
+class RawEncoder:
+    """Nothing but the numbers, in C order and this machine's byte order."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, images: memoryview) -> None:
+        """Append whole images."""
+        self._file.write(images)
+
+    def finish(self) -> None:
+        """Nothing follows the last image."""
+
+    def abandon(self) -> None:
+        """Nothing is held back."""
+
+
+class NpyEncoder(RawEncoder):
+    """A ``.npy`` file: uint8 or float32 [n, height, width]."""
+
+    def __init__(self, file: BinaryIO, shape: tuple[int, ...], dtype: str) -> None:
+        super().__init__(file)
+        file.write(npy_header(shape, dtype))
+
+
+class IdxEncoder(RawEncoder):
+    """An IDX file, the format of MNIST itself: uint8 [n, height, width]."""
+
+    def __init__(self, file: BinaryIO, shape: tuple[int, ...]) -> None:
+        from digitvae.idx import header
+
+        super().__init__(file)
+        file.write(header(shape))
+
+
+class GzipIdxEncoder:
+    """An IDX file in a gzip stream (RFC 1952) without name or time: same digits, same bytes."""
+
+    def __init__(self, file: BinaryIO, shape: tuple[int, ...]) -> None:
+        from digitvae.idx import header
+
+        self._file = file
+        # Runs of black are what there is to gain: on MNIST, looking only for runs makes a file
+        # as small as level 6 does, in a quarter of the time (216 instead of 57 MB/s).
+        self._deflate = zlib.compressobj(1, zlib.DEFLATED, 31, 9, zlib.Z_RLE)
+        file.write(self._deflate.compress(header(shape)))
+
+    def write(self, images: memoryview) -> None:
+        """Append whole images."""
+        self._file.write(self._deflate.compress(images))
+
+    def finish(self) -> None:
+        """Write what the compressor holds back, and the checksum."""
+        self._file.write(self._deflate.flush())
+
+    def abandon(self) -> None:
+        """What the compressor holds back is dropped with it."""
+
+
+class NpzEncoder:
+    """A ``.npz`` file with one deflated array, ``images``: uint8 or float32 [n, height, width]."""
+
+    def __init__(self, file: BinaryIO, shape: tuple[int, ...], dtype: str) -> None:
+        from zipfile import ZIP_DEFLATED, ZipFile
+
+        # Level 6 takes 2.3 times as long for a tenth less.
+        self._zip = ZipFile(file, "w", ZIP_DEFLATED, compresslevel=1)
+        # Opened by name, the member is dated 1980-01-01: same digits, same bytes. Its size is
+        # not known to zipfile before the end, and may pass 4 GiB.
+        self._member = self._zip.open("images.npy", "w", force_zip64=True)
+        self._member.write(npy_header(shape, dtype))
+
+    def write(self, images: memoryview) -> None:
+        """Append whole images."""
+        self._member.write(images)
+
+    def finish(self) -> None:
+        """Write what the compressor holds back, and the zip directory."""
+        self._member.close()
+        self._zip.close()
+
+    def abandon(self) -> None:
+        """Close while the file is still open: left to the garbage collector, it would complain."""
+        for part in (self._member, self._zip):
+            with contextlib.suppress(OSError, ValueError):
+                part.close()
