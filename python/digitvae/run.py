@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from digitvae import __version__
 from digitvae.errors import OutputError, TrainingError
@@ -96,6 +96,32 @@ def read_json(path: Path) -> dict[str, Any]:
         found = value.get("schema") if isinstance(value, dict) else type(value).__name__
         raise TrainingError(f"{path}: schema {found!r}, expected {SCHEMA!r}")
     return value
+
+
+def capture(model: nn.Module, adam: torch.optim.Adam, log: list[Row]) -> Checkpoint:
+    """The state of a run as a checkpoint; its tensors are the live ones, not copies."""
+    tensors = {f"model.{name}": p.detach() for name, p in model.named_parameters()}
+    for name, p in model.named_parameters():
+        tensors |= {f"adam.{moment}.{name}": t for moment, t in adam.state[p].items()}
+    return Checkpoint(tensors, log)
+
+
+def restore(folder: Path, checkpoint: Checkpoint, model: nn.Module, adam: torch.optim.Adam) -> None:
+    """Put a checkpoint back into a model and its optimizer.
+
+    Raises:
+        TrainingError: it does not hold what the model needs; ``folder`` is named.
+    """
+    try:
+        with torch.no_grad():
+            for name, p in model.named_parameters():
+                p.copy_(checkpoint.tensors[f"model.{name}"])
+                adam.state[p] = {
+                    moment: checkpoint.tensors[f"adam.{moment}.{name}"].clone()
+                    for moment in ("step", "exp_avg", "exp_avg_sq")
+                }
+    except (KeyError, RuntimeError) as error:
+        raise TrainingError(f"{folder / CHECKPOINT}: of another model: {error}") from error
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:

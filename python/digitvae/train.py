@@ -11,7 +11,7 @@ import hashlib
 import logging
 import math
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -45,8 +45,8 @@ class TrainConfig:
         anneal_epochs: the KL weight rises linearly over so many epochs, in equal steps: it is
             e/anneal_epochs all through epoch e (counted from 1), and 1 from then on.
         seed: of the initial weights, the order of the images, and the noise; in [0, 2⁶³).
-        threads: of PyTorch; ``None`` leaves them as they are. Another number of threads adds in
-            another order, so bits are reproducible for one number only.
+        threads: of PyTorch; ``None``: as many as it has, or as the run was begun with. Another
+            number adds in another order, so bits are reproducible for one number only.
         limit: train on the first so many images only, for quick tries.
     """
 
@@ -160,18 +160,35 @@ def train(
     if resume and force:
         raise ValueError("resume goes on with a run, force throws it away: choose one")
     folder = Path(run_dir)
-    checkpoint = _prepare(config, folder, resume=resume, force=force)
+    for name in ("train", "test"):
+        if not len(data[name].images):
+            raise ValueError(f"data: there are no {name} images")
+    check_run_dir(config, folder, resume=resume, force=force)
+    config, checkpoint = _open_run(config, folder, force=force, say=say)
     if (folder / run.SUMMARY).exists():
         say(f"{folder}: already finished ({config.epochs} epochs); nothing to do")
         return read_summary(folder)
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
+    threads_before = torch.get_num_threads()
+    torch.set_num_threads(config.threads or threads_before)
+    try:
+        return _train(config, folder, data, checkpoint, on_progress=on_progress, say=say)
+    finally:
+        torch.set_num_threads(threads_before)
 
+
+def _train(
+    config: TrainConfig,
+    folder: Path,
+    data: dict[str, Split],
+    checkpoint: run.Checkpoint | None,
+    *,
+    on_progress: Callable[[Progress], None] | None,
+    say: Callable[[str], None],
+) -> Summary:
+    """The run itself: prepare, loop over the epochs, conclude."""
     # All images in memory, once: 188 MB, and no loader between the data and the step.
     x_train = as_tensor(data["train"].images[: config.limit])  # [n, 784]
     x_test = as_tensor(data["test"].images)
-    if not (len(x_train) and len(x_test)):
-        raise ValueError(f"data: {len(x_train)} training and {len(x_test)} test images")
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_seed(config.seed, "weights"))
@@ -179,7 +196,7 @@ def train(
     adam = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
     log: list[run.Row] = []
     if checkpoint is not None:
-        _restore(folder, model, adam, checkpoint)
+        run.restore(folder, checkpoint, model, adam)
         log = checkpoint.log
 
     warned = False
@@ -188,7 +205,7 @@ def train(
         test = evaluate(model, x_test, config.objective)
         row |= {f"test_{name}": value for name, value in test.to_dict().items()}
         log.append(row)
-        _save(folder, model, adam, log)
+        run.save_checkpoint(folder, run.capture(model, adam, log))
         if on_progress is not None:
             on_progress(Progress(epoch + 1, config.epochs, 0, 0, row["train_loss"], row))
         if test.collapsed and not warned:
@@ -312,60 +329,61 @@ def _seed(seed: int, purpose: str) -> int:
     return int.from_bytes(digest[:4], "little")
 
 
-def _prepare(
-    config: TrainConfig, folder: Path, *, resume: bool, force: bool
-) -> run.Checkpoint | None:
-    """Settle what the directory is: new, to be resumed, to be replaced, or taken."""
+def check_run_dir(config: TrainConfig, run_dir: str | Path, *, resume: bool, force: bool) -> None:
+    """Find out, before any work, whether a run may go into a directory; changes nothing.
+
+    Raises:
+        TrainingError: the directory is taken, holds nothing to resume, or holds a run of another
+            configuration.
+    """
+    folder = Path(run_dir)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()) and not resume:
-            if not force:
-                raise TrainingError(
-                    f"{folder}: exists and is not empty; --resume goes on with the run there, "
-                    "--force replaces it"
-                )
-            for name in run.FILES:  # and nothing else that may lie there
-                (folder / name).unlink(missing_ok=True)
-        if (folder / run.CONFIG).exists():
-            before = read_config(folder)
-            differing = [
-                f"{field.name} {getattr(before, field.name)!r} → {getattr(config, field.name)!r}"
-                for field in fields(TrainConfig)
-                if field.name != "threads"
-                and getattr(before, field.name) != getattr(config, field.name)
-            ]
-            if differing:
-                raise TrainingError(
-                    f"{folder}: cannot resume with another configuration: {', '.join(differing)}"
-                )
-            return run.load_checkpoint(folder)
-        if resume and any(folder.iterdir()):
-            raise TrainingError(f"{folder}: nothing to resume: it has files but no {run.CONFIG}")
-        run.write_json(
-            folder / run.CONFIG,
-            {"schema": run.SCHEMA, "config": asdict(config), "versions": run.versions()},
-        )
+        used = any(folder.iterdir()) if folder.exists() else False
     except OSError as error:
         raise TrainingError(f"{folder}: cannot be used as a run directory: {error}") from error
-    return None
+    if not used or force:
+        return
+    if not resume:
+        raise TrainingError(
+            f"{folder}: exists and is not empty; --resume goes on with the run there, "
+            "--force replaces it"
+        )
+    before = read_config(folder)
+    # The number of threads changes the last bits, not what is computed.
+    differing = [
+        f"{name} was {getattr(before, name)!r}, now {getattr(config, name)!r}"
+        for name in (field.name for field in fields(TrainConfig))
+        if name != "threads" and getattr(before, name) != getattr(config, name)
+    ]
+    if differing:
+        raise TrainingError(
+            f"{folder}: cannot go on with another configuration: {'; '.join(differing)}"
+        )
 
 
-def _save(folder: Path, model: VAE, adam: torch.optim.Adam, log: list[run.Row]) -> None:
-    tensors = {f"model.{name}": p.detach() for name, p in model.named_parameters()}
-    for name, p in model.named_parameters():
-        tensors |= {f"adam.{moment}.{name}": t for moment, t in adam.state[p].items()}
-    run.save_checkpoint(folder, run.Checkpoint(tensors, log))
-
-
-def _restore(folder: Path, model: VAE, adam: torch.optim.Adam, checkpoint: run.Checkpoint) -> None:
-    tensors = checkpoint.tensors
+def _open_run(
+    config: TrainConfig, folder: Path, *, force: bool, say: Callable[[str], None]
+) -> tuple[TrainConfig, run.Checkpoint | None]:
+    """Begin a run, or find where to go on with the one that is there; settle the threads."""
     try:
-        with torch.no_grad():
-            for name, p in model.named_parameters():
-                p.copy_(tensors[f"model.{name}"])
-                adam.state[p] = {
-                    moment: tensors[f"adam.{moment}.{name}"].clone()
-                    for moment in ("step", "exp_avg", "exp_avg_sq")
-                }
-    except (KeyError, RuntimeError) as error:
-        raise TrainingError(f"{folder / run.CHECKPOINT}: of another model: {error}") from error
+        folder.mkdir(parents=True, exist_ok=True)
+        if force:
+            for name in run.FILES:  # and nothing else that may lie there
+                (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise TrainingError(f"{folder}: cannot be used as a run directory: {error}") from error
+    if (folder / run.CONFIG).exists():
+        before = read_config(folder).threads
+        config = replace(config, threads=config.threads or before)
+        if config.threads != before:
+            say(
+                f"{folder}: begun with {before} threads, going on with {config.threads}: "
+                "the last bits will differ from those of an uninterrupted run"
+            )
+        return config, run.load_checkpoint(folder)
+    config = replace(config, threads=config.threads or torch.get_num_threads())
+    run.write_json(
+        folder / run.CONFIG,
+        {"schema": run.SCHEMA, "config": asdict(config), "versions": run.versions()},
+    )
+    return config, None

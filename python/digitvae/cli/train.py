@@ -1,0 +1,215 @@
+"""``digitvae train``: MNIST in, run directory out."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path  # noqa: TC003 - typer evaluates the annotations
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from digitvae.train import Progress, Summary
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command(name="train")(train)
+
+
+def train(
+    *,
+    out: Annotated[Path, typer.Option(metavar="RUN", help="The run directory to write.")],
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            help="elbo, pixel-mean (collapses, on purpose) or autoencoder.", show_default="elbo"
+        ),
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="mnist or fashion-mnist.", show_default="mnist")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the training images.", show_default="30")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images a step.", show_default="128")
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Adam's learning rate at the start.", show_default="0.001")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of everything random.", show_default="0")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="PyTorch's threads.", show_default="as PyTorch chooses")
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Train on the first N images only, for quick tries."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder that holds the data set already.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run that is there, as it was begun.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the run that is there.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print nothing but the summary, as JSON.")
+    ] = False,
+) -> None:
+    """Train a model and measure it on held-out images after every epoch."""
+    if resume and force:
+        raise typer.BadParameter("--resume goes on with a run, --force replaces it: choose one")
+    require_torch()
+    from digitvae import data as datasets
+    from digitvae import run
+    from digitvae import train as training
+
+    given = {
+        "objective": objective,
+        "dataset": dataset,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": lr,
+        "seed": seed,
+        "threads": threads,
+        "limit": limit,
+    }
+    # What is not given on resuming is what the run was begun with.
+    begun = resume and (out / run.CONFIG).is_file()
+    base = training.read_config(out) if begun else training.TrainConfig()
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    try:
+        config = replace(base, **changes)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+    def warn(line: str) -> None:
+        typer.echo(line, err=True)
+
+    training.check_run_dir(config, out, resume=resume, force=force)
+    images = datasets.load(config.dataset, data, say=warn)
+    try:
+        with _progress(as_json=as_json) as show:
+            summary = training.train(
+                config,
+                out,
+                data=images,
+                resume=resume,
+                force=force,
+                on_progress=show,
+                say=warn,
+            )
+    except KeyboardInterrupt:
+        folder = "" if data is None else f" --data {shlex.quote(str(data))}"
+        warn(
+            "interrupted; go on after the last complete epoch with\n"
+            f"  digitvae train --out {shlex.quote(str(out))}{folder} --resume"
+        )
+        raise typer.Exit(130) from None
+    if as_json:
+        typer.echo(json.dumps(summary.to_dict(), indent=2))
+    else:
+        typer.echo(_report(out, summary))
+
+
+def require_torch(also: tuple[str, ...] = ()) -> None:
+    """Say how to install PyTorch, if it is missing, instead of failing in the middle."""
+    from importlib.util import find_spec
+
+    from digitvae.errors import DigitVAEError
+
+    missing = [name for name in ("torch", "safetensors", *also) if find_spec(name) is None]
+    if missing:
+        raise DigitVAEError(
+            f"this command needs {' and '.join(missing)}, which the product itself does not: "
+            "pip install 'digitvae[train]'"
+        )
+
+
+@contextmanager
+def _progress(*, as_json: bool) -> Iterator[Callable[[Progress], None]]:
+    """A line on standard output for each epoch, and on a terminal a bar that moves."""
+
+    def line(progress: Progress) -> None:
+        if progress.row is not None and not as_json:
+            typer.echo(_line(progress))
+
+    if not sys.stderr.isatty():
+        yield line
+        return
+    from rich import progress as rich
+    from rich.console import Console
+
+    with rich.Progress(
+        rich.TextColumn("epoch {task.fields[epoch]}"),
+        rich.BarColumn(),
+        rich.MofNCompleteColumn(),
+        rich.TextColumn("loss {task.fields[loss]:.4f}"),
+        rich.TimeRemainingColumn(),
+        console=Console(stderr=True),
+        redirect_stdout=sys.stdout.isatty(),
+        transient=True,
+    ) as bars:
+        task = bars.add_task("", epoch="", loss=0.0)
+
+        def show(progress: Progress) -> None:
+            line(progress)
+            if progress.row is None:
+                bars.update(
+                    task,
+                    total=progress.steps * progress.epochs,
+                    completed=progress.steps * (progress.epoch - 1) + progress.step,
+                    epoch=f"{progress.epoch}/{progress.epochs}",
+                    loss=progress.loss,
+                )
+
+        yield show
+
+
+def _line(progress: Progress) -> str:
+    row = progress.row or {}
+    measures = f"BCE {row['test_bce']:.2f}"
+    if row["test_nelbo"] is not None:
+        measures = (
+            f"−ELBO {row['test_nelbo']:.2f} ({row['test_nelbo_per_pixel']:.4f}/pixel)  "
+            f"{measures}  KL {row['test_kl']:.2f}"
+        )
+    return (
+        f"epoch {progress.epoch:>{len(str(progress.epochs))}}/{progress.epochs}  "
+        f"loss {row['train_loss']:.4f}  test {measures}  active {row['test_active_latents']}/40  "
+        f"{row['seconds']:.1f} s  {row['images_per_second']:,.0f} images/s"
+    )
+
+
+def _report(out: Path, summary: Summary) -> str:
+    test, totals = summary.test, summary.to_dict()
+    lines = [f"{summary.config.objective}, {summary.config.epochs} epochs: {out}"]
+    if summary.config.objective == "pixel-mean":
+        lines.append(
+            f"  training loss     {summary.log[0]['train_loss']:.4f} in epoch 1, "
+            f"{summary.log[-1]['train_loss']:.4f} in epoch {len(summary.log)}"
+        )
+    if test.nelbo is not None and test.nelbo_per_pixel is not None:
+        lines.append(
+            f"  test −ELBO        {test.nelbo:.2f} nats an image, "
+            f"{test.nelbo_per_pixel:.4f} a pixel (BCE {test.bce:.2f} + KL {test.kl:.2f})"
+        )
+    else:
+        lines.append(
+            f"  test BCE          {test.bce:.2f} nats an image, {test.bce_per_pixel:.4f} a pixel"
+        )
+    lines.append(f"  active latents    {test.active_latents} of 40")
+    lines.append(
+        f"  time              {totals['seconds_per_epoch']:.1f} s an epoch, "
+        f"{totals['images_per_second']:,.0f} images/s"
+    )
+    return "\n".join(lines)
