@@ -150,7 +150,7 @@ def open_sink(
     )
     _check(request, has_layout=columns is not None or scale is not None)
     if request.path == STDOUT:
-        with _standard_output() as file, _feeding(request, _encoder(request, file)) as sink:
+        with standard_output() as file, _feeding(request, _encoder(request, file)) as sink:
             yield sink
         return
     place = Path(path)
@@ -218,7 +218,12 @@ def _feeding(request: _Request, encoder: Encoder) -> Iterator[Sink]:
 
 
 @contextmanager
-def _standard_output() -> Iterator[BinaryIO]:
+def standard_output() -> Iterator[BinaryIO]:
+    """Standard output for bytes, flushed at the end.
+
+    Raises:
+        OutputError: It is closed, or a terminal, or refuses.
+    """
     if sys.stdout is None:
         raise OutputError("cannot write to standard output: it is closed")
     if sys.stdout.isatty():

@@ -1,0 +1,204 @@
+"""Read images and latents that users bring along, and say what is wrong with them.
+
+The kind of a file is told from its first bytes, not from its name, so that MNIST's own
+``t10k-images-idx3-ubyte`` works like any other. Arrays in ``.npy`` files are mapped, not read:
+only the part in use takes memory.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from digitvae import idx
+from digitvae.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+CHUNK = 8192
+"""Rows that are handled at a time."""
+
+_PNG_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}
+_PNG, _NPY, _ZIP, _GZIP = b"\x89PNG", b"\x93NUMPY", b"PK\x03\x04", b"\x1f\x8b"
+
+
+def read_images(path: Path, height: int, width: int) -> Array:
+    """Images from a ``.npy``, ``.npz``, IDX (plain or gzip) or PNG file, or a folder of PNGs.
+
+    Args:
+        path: The file or folder.
+        height: Rows that an image must have.
+        width: Columns that an image must have.
+
+    Returns:
+        uint8 or float32 [n, height, width], n ≥ 1; the values are not looked at yet.
+
+    Raises:
+        DataError: The file cannot be read, or is of another kind, shape or dtype.
+    """
+    start = _start(path)
+    if path.is_dir():
+        images = _read_folder(path, height, width)
+    elif start.startswith(_PNG):
+        images = _read_png(path, height, width)
+    elif start.startswith((_NPY, _ZIP)):
+        images = _read_numpy(path, ("images",))
+    elif start.startswith((_GZIP, b"\0\0")):
+        images = idx.read(path)
+    else:
+        raise DataError(f"{path}: not an image file: expected .npy, .npz, .idx, .idx.gz or .png")
+    if images.dtype.name not in ("uint8", "float32"):
+        raise DataError(f"{path}: dtype is {images.dtype}, expected uint8, or float32 from 0 to 1")
+    grid = (height, width)
+    if images.shape == grid:
+        images = images[None]
+    elif images.ndim == 2 and images.shape[1] == height * width:
+        images = images.reshape(-1, *grid)
+    if images.shape[1:] != grid or not len(images):
+        raise DataError(
+            f"{path}: shape is {_shape(images)}, expected [n, {height}, {width}], n at least 1"
+        )
+    return images
+
+
+def read_latents(path: Path, dim: int) -> Array:
+    """Latents from a ``.npy`` file, or the array ``mu`` (or the only one) of a ``.npz`` file.
+
+    Returns:
+        float32 [n, dim], n ≥ 1; the values are not looked at yet.
+
+    Raises:
+        DataError: The file cannot be read, or is of another kind, shape or dtype.
+    """
+    if not _start(path).startswith((_NPY, _ZIP)):
+        raise DataError(f"{path}: not a NumPy file: expected latents as .npy or .npz")
+    latents = _read_numpy(path, ("mu", "latents", "z"))
+    if latents.dtype.name != "float32":
+        raise DataError(f"{path}: dtype is {latents.dtype}, expected float32")
+    if latents.shape == (dim,):
+        latents = latents[None]
+    if latents.ndim != 2 or latents.shape[1] != dim or not len(latents):
+        raise DataError(f"{path}: shape is {_shape(latents)}, expected [n, {dim}], n at least 1")
+    return latents
+
+
+def image_chunks(path: Path, images: Array, size: int = CHUNK) -> Iterator[tuple[int, Array]]:
+    """Go through images a chunk at a time, checking float32 values to lie in [0, 1].
+
+    Yields:
+        The index of the chunk's first image, and the chunk, C-contiguous.
+
+    Raises:
+        DataError: Names the first value that is out of range.
+    """
+    for start, chunk in _chunks(images, size):
+        if chunk.dtype == np.float32:
+            good = (chunk >= 0) & (chunk <= 1)
+            if not good.all():
+                raise DataError(
+                    f"{path}: image {_first(~good, chunk, start)}; float32 pixels must be from "
+                    "0 to 1 (divide by 255, or save as uint8)"
+                )
+        yield start, chunk
+
+
+def latent_chunks(path: Path, latents: Array, size: int = CHUNK) -> Iterator[tuple[int, Array]]:
+    """Go through latents a chunk at a time, checking that they are finite.
+
+    Yields:
+        The index of the chunk's first row, and the chunk, C-contiguous.
+
+    Raises:
+        DataError: Names the first value that is NaN or infinite.
+    """
+    for start, chunk in _chunks(latents, size):
+        good = np.isfinite(chunk)
+        if not good.all():
+            raise DataError(f"{path}: row {_first(~good, chunk, start)}; latents must be finite")
+        yield start, chunk
+
+
+def _chunks(array: Array, size: int) -> Iterator[tuple[int, Array]]:
+    for start in range(0, len(array), size):
+        chunk = array[start : start + size]
+        # Also turns the byte order to this machine's.
+        yield start, np.ascontiguousarray(chunk, chunk.dtype.newbyteorder("="))
+
+
+def _first(bad: NDArray[np.bool_], chunk: Array, start: int) -> str:
+    """Where the first bad value of a chunk is, and what."""
+    row, *inside = (int(i) for i in np.argwhere(bad)[0])
+    return f"{start + row}, element {inside}, is {chunk[(row, *inside)]}"
+
+
+def _start(path: Path) -> bytes:
+    """The first bytes of a file; none for a folder."""
+    try:
+        if path.is_dir():
+            return b""
+        if path.exists() and not path.is_file():
+            raise DataError(f"{path}: not a regular file; save the data to a file first")
+        with path.open("rb") as file:
+            return file.read(8)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from error
+
+
+def _read_numpy(path: Path, names: tuple[str, ...]) -> Array:
+    try:
+        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded:
+            found = [name for name in names if name in loaded.files]
+            if not found and len(loaded.files) == 1:
+                found = loaded.files
+            if not found:
+                raise DataError(
+                    f"{path}: holds {', '.join(loaded.files) or 'nothing'}; "
+                    f"expected an array named {' or '.join(names)}"
+                )
+            array: Array = loaded[found[0]]
+            return array
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path}: not a readable NumPy file: {error}") from error
+
+
+def _read_folder(folder: Path, height: int, width: int) -> Array:
+    files = sorted(folder.glob("*.png"))
+    if not files:
+        raise DataError(f"{folder}: a folder without PNG files")
+    images = np.empty((len(files), height, width), np.uint8)
+    for image, file in zip(images, files, strict=True):
+        image[:] = _read_png(file, height, width)
+    return images
+
+
+def _read_png(path: Path, height: int, width: int) -> Array:
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=["PNG"]) as picture:
+            if picture.size != (width, height):
+                raise DataError(
+                    f"{path}: the picture is {picture.width} × {picture.height} pixels, expected "
+                    f"{width} × {height}"
+                )
+            if picture.mode not in _PNG_MODES:
+                raise DataError(f"{path}: pixel format {picture.mode}, expected 8 bits or less")
+            return np.asarray(picture.convert("L"))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise DataError(f"{path}: not a readable PNG: {error}") from error
+
+
+def _shape(array: Array) -> str:
+    return f"[{', '.join(str(n) for n in array.shape)}]"

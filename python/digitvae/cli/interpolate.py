@@ -1,0 +1,119 @@
+"""``digitvae interpolate``: the way from one digit to another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from digitvae.cli import options
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command(name="interpolate")(interpolate)
+
+
+def interpolate(
+    *,
+    from_digit: Annotated[
+        int | None, options.number_option("--from", 0, 9, "Digit to start at.")
+    ] = None,
+    to_digit: Annotated[int | None, options.number_option("--to", 0, 9, "Digit to end at.")] = None,
+    pick: Annotated[
+        int,
+        options.number_option("--pick", 0, 9999, "Which test image of the digits, from 0."),
+    ] = 0,
+    from_index: Annotated[
+        int | None,
+        options.number_option("--from-index", 0, 9999, "Instead of --from: a test image."),
+    ] = None,
+    to_index: Annotated[
+        int | None,
+        options.number_option("--to-index", 0, 9999, "Instead of --to: a test image."),
+    ] = None,
+    steps: Annotated[
+        int, options.number_option("--steps", 2, 1 << 20, "Images, both ends included.")
+    ] = 16,
+    method: Annotated[
+        Literal["lerp", "slerp"],
+        typer.Option("--method", help="Straight line, or great circle."),
+    ] = "lerp",
+    output: options.Output = "strip.png",
+    threads: options.Threads = None,
+    dtype: options.PixelType = "uint8",
+    output_format: options.OutputFormat = None,
+    scale: options.Scale = None,
+    bundle: options.BundleFolder = None,
+    data: options.DataFolder = None,
+    force: options.Force = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Decode the way between two test images, as a strip or any other kind of output.
+
+    Both images are encoded; the way goes from the mean of the one to the mean of the other.
+    """
+    from digitvae.cli.result import Report
+    from digitvae.sinks import format_of, open_sink
+
+    report = Report("interpolate", output, as_json=as_json, quiet=quiet)
+    kind = format_of(output, output_format)
+    _require_one("from", from_digit, from_index)
+    _require_one("to", to_digit, to_index)
+
+    from digitvae.cli.testset import load_test_set
+    from digitvae.engine import load
+
+    model = load(bundle)
+    test = load_test_set(model, data)
+    start = _choose(test.labels, from_digit, from_index, pick)
+    end = _choose(test.labels, to_digit, to_index, pick)
+    mu = model.encode(test.images[[start, end]], threads=threads).mu
+    images = model.interpolate(mu[0], mu[1], steps, method=method, dtype=dtype, threads=threads)
+    with open_sink(
+        output,
+        count=steps,
+        format=kind,
+        dtype=dtype,
+        height=model.height,
+        width=model.width,
+        columns=steps if kind == "png" else None,
+        scale=scale,
+        force=force,
+    ) as sink:
+        sink.write(memoryview(images))
+    details = {
+        "format": kind,
+        "dtype": dtype,
+        "method": method,
+        "from": {"index": start, "label": int(test.labels[start])},
+        "to": {"index": end, "label": int(test.labels[end])},
+    }
+    report.finish(
+        model, f"steps from a {test.labels[start]} to a {test.labels[end]}", steps, details
+    )
+
+
+def _require_one(end: str, digit: int | None, index: int | None) -> None:
+    if (digit is None) == (index is None):
+        raise typer.BadParameter(f"give either --{end} DIGIT or --{end}-index N")
+
+
+def _choose(labels: NDArray[np.uint8], digit: int | None, index: int | None, pick: int) -> int:
+    """Index of the test image that the options name."""
+    if digit is None:
+        assert index is not None
+        if index >= len(labels):
+            raise typer.BadParameter(f"there are {len(labels)} test images, no index {index}")
+        return index
+    indices = (labels == digit).nonzero()[0]
+    if pick >= len(indices):
+        raise typer.BadParameter(
+            f"there are {len(indices)} test images of {digit}, no {pick}", param_hint="--pick"
+        )
+    return int(indices[pick])

@@ -1,0 +1,72 @@
+"""A progress bar on stderr, for runs that last, on terminals."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.progress import Progress
+
+_PATIENCE = 0.5
+"""Seconds before a bar appears: importing rich for less would make people wait for the bar."""
+
+
+@contextmanager
+def progress(what: str, total: int, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
+    """Show how far a run of ``total`` steps is.
+
+    Args:
+        what: A word or two for the left of the bar.
+        total: Number of steps.
+        quiet: Show nothing. Nothing is shown either when stderr is not a terminal.
+
+    Yields:
+        A function to call with the number of steps just done.
+    """
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
+        yield lambda _steps: None
+        return
+    began = time.monotonic()
+    done = 0
+    bar: Progress | None = None
+
+    def advance(steps: int) -> None:
+        nonlocal bar, done
+        done += steps
+        if bar is None and time.monotonic() - began > _PATIENCE and done < total:
+            bar = _bar()
+            bar.add_task(what, total=total)
+            bar.start()
+        if bar is not None:
+            bar.update(bar.task_ids[0], completed=done)
+
+    try:
+        yield advance
+    finally:
+        if bar is not None:
+            bar.stop()
+
+
+def _bar() -> Progress:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )

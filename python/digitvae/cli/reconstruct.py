@@ -1,0 +1,172 @@
+"""``digitvae reconstruct``: what is left of images after encoding and decoding."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from digitvae.cli import options
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from digitvae.engine import Model
+
+    Array = NDArray[Any]
+
+_DEFAULT_COUNT = 16
+_COLUMNS = 16
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command(name="reconstruct")(reconstruct)
+
+
+def reconstruct(
+    *,
+    images: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[IMAGES]",
+            help="An .npy, .npz, IDX or PNG file, or a PNG folder; by default test images.",
+        ),
+    ] = None,
+    count: Annotated[
+        int | None,
+        options.number_option(
+            "--count",
+            1,
+            options.MAX_COUNT,
+            "How many; by default 16 test images, or all of IMAGES.",
+        ),
+    ] = None,
+    first: options.First = 0,
+    seed: Annotated[
+        int | None,
+        options.number_option("--seed", 0, options.MAX_SEED, "Take images at random instead."),
+    ] = None,
+    output: options.Output = "pairs.png",
+    threads: options.Threads = None,
+    output_format: options.OutputFormat = None,
+    columns: options.Columns = None,
+    scale: options.Scale = None,
+    bundle: options.BundleFolder = None,
+    data: options.DataFolder = None,
+    force: options.Force = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Encode images, decode the means, and show both.
+
+    A contact sheet (.png) has rows of images, each above a row of their reconstructions. Every
+    other kind of output gets the reconstructions alone, in order.
+    """
+    from digitvae.cli.result import Report
+    from digitvae.sinks import format_of, open_sink
+
+    report = Report("reconstruct", output, as_json=as_json, quiet=quiet)
+    kind = format_of(output, output_format)
+    if seed is not None and first:
+        raise typer.BadParameter("--first takes images in order, --seed at random: choose one")
+
+    import numpy as np
+
+    from digitvae.cli.inputs import CHUNK, image_chunks
+    from digitvae.cli.progress import progress
+    from digitvae.engine import load
+
+    model = load(bundle)
+    origin, x = _select(model, images, data, count=count, first=first, seed=seed)
+    total, across, step = len(x), None, CHUNK
+    if kind == "png":
+        across = min(len(x), _COLUMNS) if columns is None else columns
+        rows = -(-len(x) // across)
+        total, step = 2 * rows * across, max(CHUNK // across, 1) * across
+    error = 0.0
+    with (
+        open_sink(
+            output,
+            count=total,
+            format=kind,
+            first=first,
+            height=model.height,
+            width=model.width,
+            columns=across if kind == "png" else columns,
+            scale=scale,
+            force=force,
+        ) as sink,
+        progress("reconstructing", len(x), quiet=quiet) as advance,
+    ):
+        for _, chunk in image_chunks(origin, x, step):
+            before = _as_uint8(chunk)
+            after = model.decode(model.encode(chunk, threads=threads).mu, threads=threads)
+            error += float(np.square((before - after.astype(np.float64)) / 255).sum())
+            sink.write(memoryview(after if across is None else _pairs(before, after, across)))
+            advance(len(chunk))
+    details = {
+        "format": kind,
+        "input": str(origin),
+        "seed": seed,
+        "first": first if seed is None else None,
+        "mean_squared_error": error / x.size,
+    }
+    report.finish(
+        model, f"reconstructions, mean squared error {error / x.size:.4f},", len(x), details
+    )
+
+
+def _select(
+    model: Model,
+    images: Path | None,
+    data: Path | None,
+    *,
+    count: int | None,
+    first: int,
+    seed: int | None,
+) -> tuple[Path, Array]:
+    """The images that the options name, and what errors call the place they are from."""
+    from digitvae.cli.inputs import read_images
+    from digitvae.cli.testset import load_test_set
+
+    if images is None:
+        origin, source = Path("test images"), load_test_set(model, data).images
+        wanted = _DEFAULT_COUNT if count is None else count
+    else:
+        origin, source = images, read_images(images, model.height, model.width)
+        wanted = len(source) - first if count is None else count
+    if wanted < 1 or first + wanted > len(source):
+        raise typer.BadParameter(
+            f"{origin}: {len(source):,} images, of which {max(wanted, 1):,} from index {first:,} "
+            "on cannot be had; see --count and --first"
+        )
+    if seed is None:
+        return origin, source[first : first + wanted]
+    return origin, source[random.Random(seed).sample(range(len(source)), wanted)]
+
+
+def _as_uint8(images: Array) -> Array:
+    import numpy as np
+
+    if images.dtype == np.uint8:
+        return images
+    return np.rint(images * np.float32(255)).astype(np.uint8)
+
+
+def _pairs(before: Array, after: Array, columns: int) -> Array:
+    """Rows of images, each above the row of their reconstructions; black where there is none."""
+    import numpy as np
+
+    count, height, width = before.shape
+    rows = -(-count // columns)
+    sheet = np.zeros((rows, 2, columns, height, width), np.uint8)
+    for row in range(rows):
+        part = slice(row * columns, min((row + 1) * columns, count))
+        sheet[row, 0, : part.stop - part.start] = before[part]
+        sheet[row, 1, : part.stop - part.start] = after[part]
+    return sheet

@@ -1,0 +1,64 @@
+"""What a command says when it is done: one short line, or one JSON object."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import typer
+
+from digitvae.sinks import STDOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from digitvae.engine import Model
+
+
+class Report:
+    """Times a command from its construction, and prints its result at the end.
+
+    Args:
+        command: Name of the command.
+        path: Where its output goes.
+        as_json: Print a JSON object instead of a line.
+        quiet: Print no line (JSON, which was asked for, is still printed).
+
+    Raises:
+        typer.BadParameter: The output and the JSON object would both go to standard output.
+    """
+
+    def __init__(self, command: str, path: str, *, as_json: bool, quiet: bool) -> None:
+        if as_json and path == STDOUT:
+            raise typer.BadParameter("--json prints to standard output, and so does '-o -'")
+        self._began = time.perf_counter()
+        self._command = command
+        self._path = path
+        self._as_json = as_json
+        self._quiet = quiet or path == STDOUT
+
+    def finish(self, model: Model, what: str, count: int, details: Mapping[str, object]) -> None:
+        """Print the result.
+
+        Args:
+            model: The model that was used.
+            what: What ``count`` counts.
+            count: Images or latents that were written.
+            details: What the JSON object tells beyond that.
+        """
+        seconds = time.perf_counter() - self._began
+        if self._as_json:
+            result = {
+                "command": self._command,
+                "path": self._path,
+                "count": count,
+                **details,
+                "seconds": round(seconds, 6),
+                "per_second": round(count / seconds, 1),
+                "bundle": str(model.bundle.path),
+                "bundle_sha256": model.bundle.sha256,
+            }
+            typer.echo(json.dumps(result))
+        elif not self._quiet:
+            typer.echo(f"{self._path}: {count:,} {what} in {seconds:.2f} s")

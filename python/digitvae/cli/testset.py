@@ -1,0 +1,29 @@
+"""The test images that belong to a model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from digitvae.data import Split
+    from digitvae.engine import Model
+
+
+def load_test_set(model: Model, folder: Path | None) -> Split:
+    """The test split of the data set that a model was trained on.
+
+    Args:
+        model: Its bundle's manifest names the data set.
+        folder: Where the files are; ``None`` for the cache, which is filled if need be.
+
+    Raises:
+        DataError: A file is missing or wrong, and cannot be fetched.
+    """
+    from digitvae.data import load
+
+    name = model.bundle.manifest.get("dataset", "mnist")
+    return load(name, folder, ("test",), say=lambda line: typer.echo(line, err=True))["test"]
