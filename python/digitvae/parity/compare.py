@@ -19,13 +19,6 @@ if TYPE_CHECKING:
     from digitvae.parity.networks import Float32, Function, Network
     from digitvae.parity.truth import Enclosure, Truth
 
-EAGER_LIMIT = 2e-6
-"""Largest |Δ|/max(1, |eager|) allowed on inputs from the prior and the data.
-
-For pixels, which are at most 1, this is an absolute limit. Posterior means and log-variances are
-larger, and with them the spacing of float32, so there the limit grows with the value.
-"""
-
 
 def to_pixels(x: Float32) -> NDArray[np.uint8]:
     """Round intensities to bytes as the native engine does: half to even of 255·x in float32."""
@@ -127,7 +120,7 @@ class Tally:
             return Comparison(*head, "failed", detail=self.error)
         to_eager, scaled = self._peak("to_eager"), self._peak("to_eager_scaled")
         to_truth, bound_used = self._peak("to_truth"), self._peak("bound_used")
-        limit = EAGER_LIMIT if self.inputs.gated and not self.is_eager else None
+        limit = None if self.is_eager else self.inputs.eager_limit
         reasons = []
         if limit is not None and scaled.value > limit:
             reasons.append(

@@ -71,11 +71,12 @@ def check_all(loaded: Loaded, draws: Float32, images: NDArray[np.uint8] | None) 
         }
         checks = [_check(statement, find) for statement, find in properties.items()]
         checks += _version_check(loaded.model)
-    if ONNX_RUNTIME in decoders:
-        different, compared = _varying_rows(decoders[ONNX_RUNTIME], few)
-        statement = "a latent decodes to the same bits in any batch (nobody promises it)"
-        detail = f"{different} of {compared} rows differ"
-        checks.append(Check(ONNX_RUNTIME, statement, "measured", detail))
+    for functions, verb, rows in ((decoders, "decodes", few), (encoders, "encodes", ink)):
+        if ONNX_RUNTIME in functions:
+            different, compared = _varying_rows(functions[ONNX_RUNTIME], rows)
+            statement = f"{verb} a row to the same bits in any batch (nobody promises it)"
+            detail = f"{different} of {compared} rows differ"
+            checks.append(Check(ONNX_RUNTIME, statement, "measured", detail))
     return checks
 
 

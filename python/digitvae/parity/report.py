@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 SCHEMA = "digitvae-parity/1"
 
+_LISTED = 12
+
 Status = Literal["passed", "failed", "measured", "not run"]
 """``measured`` has no limit to pass; ``not run`` says why in its detail."""
 
@@ -124,11 +126,13 @@ class ParityReport:
         return not self.failures
 
     def summary(self) -> str:
-        """One line on success; on failure one line for each thing that failed."""
+        """One line on success; on failure also what failed, a line each, the first dozen."""
         number = len(self.checks) + len(self.comparisons)
         if not self.passed:
             failed = [f"  {item}" for item in self.failures]
-            return "\n".join([f"parity: {len(failed)} of {number} checks failed:", *failed])
+            more = [f"  and {len(failed) - _LISTED} more"] if len(failed) > _LISTED else []
+            head = f"parity: {len(failed)} of {number} checks failed:"
+            return "\n".join([head, *failed[:_LISTED], *more])
         absent = sum(check.status == "not run" for check in self.checks)
         return f"parity: {number - absent} checks passed" + (
             f", {absent} not run" if absent else ""

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from digitvae.bundle import Bundle
     from digitvae.parity.networks import Float32, Network
 
+PARITY = "parity.json"
+"""The report that a bundle carries: it cannot be part of what it reports on."""
+
 OPSET = 18
 """The oldest operator set that a bundle may use."""
 
@@ -94,12 +97,12 @@ def check_onnx(bundle: Bundle, network: Network, weights: Mapping[str, Float32])
         _check(
             subject,
             f"uses only the standard operators, of opset {OPSET} or later",
-            set(opsets) == {"ai.onnx"} and opsets["ai.onnx"] >= OPSET,
-            str(opsets),
+            list(opsets) == ["ai.onnx"] and opsets["ai.onnx"] >= OPSET,
+            ", ".join(f"{domain} {opset}" for domain, opset in opsets.items()),
         ),
         _check(subject, "has no random operators", not random, ", ".join(random)),
         _check(subject, "has no external data", not external, ", ".join(external)),
-        _compare(subject, "metadata", properties, expected_properties),
+        _compare(subject, "metadata", properties, expected_properties, ordered=False),
         check_parameters(subject, initializers, network, weights),
     ]
 
@@ -133,22 +136,21 @@ def check_parameters(
     return Check(subject, statement, "passed")
 
 
-def check_paths(bundle: Bundle) -> list[Check]:
-    """Check that no file says where it was made."""
-    statement = "holds no local paths"
-    checks = []
+def check_paths(bundle: Bundle) -> Check:
+    """Check that no file says where it was made; ``parity.json``, made last, is left out."""
+    found = []
     for name in (MANIFEST, *bundle.file_names):
+        if name == PARITY:
+            continue
         content = (bundle.path / name).read_bytes() if name == MANIFEST else bundle.read(name)
         try:
-            found = next(
-                filter(None, (_PATHS.search(text) for text in _texts(name, content))), None
-            )
+            matches = filter(None, (_PATHS.search(text) for text in _texts(name, content)))
+            first = next(matches, None)
+            if first is not None:
+                found.append(f"{name}: {first.group().decode(errors='replace')}")
         except Exception as error:  # zip, protobuf: each with exceptions of its own
-            checks.append(Check(name, statement, "failed", f"cannot be read: {error}"))
-            continue
-        detail = "" if found is None else found.group().decode("utf-8", "replace")
-        checks.append(_check(name, statement, found is None, detail))
-    return checks
+            found.append(f"{name} cannot be read: {error}")
+    return _check("bundle", "no file holds a local path", not found, "; ".join(found))
 
 
 def _texts(name: str, content: bytes) -> Iterator[bytes]:
@@ -231,10 +233,21 @@ def _check(subject: str, statement: str, holds: bool, detail: str) -> Check:
     return Check(subject, statement, "passed" if holds else "failed", detail)
 
 
-def _compare(subject: str, what: str, found: dict[str, str], expected: dict[str, str]) -> Check:
-    """Check that two tables are the same, order included; on failure say both."""
-    holds = list(found.items()) == list(expected.items()) or (
-        what == "metadata" and found == expected
-    )
-    statement = f"{what} are as specified"
-    return _check(subject, statement, holds, f"{found}" + ("" if holds else f", not {expected}"))
+def _compare(
+    subject: str,
+    what: str,
+    found: dict[str, str],
+    expected: dict[str, str],
+    *,
+    ordered: bool = True,
+) -> Check:
+    """Check that two tables are the same; on failure say where they are not."""
+    wrong = [
+        f"{name} is {found.get(name, 'missing')}, expected {expected.get(name, 'nothing')}"
+        for name in {**expected, **found}
+        if found.get(name) != expected.get(name)
+    ]
+    if ordered and not wrong and list(found) != list(expected):
+        wrong = [f"the order is {', '.join(found)}, expected {', '.join(expected)}"]
+    detail = "; ".join(wrong or (f"{name}: {value}" for name, value in found.items()))
+    return _check(subject, f"{what} are as specified", not wrong, detail)
