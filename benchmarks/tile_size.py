@@ -3,9 +3,9 @@
     python -m benchmarks.tile_size [--rounds 9]
 
 One thread, ONNX Runtime through its Python package with bound memory, sizes interleaved within
-each round, medians printed. It also tells which sizes round a row as the others do: with those
-that do not, results would depend on how the work is cut, which is why the engine's tiles have a
-constant shape (cpp/src/engine/tiles.hpp).
+each round, medians printed. It also tells whether a row has the same bits in runs of each size:
+where it has not, results would depend on how the work is cut, which the engine's constant tiles
+rule out (cpp/src/engine/tiles.hpp).
 """
 
 from __future__ import annotations

@@ -6,10 +6,10 @@
 
 namespace digitvae {
 
-// Rows in a tile. Every run of a model has exactly this many rows (the last tile is zero-padded),
-// because matrix kernels may round a row differently when the number of rows differs: on AVX-512
-// machines ONNX Runtime does. Measured: 64 rows are within 1.5 % of the best size in throughput,
-// and keep a single digit cheap (docs/performance.md).
+// Rows in a tile. Every run of a model has exactly this many rows (the last tile is zero-padded):
+// matrix kernels are free to round a row differently when the number of rows differs, and only a
+// constant shape rules that out on every processor. Measured: 64 rows come within 2 % of the best
+// size in throughput and keep a single digit cheap (docs/performance.md).
 inline constexpr std::size_t kTileRows = 64;
 
 // Asked now and then, on the calling thread only; true means stop. May be empty.
