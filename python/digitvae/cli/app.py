@@ -1,4 +1,4 @@
-"""The program ``digitvae``: its commands, its exit codes, and how it says that something failed.
+"""The program ``digitvae``: its exit codes, and how it says that something failed.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Errors are one message on stderr,
 never a traceback (``DIGITVAE_DEBUG=1`` shows it).
@@ -11,24 +11,8 @@ import io
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-import typer
-from typer.core import TyperGroup
-
-from digitvae import __version__
-from digitvae.cli import (
-    data,
-    decode,
-    encode,
-    export,
-    generate,
-    info,
-    interpolate,
-    reconstruct,
-    train,
-    verify,
-)
 from digitvae.errors import DigitVAEError
 
 if TYPE_CHECKING:
@@ -37,61 +21,6 @@ if TYPE_CHECKING:
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 _TRAIN_PACKAGES = {"torch", "torchvision", "safetensors", "onnx", "onnxscript"}
-
-
-class _Commands(TyperGroup):
-    """The group of commands, with Ctrl-C ending every one of them as the shell expects."""
-
-    def invoke(self, ctx: Any) -> Any:  # typer's own context, or click's
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            # Typer before 0.20 would print "Aborted!" and exit with 1.
-            raise SystemExit(INTERRUPTED) from None
-
-
-app = typer.Typer(
-    name="digitvae",
-    cls=_Commands,
-    help="Generate handwritten digits, and train, export and verify the network that does it.",
-    no_args_is_help=True,
-    # Plain text: rich would double the time of --help.
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"digitvae {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
-        ),
-    ] = False,
-) -> None:
-    pass
-
-
-for _module in (
-    generate,
-    interpolate,
-    reconstruct,
-    encode,
-    decode,
-    info,
-    data,
-    train,
-    export,
-    verify,
-):
-    _module.register(app)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -107,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     with contextlib.suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGTERM, _terminate)
     try:
-        app(args=arguments, prog_name="digitvae")
+        _run(sys.argv[1:] if arguments is None else arguments)
     except SystemExit as exit_:
         code = exit_.code if isinstance(exit_.code, int) else FAILED
     except KeyboardInterrupt:
@@ -120,6 +49,18 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         code = 0
     return _flush() or code
+
+
+def _run(words: list[str]) -> None:
+    from digitvae.cli import generating, shortcut
+
+    request = shortcut.parse(words)
+    if request is not None:
+        generating.generate(request)
+        return
+    from digitvae.cli.commands import app
+
+    app(args=words, prog_name="digitvae")
 
 
 def _explain(error: Exception) -> tuple[int, str]:
@@ -135,8 +76,9 @@ def _explain(error: Exception) -> tuple[int, str]:
         case MemoryError():
             message = f"out of memory: {error}" if message else "out of memory"
         case OSError() if error.strerror:
-            place = f"{error.filename}: " if error.filename is not None else ""
-            message = place + error.strerror
+            # Whatever else is opened by descriptor reports its errors by name.
+            place = "standard output" if error.filename is None else error.filename
+            message = f"{place}: {error.strerror}"
         case ValueError() | TypeError():
             code = USAGE
         case _:
@@ -147,7 +89,8 @@ def _explain(error: Exception) -> tuple[int, str]:
 def _complain(message: str) -> None:
     if message and sys.stderr is not None:
         with contextlib.suppress(OSError):
-            typer.echo(f"digitvae: error: {message}", err=True)
+            sys.stderr.write(f"digitvae: error: {message}\n")
+            sys.stderr.flush()
 
 
 def _flush() -> int:

@@ -8,15 +8,14 @@ import typer
 from typer.core import TyperCommand
 
 from digitvae.cli import options
-
-_CHUNK = 16_384
-"""Images made at a time (12 MiB): enough for every thread, little enough for a moving bar."""
+from digitvae.cli.generating import Request
+from digitvae.cli.numbers import MAX_COUNT
 
 
 class _CountCommand(TyperCommand):
     """A command whose negative COUNT is told from an option."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # typer's own context, or click's
         for before, word in zip(["", *args], args, strict=False):
             if word[:1] == "-" and word[1:2].isdigit() and not before.startswith("-"):
                 raise typer.BadParameter(f"{word} is not 1 or more", param_hint="COUNT")
@@ -34,22 +33,22 @@ def generate(
         int,
         typer.Argument(
             metavar="COUNT",
-            parser=options.whole_number(1, options.MAX_COUNT),
+            parser=options.whole_number(1, MAX_COUNT),
             help="How many digits, such as 10_000.",
         ),
     ],
-    output: options.Output = "digits.npy",
-    seed: options.Seed = 0,
-    first: options.First = 0,
-    threads: options.Threads = None,
-    dtype: options.PixelType = "uint8",
+    output: options.Output = Request.output,
+    seed: options.Seed = Request.seed,
+    first: options.First = Request.first,
+    threads: options.Threads = Request.threads,
+    dtype: options.PixelType = Request.dtype,
     output_format: options.OutputFormat = None,
-    columns: options.Columns = None,
-    scale: options.Scale = None,
-    bundle: options.BundleFolder = None,
-    force: options.Force = False,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
+    columns: options.Columns = Request.columns,
+    scale: options.Scale = Request.scale,
+    bundle: options.BundleFolder = Request.bundle,
+    force: options.Force = Request.force,
+    as_json: options.AsJson = Request.as_json,
+    quiet: options.Quiet = Request.quiet,
 ) -> None:
     """Generate new digits.
 
@@ -59,43 +58,22 @@ def generate(
     Digit I of a seed is the same whatever COUNT, --first and --threads are: a large set can be
     made in parts, on several machines.
     """
-    from digitvae.cli.progress import progress
-    from digitvae.cli.result import Report
-    from digitvae.sinks import format_of, open_sink
+    from digitvae.cli import generating
 
-    report = Report("generate", output, as_json=as_json, quiet=quiet)
-    kind = format_of(output, output_format)
-    if first + count - 1 > options.MAX_SEED:
-        raise typer.BadParameter(f"the last index, {first + count - 1:,}, does not fit 64 bits")
-
-    from digitvae.engine import load
-
-    model = load(bundle)
-    with (
-        open_sink(
-            output,
+    generating.generate(
+        Request(
             count=count,
-            format=kind,
-            dtype=dtype,
+            output=output,
+            seed=seed,
             first=first,
-            height=model.height,
-            width=model.width,
+            threads=threads,
+            dtype=dtype,
+            output_format=output_format,
             columns=columns,
             scale=scale,
+            bundle=bundle,
             force=force,
-        ) as sink,
-        progress("generating", count, quiet=quiet) as advance,
-    ):
-        size = model.pixels * (1 if dtype == "uint8" else 4)
-        # A bytearray, not an array: importing NumPy takes longer than ten thousand digits.
-        memory = memoryview(bytearray(min(count, _CHUNK) * size))
-        for start in range(0, count, _CHUNK):
-            number = min(_CHUNK, count - start)
-            part = memory[: number * size]
-            numbers = part if dtype == "uint8" else part.cast("f")
-            model.sample_into(numbers, seed=seed, first=first + start, threads=threads)
-            sink.write(part)
-            advance(number)
-    report.finish(
-        model, "digits", count, {"format": kind, "dtype": dtype, "seed": seed, "first": first}
+            as_json=as_json,
+            quiet=quiet,
+        )
     )

@@ -20,7 +20,7 @@ def info(
     *,
     bundle: Annotated[
         Path | None,
-        typer.Argument(metavar="[BUNDLE]", help="A bundle; by default the one that is shipped."),
+        typer.Argument(metavar="BUNDLE", help="A bundle; by default the one that is shipped."),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Read every file and check its SHA-256.")

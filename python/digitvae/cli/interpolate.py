@@ -9,8 +9,8 @@ import typer
 from digitvae.cli import options
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from digitvae.data import Split
+    from digitvae.engine import Model
 
 
 def register(app: typer.Typer) -> None:
@@ -21,13 +21,17 @@ def register(app: typer.Typer) -> None:
 def interpolate(
     *,
     from_digit: Annotated[
-        int | None, options.number_option("--from", 0, 9, "Digit to start at.")
+        int | None, options.number_option("--from", 0, 9, "Digit to start at.", "DIGIT")
     ] = None,
-    to_digit: Annotated[int | None, options.number_option("--to", 0, 9, "Digit to end at.")] = None,
+    to_digit: Annotated[
+        int | None, options.number_option("--to", 0, 9, "Digit to end at.", "DIGIT")
+    ] = None,
     pick: Annotated[
-        int,
-        options.number_option("--pick", 0, 9999, "Which test image of the digits, from 0."),
-    ] = 0,
+        int | None,
+        options.number_option(
+            "--pick", 0, 9999, "Which test image of the digits, from 0; by default a typical one."
+        ),
+    ] = None,
     from_index: Annotated[
         int | None,
         options.number_option("--from-index", 0, 9999, "Instead of --from: a test image."),
@@ -54,9 +58,11 @@ def interpolate(
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Decode the way between two test images, as a strip or any other kind of output.
+    """Turn one digit into another: a strip, or any other kind of output.
 
-    Both images are encoded; the way goes from the mean of the one to the mean of the other.
+    Two test images are encoded, and the way from the mean of the one to the mean of the other is
+    decoded. Unless told otherwise, they are the most typical ones of their digits: those whose
+    means are closest to the average of all.
     """
     from digitvae.cli.result import Report
     from digitvae.sinks import format_of, open_sink
@@ -71,8 +77,8 @@ def interpolate(
 
     model = load(bundle)
     test = load_test_set(model, data)
-    start = _choose(test.labels, from_digit, from_index, pick)
-    end = _choose(test.labels, to_digit, to_index, pick)
+    start = _choose(model, test, from_digit, from_index, pick)
+    end = _choose(model, test, to_digit, to_index, pick)
     mu = model.encode(test.images[[start, end]], threads=threads).mu
     images = model.interpolate(mu[0], mu[1], steps, method=method, dtype=dtype, threads=threads)
     with open_sink(
@@ -94,9 +100,7 @@ def interpolate(
         "from": {"index": start, "label": int(test.labels[start])},
         "to": {"index": end, "label": int(test.labels[end])},
     }
-    report.finish(
-        model, f"steps from a {test.labels[start]} to a {test.labels[end]}", steps, details
-    )
+    report.finish(model, f"images from {test.labels[start]} to {test.labels[end]}", steps, details)
 
 
 def _require_one(end: str, digit: int | None, index: int | None) -> None:
@@ -104,14 +108,19 @@ def _require_one(end: str, digit: int | None, index: int | None) -> None:
         raise typer.BadParameter(f"give either --{end} DIGIT or --{end}-index N")
 
 
-def _choose(labels: NDArray[np.uint8], digit: int | None, index: int | None, pick: int) -> int:
+def _choose(
+    model: Model, test: Split, digit: int | None, index: int | None, pick: int | None
+) -> int:
     """Index of the test image that the options name."""
     if digit is None:
         assert index is not None
-        if index >= len(labels):
-            raise typer.BadParameter(f"there are {len(labels)} test images, no index {index}")
+        if index >= len(test.labels):
+            raise typer.BadParameter(f"there are {len(test.labels)} test images, no index {index}")
         return index
-    indices = (labels == digit).nonzero()[0]
+    indices = (test.labels == digit).nonzero()[0]
+    if pick is None:
+        mu = model.encode(test.images[indices]).mu
+        pick = int(((mu - mu.mean(axis=0)) ** 2).sum(axis=1).argmin())
     if pick >= len(indices):
         raise typer.BadParameter(
             f"there are {len(indices)} test images of {digit}, no {pick}", param_hint="--pick"

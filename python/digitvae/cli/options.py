@@ -7,39 +7,28 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from digitvae.cli.numbers import MAX_SEED, parse_whole
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MAX_COUNT = 1 << 40
-MAX_SEED = (1 << 64) - 1
-
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:
-    """A parser of whole numbers in [low, high], with or without underscores or commas.
-
-    The parser raises ``typer.BadParameter``, which names the option and ends with exit code 2.
-    """
+    """A parser of whole numbers in [low, high] for typer, which names the option in errors."""
 
     def parse(text: str) -> int:
-        plain = str(text).replace("_", "").replace(",", "")
-        digits = plain.removeprefix("-")
-        # int() also takes spaces and the digits of other scripts. Python refuses to convert
-        # thousands of digits, so the length is looked at first.
-        if not (digits.isascii() and digits.isdigit()):
-            raise typer.BadParameter(f"{text!r} is not a whole number (such as 10_000)")
-        number = int(plain) if len(digits) <= 30 else high + 1
-        if plain.startswith("-") and len(digits) > 30:
-            number = low - 1
-        if not low <= number <= high:
-            raise typer.BadParameter(f"{text} is not in the range {low:,} to {high:,}")
-        return number
+        try:
+            # Typer parses defaults too, which are numbers already.
+            return parse_whole(str(text), low, high)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
 
     return parse
 
 
-def number_option(flags: str, low: int, high: int, help: str) -> object:  # noqa: A002
+def number_option(flag: str, low: int, high: int, help: str, metavar: str = "N") -> object:  # noqa: A002
     """A typer option that takes a whole number in [low, high]."""
-    return typer.Option(flags, metavar="N", parser=whole_number(low, high), help=help)
+    return typer.Option(flag, metavar=metavar, parser=whole_number(low, high), help=help)
 
 
 Output = Annotated[

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digitvae.cli import options
+from digitvae.cli import numbers, options
 
 if TYPE_CHECKING:
     from typing import Any
@@ -33,7 +33,7 @@ def reconstruct(
     images: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[IMAGES]",
+            metavar="IMAGES",
             help="An .npy, .npz, IDX or PNG file, or a PNG folder; by default test images.",
         ),
     ] = None,
@@ -42,14 +42,14 @@ def reconstruct(
         options.number_option(
             "--count",
             1,
-            options.MAX_COUNT,
+            numbers.MAX_COUNT,
             "How many; by default 16 test images, or all of IMAGES.",
         ),
     ] = None,
     first: options.First = 0,
     seed: Annotated[
         int | None,
-        options.number_option("--seed", 0, options.MAX_SEED, "Take images at random instead."),
+        options.number_option("--seed", 0, numbers.MAX_SEED, "Take images at random instead."),
     ] = None,
     output: options.Output = "pairs.png",
     threads: options.Threads = None,

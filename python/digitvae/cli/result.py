@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import sys
 import time
 from typing import TYPE_CHECKING
-
-import typer
 
 from digitvae.sinks import STDOUT
 
@@ -26,12 +24,12 @@ class Report:
         quiet: Print no line (JSON, which was asked for, is still printed).
 
     Raises:
-        typer.BadParameter: The output and the JSON object would both go to standard output.
+        ValueError: The output and the JSON object would both go to standard output.
     """
 
     def __init__(self, command: str, path: str, *, as_json: bool, quiet: bool) -> None:
         if as_json and path == STDOUT:
-            raise typer.BadParameter("--json prints to standard output, and so does '-o -'")
+            raise ValueError("--json prints to standard output, and so does '-o -'")
         self._began = time.perf_counter()
         self._command = command
         self._path = path
@@ -59,6 +57,13 @@ class Report:
                 "bundle": str(model.bundle.path),
                 "bundle_sha256": model.bundle.sha256,
             }
-            typer.echo(json.dumps(result))
+            import json
+
+            self._say(json.dumps(result))
         elif not self._quiet:
-            typer.echo(f"{self._path}: {count:,} {what} in {seconds:.2f} s")
+            self._say(f"{self._path}: {count:,} {what} in {seconds:.2f} s")
+
+    @staticmethod
+    def _say(line: str) -> None:
+        if sys.stdout is not None:
+            sys.stdout.write(line + "\n")

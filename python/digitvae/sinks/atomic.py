@@ -11,13 +11,13 @@ import contextlib
 import errno
 import os
 import re
-import secrets
 import stat
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digitvae.errors import OutputError
+from digitvae.sinks.formats import STDOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,8 +42,8 @@ def output_errors(path: str | Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         if error.errno in _NO_ROOM:
-            reason = f"{reason.lower()}: free some space or write fewer digits"
-        raise OutputError(f"cannot write '{path}': {reason}; nothing was kept") from error
+            reason = f"{reason}: free some space or write fewer digits"
+        raise OutputError(f"cannot write {_quoted(path)}: {reason}") from error
 
 
 @contextmanager
@@ -135,7 +135,8 @@ def check_space(path: Path, needed: int, *, files: int = 1) -> None:
     with output_errors(path):
         room = os.statvfs(folder)
     free = room.f_bavail * room.f_frsize
-    if needed > free:
+    # Pseudo file systems report no blocks at all; writing will tell what is wrong with them.
+    if room.f_blocks and needed > free:
         raise OutputError(
             f"'{path}' needs at least {needed:,} bytes, but its disk has {free:,} left; "
             "write fewer digits, or elsewhere"
@@ -196,9 +197,13 @@ def _exists(path: Path) -> OutputError:
     return OutputError(f"'{path}' exists; choose another name, or replace it with --force")
 
 
+def _quoted(path: str | Path) -> str:
+    return "standard output" if str(path) == STDOUT else f"'{path}'"
+
+
 def _temporary_name(target: Path) -> Path:
     # Not derived from the name, which may already be as long as a name can be.
-    return target.parent / f".digitvae-{secrets.token_hex(8)}.tmp"
+    return target.parent / f".digitvae-{os.urandom(8).hex()}.tmp"
 
 
 def _rename_to_unused(temporary: Path, path: Path, target: Path) -> None:

@@ -1,0 +1,24 @@
+"""Whole numbers as users write them."""
+
+from __future__ import annotations
+
+MAX_COUNT = 1 << 40
+MAX_SEED = (1 << 64) - 1
+
+
+def parse_whole(text: str, low: int, high: int) -> int:
+    """The whole number in [low, high] that a text stands for, as 10000, 10_000 or 10,000.
+
+    Raises:
+        ValueError: It stands for none, or for one out of range.
+    """
+    plain = text.replace("_", "").replace(",", "")
+    digits = plain.removeprefix("-")
+    # int() would also take spaces and the digits of other scripts.
+    if not (digits.isascii() and digits.isdigit()):
+        raise ValueError(f"{text!r} is not a whole number (such as 10_000)")
+    # Python refuses to convert thousands of digits; so many are out of every range.
+    number = int(plain) if len(digits) <= 30 else None
+    if number is None or not low <= number <= high:
+        raise ValueError(f"{text} is not in the range {low:,} to {high:,}")
+    return number
