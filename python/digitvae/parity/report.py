@@ -141,7 +141,7 @@ class ParityReport:
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON types: no times, no paths, nothing that differs between two runs.
 
-        Numbers are rounded to six digits; those that are infinite or not a number are strings,
+        Numbers are rounded to four digits; those that are infinite or not a number are strings,
         which JSON can hold. What does not apply is left out.
         """
         content = {
@@ -163,5 +163,5 @@ def _json(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_json(item) for item in value]
     if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else str(value)
+        return float(f"{value:.4g}") if math.isfinite(value) else str(value)
     return value

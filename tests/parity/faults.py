@@ -1,0 +1,199 @@
+"""Faulty exports: what can go wrong between a trained model and its files, on purpose.
+
+Each fault takes the folder of an honest bundle and damages it. ``redo_hashes`` then makes the
+manifest agree, so that only the numbers or the structure can give the fault away.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import helper, numpy_helper
+from safetensors.numpy import load_file, save_file
+
+from digitvae.bundle import MANIFEST, describe_files, write_manifest
+from digitvae.model import VAE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+    Edit = Callable[[Any], object]
+
+
+def redo_hashes(folder: Path) -> None:
+    """Make the manifest describe the files as they are."""
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    write_manifest(folder, manifest | {"files": describe_files(folder, manifest["files"])})
+
+
+def edit_onnx(folder: Path, name: str, edit: Edit) -> None:
+    """Change one ONNX model in place; ``edit`` gets the protobuf."""
+    model = onnx.load(folder / f"{name}.onnx")
+    edit(model)
+    onnx.save(model, folder / f"{name}.onnx")
+
+
+def edit_tensor(name: str, change: Callable[[Array], Array]) -> Edit:
+    """Replace an initializer by what ``change`` makes of it."""
+
+    def edit(model: Any) -> None:
+        (tensor,) = [t for t in model.graph.initializer if t.name == name]
+        changed = np.ascontiguousarray(change(numpy_helper.to_array(tensor).copy()))
+        tensor.CopyFrom(numpy_helper.from_array(changed, name))
+
+    return edit
+
+
+def edit_every_tensor(change: Callable[[Array], Array]) -> Edit:
+    """The same for all initializers."""
+
+    def edit(model: Any) -> None:
+        for tensor in model.graph.initializer:
+            edit_tensor(tensor.name, change)(model)
+
+    return edit
+
+
+def replace_operator(old: str, new: str, **attributes: float) -> Edit:
+    """Turn one operator into another."""
+
+    def edit(model: Any) -> None:
+        for node in model.graph.node:
+            if node.op_type == old:
+                node.op_type = new
+                node.attribute.extend(helper.make_attribute(*item) for item in attributes.items())
+
+    return edit
+
+
+def drop_bias(layer: str) -> Edit:
+    """Let a Gemm forget its bias, and remove the tensor."""
+
+    def edit(model: Any) -> None:
+        for node in model.graph.node:
+            if f"{layer}.bias" in node.input:
+                del node.input[2:]
+        kept = [t for t in model.graph.initializer if t.name != f"{layer}.bias"]
+        del model.graph.initializer[:]
+        model.graph.initializer.extend(kept)
+
+    return edit
+
+
+def swap_results(first: str, second: str) -> Edit:
+    """Let the nodes that compute two outputs give them each other's name."""
+    names = {first: second, second: first}
+
+    def edit(model: Any) -> None:
+        for node in model.graph.node:
+            node.output[:] = [names.get(name, name) for name in node.output]
+
+    return edit
+
+
+def swap_order(model: Any) -> None:
+    """List the outputs in the other order."""
+    first, second = (
+        onnx.ValueInfoProto.FromString(o.SerializeToString()) for o in model.graph.output
+    )
+    model.graph.output[0].CopyFrom(second)
+    model.graph.output[1].CopyFrom(first)
+
+
+def scale_result(output: str, factor: float) -> Edit:
+    """Multiply an output by a constant, which is what logvar → logvar/2 is."""
+
+    def edit(model: Any) -> None:
+        for node in model.graph.node:
+            node.output[:] = [f"{output}.raw" if name == output else name for name in node.output]
+        model.graph.initializer.append(
+            numpy_helper.from_array(np.array(factor, np.float32), "factor")
+        )
+        model.graph.node.append(helper.make_node("Mul", [f"{output}.raw", "factor"], [output]))
+
+    return edit
+
+
+def add_noise_times_zero(model: Any) -> None:
+    """A random operator that does not even change the result."""
+    for node in model.graph.node:
+        node.output[:] = ["x.raw" if name == "x" else name for name in node.output]
+    model.graph.initializer.append(numpy_helper.from_array(np.array(0, np.float32), "zero"))
+    model.graph.node.extend(
+        [
+            helper.make_node("RandomNormalLike", ["x.raw"], ["noise"]),
+            helper.make_node("Mul", ["noise", "zero"], ["silence"]),
+            helper.make_node("Add", ["x.raw", "silence"], ["x"]),
+        ]
+    )
+
+
+def fix_batch(model: Any) -> None:
+    """A batch axis of constant length."""
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+
+
+def flip_bit(index: int, bit: int) -> Callable[[Array], Array]:
+    """Flip one bit of one value."""
+
+    def change(tensor: Array) -> Array:
+        tensor.view(np.uint32).flat[index] ^= np.uint32(1 << bit)
+        return tensor
+
+    return change
+
+
+def half_precision(tensor: Array) -> Array:
+    """To float16 and back."""
+    return tensor.astype(np.float16).astype(np.float32)
+
+
+def transpose(tensor: Array) -> Array:
+    """The transposed weights under the shape of the original."""
+    return tensor.T.reshape(tensor.shape)
+
+
+def save_torchscript(folder: Path, name: str, network: torch.nn.Module) -> None:
+    """Replace a TorchScript file."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.script(network), folder / f"{name}.torchscript")
+
+
+def save_program(folder: Path, name: str, network: torch.nn.Module, width: int) -> None:
+    """Replace an ExportedProgram."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        batch = torch.export.Dim("batch")
+        program = torch.export.export(
+            network, (torch.zeros(2, width),), dynamic_shapes=({0: batch},)
+        )
+        content = io.BytesIO()
+        torch.export.save(program, content)
+    (folder / f"{name}.pt2").write_bytes(content.getvalue())
+
+
+def load_model(folder: Path) -> VAE:
+    """The bundle's PyTorch model."""
+    model = VAE()
+    weights = load_file(folder / "weights.safetensors")
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    return model.requires_grad_(requires_grad=False).eval()
+
+
+def nudge_shipped_weight(folder: Path) -> None:
+    """Change ``weights.safetensors`` by one unit in the last place of one value."""
+    weights = load_file(folder / "weights.safetensors")
+    weights["decoder.output.bias"] = flip_bit(0, 0)(weights["decoder.output.bias"])
+    save_file(weights, folder / "weights.safetensors")

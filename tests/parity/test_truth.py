@@ -1,0 +1,243 @@
+"""The bound holds for every order of summation, and is not so wide that it says nothing."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal, localcontext
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import load_file
+
+from digitvae.model import VAE
+from digitvae.parity.truth import (
+    SIGMOID_UNITS,
+    UNIT_ROUNDOFF,
+    Enclosure,
+    Layer,
+    Truth,
+    relu,
+    sigmoid,
+)
+
+if TYPE_CHECKING:
+    import random
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+# Magnitudes whose products neither overflow nor stay subnormal only, zeros and subnormals too.
+numbers = st.floats(-(2.0**50), 2.0**50, width=32)
+terms = st.lists(st.tuples(numbers, numbers), min_size=0, max_size=30)
+
+
+def exact_input(x: NDArray[np.float32]) -> Enclosure:
+    return Enclosure(x.astype(np.float64), np.zeros(x.shape))
+
+
+def layer_of(weights: list[float], bias: float) -> Layer:
+    row = np.array([weights], np.float32).reshape(1, -1)
+    return Layer.of(row, np.array([bias], np.float32))
+
+
+def summed_in_random_order(
+    products: list[tuple[float, float]], bias: float, order: random.Random, *, fused: bool
+) -> float:
+    """Evaluate b + Σ w·x in float32 along a random binary tree, or as a random chain of FMAs."""
+    if fused:
+        chain = list(products)
+        order.shuffle(chain)
+        total = np.float32(bias)
+        for w, x in chain:
+            total = to_float32(Fraction(float(total)) + Fraction(w) * Fraction(x))
+        return float(total)
+    nodes = [np.float32(bias), *(np.float32(w) * np.float32(x) for w, x in products)]
+    while len(nodes) > 1:
+        order.shuffle(nodes)
+        a, b = nodes.pop(), nodes.pop()
+        nodes.append(np.float32(a + b))
+    return float(nodes[0])
+
+
+def to_float32(value: Fraction) -> np.float32:
+    """Round a fraction to the nearest float32: a guess by float64, then the best neighbour."""
+    guess = np.float32(float(value))
+    candidates = [guess, np.nextafter(guess, np.float32(-np.inf)), np.nextafter(guess, np.inf)]
+    return min(candidates, key=lambda c: abs(Fraction(float(c)) - value))
+
+
+@given(terms, numbers, st.randoms(use_true_random=False), st.booleans())
+def test_float32_sums_in_any_order_stay_within_the_bound(
+    products: list[tuple[float, float]], bias: float, order: random.Random, fused: bool
+) -> None:
+    layer = layer_of([w for w, _ in products], bias)
+    x = np.array([[x for _, x in products]], np.float32).reshape(1, -1)
+    enclosure = layer(exact_input(x))
+    exact = Fraction(bias) + sum(Fraction(w) * Fraction(v) for w, v in products)
+    computed = summed_in_random_order(products, bias, order, fused=fused)
+    assert abs(Fraction(computed) - exact) <= Fraction(float(enclosure.error[0, 0]))
+    # The truth itself is at most a millionth of the bound away from the exact value.
+    missed = abs(Fraction(float(enclosure.value[0, 0])) - exact)
+    assert missed <= Fraction(float(enclosure.error[0, 0])) / 10**6
+
+
+@given(terms, numbers, st.randoms(use_true_random=False), st.floats(0.0, 1.0, width=32))
+def test_errors_of_the_inputs_are_part_of_the_bound(
+    products: list[tuple[float, float]], bias: float, order: random.Random, size: float
+) -> None:
+    # What a previous layer computed lies anywhere within its error of the truth.
+    layer = layer_of([w for w, _ in products], bias)
+    true_x = np.array([[x for _, x in products]], np.float32).reshape(1, -1)
+    error = np.abs(true_x.astype(np.float64)) * size + size
+    moved = [
+        float(np.float32(x + order.uniform(-0.99, 0.99) * e))
+        for x, e in zip(true_x[0].tolist(), error[0].tolist(), strict=True)
+    ]
+    enclosure = layer(Enclosure(true_x.astype(np.float64), error))
+    exact = Fraction(bias) + sum(Fraction(w) * Fraction(x) for w, x in products)
+    shifted = [(w, x) for (w, _), x in zip(products, moved, strict=True)]
+    computed = summed_in_random_order(shifted, bias, order, fused=False)
+    assert abs(Fraction(computed) - exact) <= Fraction(float(enclosure.error[0, 0]))
+
+
+def test_an_unlucky_sum_uses_a_tenth_of_the_bound() -> None:
+    # 0.1·1 added 512 times one after another: nearly every addition rounds the same way for long
+    # stretches. A bound a tenth as wide would be wrong here.
+    count = 512
+    computed = np.float32(0)
+    for _ in range(count):
+        computed = np.float32(computed + np.float32(0.1))
+    enclosure = layer_of([0.1] * count, 0.0)(exact_input(np.ones((1, count), np.float32)))
+    used = abs(float(computed) - enclosure.value[0, 0]) / enclosure.error[0, 0]
+    assert 0.1 < used <= 1.0
+
+
+def test_the_bound_is_within_a_hundred_times_of_what_a_plain_loop_does() -> None:
+    # Random weights, 4,000 outputs of 512 terms, added one after another.
+    rng = np.random.default_rng(0)
+    weight = rng.normal(0, 0.05, (400, 512)).astype(np.float32)
+    bias = rng.normal(0, 0.05, 400).astype(np.float32)
+    x = rng.random((10, 512), np.float32)
+    enclosure = Layer.of(weight, bias)(exact_input(x))
+    products = x[:, None, :] * weight[None, :, :]  # [10, 400, 512], float32
+    computed = np.cumsum(products, axis=2, dtype=np.float32)[:, :, -1] + bias
+    used = np.abs(computed - enclosure.value) / enclosure.error
+    assert 0.01 < used.max() <= 1.0
+
+
+def test_inputs_that_are_zero_do_not_widen_the_bound() -> None:
+    rng = np.random.default_rng(1)
+    weight, x = rng.normal(size=(3, 20)).astype(np.float32), rng.random((2, 20), np.float32)
+    padded = np.zeros((2, 784), np.float32)
+    padded[:, :20] = x
+    wide = np.ones((3, 784), np.float32)
+    wide[:, :20] = weight
+    bias = np.zeros(3, np.float32)
+    short, long = (
+        Layer.of(w, bias)(exact_input(v)).error for w, v in ((weight, x), (wide, padded))
+    )
+    np.testing.assert_allclose(long, short, rtol=1e-12)
+
+
+@given(st.floats(-50, 50), st.floats(0, 50), st.floats(-1, 1))
+def test_relu_keeps_every_value_that_was_possible(value: float, error: float, at: float) -> None:
+    enclosure = relu(Enclosure(np.array([[value]]), np.array([[error]])))
+    reached = max(value + at * error, 0.0)
+    assert abs(reached - enclosure.value[0, 0]) <= enclosure.error[0, 0] * (1 + 1e-15)
+
+
+def test_a_unit_that_is_surely_inactive_has_no_error() -> None:
+    enclosure = relu(Enclosure(np.array([[-2.0, -0.5]]), np.array([[1.0, 1.0]])))
+    assert enclosure.value.tolist() == [[0.0, 0.0]]
+    assert enclosure.error.tolist() == [[0.0, 0.5]]
+
+
+def exact_sigmoid(x: float) -> Decimal:
+    with localcontext() as context:
+        context.prec = 60
+        return 1 / (1 + (-Decimal(x)).exp())
+
+
+@given(st.floats(-800, 800), st.floats(0, 100), st.floats(-1, 1))
+def test_the_sigmoid_of_every_possible_logit_is_enclosed(
+    value: float, error: float, at: float
+) -> None:
+    enclosure = sigmoid(Enclosure(np.array([[value]]), np.array([[error]])))
+    assert enclosure.value[0, 0] == pytest.approx(float(exact_sigmoid(value)), rel=1e-15, abs=0)
+    # The part of the error that is not the approximation's must do for the slope alone.
+    slope_part = float(enclosure.error[0, 0]) - SIGMOID_UNITS * UNIT_ROUNDOFF
+    reached = exact_sigmoid(value + at * error)
+    assert abs(float(reached - exact_sigmoid(value))) <= slope_part + 1e-16
+
+
+def test_a_saturated_pixel_has_no_more_than_the_error_of_the_sigmoid() -> None:
+    enclosure = sigmoid(Enclosure(np.array([[-90.0, 90.0]]), np.array([[1.0, 1.0]])))
+    assert enclosure.error.max() <= SIGMOID_UNITS * UNIT_ROUNDOFF * (1 + 1e-5)
+
+
+def onnx_runtime_sigmoid(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    values = [onnx.helper.make_tensor_value_info(name, 1, ["n"]) for name in "xy"]
+    node = onnx.helper.make_node("Sigmoid", ["x"], ["y"])
+    graph = onnx.helper.make_graph([node], "sigmoid", values[:1], values[1:])
+    opset = onnx.helper.make_opsetid("", 18)
+    model = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=9)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    result: NDArray[np.float32] = session.run(["y"], {"x": x})[0]
+    return result
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda x: torch.sigmoid(torch.from_numpy(x)).numpy(), onnx_runtime_sigmoid],
+    ids=["PyTorch", "ONNX Runtime"],
+)
+def test_the_sigmoids_of_the_runtimes_are_as_good_as_the_bound_assumes(function) -> None:  # type: ignore[no-untyped-def]
+    edges = [0.0, -0.0, 1e-45, 88.0, -88.0, 104.0, -104.0, 1e4, -1e4, 3e38, -3e38]
+    logits = np.concatenate([np.linspace(-25, 25, 1_000_001), edges]).astype(np.float32)
+    enclosure = sigmoid(exact_input(logits[None]))
+    assert (np.abs(function(logits) - enclosure.value[0]) <= enclosure.error[0]).all()
+
+
+@pytest.fixture(scope="module")
+def weights(tiny_bundle: Path) -> dict[str, NDArray[np.float32]]:
+    loaded: dict[str, NDArray[np.float32]] = load_file(tiny_bundle / "weights.safetensors")
+    return loaded
+
+
+def test_truth_is_the_model_of_pytorch_in_float64(weights: dict[str, NDArray[np.float32]]) -> None:
+    model = VAE()
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    double = model.double().eval()
+    rng = np.random.default_rng(2)
+    z = rng.normal(size=(50, 40)).astype(np.float32)
+    x = rng.random((50, 784), np.float32)
+    truth = Truth(weights)
+    with torch.inference_mode():
+        pixels = double.decoder(torch.from_numpy(z).double())
+        posterior = double.encoder(torch.from_numpy(x).double())
+    (decoded,) = truth.decode(z)
+    np.testing.assert_allclose(decoded.value, pixels.numpy(), rtol=0, atol=1e-13)
+    for found, expected in zip(truth.encode(x), posterior, strict=True):
+        np.testing.assert_allclose(found.value, expected.numpy(), rtol=0, atol=1e-12)
+
+
+def test_a_real_network_uses_a_noticeable_part_of_its_bound(
+    weights: dict[str, NDArray[np.float32]],
+) -> None:
+    # Two layers compound two worst cases, so less of it is used than in one layer.
+    model = VAE()
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    z = np.random.default_rng(3).normal(size=(200, 40)).astype(np.float32)
+    logits = Truth(weights).logits(z)
+    with torch.inference_mode():
+        computed = model.decoder.logits(torch.from_numpy(z)).numpy()
+    used = float((np.abs(computed - logits.value) / logits.error).max())
+    assert 0.001 < used <= 1.0
+    assert not math.isnan(used)
