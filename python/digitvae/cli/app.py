@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from digitvae.errors import DigitVAEError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
     from typing import NoReturn
 
@@ -33,10 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    with contextlib.suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGTERM, _terminate)
     try:
-        _run(sys.argv[1:] if arguments is None else arguments)
+        with _ending_by_exception():
+            _run(sys.argv[1:] if arguments is None else arguments)
     except SystemExit as exit_:
         code = exit_.code if isinstance(exit_.code, int) else FAILED
     except KeyboardInterrupt:
@@ -107,9 +107,22 @@ def _flush() -> int:
     return 0
 
 
-def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
-    """End by an exception, so that unfinished files are removed on the way out."""
-    raise SystemExit(128 + number)
+@contextlib.contextmanager
+def _ending_by_exception() -> Iterator[None]:
+    """Have SIGTERM raise an exception, so that unfinished files are removed on the way out."""
+
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    try:
+        before = signal.signal(signal.SIGTERM, end)
+    except ValueError:  # not in the main thread: whoever runs us there handles signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 if __name__ == "__main__":

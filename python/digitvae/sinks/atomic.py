@@ -162,10 +162,10 @@ def _destination(path: Path) -> Path:
 
 
 def _refuse_existing_file(path: Path, target: Path, *, force: bool) -> None:
-    try:
+    with output_errors(path):
+        if not target.exists():
+            return
         mode = target.stat().st_mode
-    except FileNotFoundError:
-        return
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
         raise OutputError(f"cannot write '{path}': it is {kind}; to pipe, use '-o -'")

@@ -23,7 +23,7 @@ MAX_SHEET_PIXELS = 89_478_485
 
 def square_columns(count: int) -> int:
     """The number of columns that makes a contact sheet of ``count`` images nearly square."""
-    return max(1, math.isqrt(count - 1) + 1)
+    return math.isqrt(count - 1) + 1
 
 
 def check_sheet(count: int, columns: int, scale: int, height: int, width: int) -> None:

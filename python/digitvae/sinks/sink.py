@@ -137,6 +137,8 @@ def open_sink(
         ValueError: Unknown format, or one that cannot hold this count or dtype.
         OutputError: The output exists, or cannot be written, or will not fit.
     """
+    if count < 1:
+        raise ValueError(f"count is {count}, expected at least 1")
     request = _Request(
         path=str(path),
         format=format_of(path, format),
@@ -172,8 +174,6 @@ def open_sink(
 def _check(request: _Request, *, has_layout: bool) -> None:
     """Refuse what the format cannot do, before anything is made."""
     name = request.format
-    if request.count < 1:
-        raise ValueError(f"count is {request.count}, expected at least 1")
     if request.dtype not in _ITEM_BYTES:
         raise ValueError(f"dtype is {request.dtype!r}, expected 'uint8' or 'float32'")
     if request.dtype == "float32" and not FORMATS[name].float32:

@@ -1,0 +1,273 @@
+"""Outputs appear whole or not at all, and what existed before survives whatever goes wrong."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import stat
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from digitvae.errors import OutputError
+from digitvae.sinks import open_sink
+from digitvae.sinks.atomic import new_file, new_folder
+from tests.sinks.readers import READERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+IMAGES = memoryview(bytes(range(256)) * 49)  # 16 images
+BOTH = ["out.npy", "out"]  # a file and a folder
+
+
+def put(path: Path, *, force: bool = False, then: Callable[[], object] | None = None) -> None:
+    """Write the images; ``then`` is called when they are written, but not yet in place."""
+    with open_sink(path, count=16, force=force) as sink:
+        sink.write(IMAGES)
+        if then is not None:
+            then()
+
+
+def fail_with(error: type[BaseException]) -> Callable[[], None]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """Make writing past ``size`` fail with EFBIG, as a full disk would with ENOSPC."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_an_exception_leaves_nothing_behind(
+    tmp_path: Path, name: str, error: type[BaseException]
+) -> None:
+    with pytest.raises(error):
+        put(tmp_path / name, then=fail_with(error))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("limit", [20, 150])
+def test_a_full_disk_is_told_and_leaves_nothing_behind(
+    tmp_path: Path, name: str, limit: int
+) -> None:
+    with (
+        pytest.raises(OutputError, match=f"cannot write '.*{name}'.*free some space"),
+        file_size_limit(limit),
+    ):
+        put(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_what_exists_is_kept_unless_force_is_given(tmp_path: Path, name: str) -> None:
+    put(tmp_path / name)
+    before = tree(tmp_path)
+    with pytest.raises(OutputError, match=r"exists.*--force"):
+        put(tmp_path / name)
+    assert tree(tmp_path) == before
+    with open_sink(tmp_path / name, count=1, force=True) as sink:
+        sink.write(IMAGES[:784])
+    assert len(b"".join(tree(tmp_path).values())) < len(b"".join(before.values()))
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_with_force_the_old_output_survives_a_failure(
+    tmp_path: Path, name: str, error: type[BaseException]
+) -> None:
+    put(tmp_path / name)
+    before = tree(tmp_path)
+    with pytest.raises(error):
+        put(tmp_path / name, force=True, then=fail_with(error))
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_with_force_the_old_output_survives_a_full_disk(tmp_path: Path, name: str) -> None:
+    put(tmp_path / name)
+    before = tree(tmp_path)
+    with pytest.raises(OutputError), file_size_limit(100):
+        put(tmp_path / name, force=True)
+    assert tree(tmp_path) == before
+
+
+def test_with_force_a_folder_that_cannot_be_exchanged_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "out")
+    before = tree(tmp_path)
+    original = Path.rename
+
+    def rename(self: Path, target: Path) -> Path:
+        if target.name == "out" and self.suffix == ".tmp" and not target.exists():
+            monkeypatch.undo()
+            raise OSError(errno.EIO, "Input/output error")
+        return original(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(OutputError, match="Input/output error"):
+        put(tmp_path / "out", force=True)
+    assert tree(tmp_path) == before
+    assert [file.name for file in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("foreign", ["notes.txt", "000000.png.bak", "12.png", "000001.png/"])
+def test_force_never_deletes_a_folder_that_holds_anything_else(
+    tmp_path: Path, foreign: str
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    if foreign.endswith("/"):
+        (folder / foreign).mkdir()
+    else:
+        (folder / foreign).write_text("precious")
+    with pytest.raises(OutputError, match=f"holds '{foreign.rstrip('/')}'"):
+        put(folder, force=True)
+    assert [file.name for file in folder.iterdir()] == [foreign.rstrip("/")]
+
+
+def test_force_never_deletes_what_appears_in_a_folder_meanwhile(tmp_path: Path) -> None:
+    put(tmp_path / "out")
+    notes = tmp_path / "out" / "notes.txt"
+    with pytest.raises(OutputError, match=r"notes\.txt"):
+        put(tmp_path / "out", force=True, then=lambda: notes.write_text("precious"))
+    assert notes.read_text() == "precious"
+
+
+@pytest.mark.parametrize("hard_links", [True, False])
+def test_a_file_that_appears_meanwhile_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hard_links: bool
+) -> None:
+    if not hard_links:
+        forbid_hard_links(monkeypatch)
+    path = tmp_path / "out.npy"
+    with pytest.raises(OutputError, match="exists"):
+        put(path, then=lambda: path.write_text("precious"))
+    assert tree(tmp_path) == {"out.npy": b"precious"}
+
+
+def test_a_folder_that_appears_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+
+    def appear() -> None:
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "notes.txt").write_text("precious")
+
+    with pytest.raises(OutputError, match="exists"):
+        put(tmp_path / "out", then=appear)
+    assert tree(tmp_path) == {"out/notes.txt": b"precious"}
+
+
+def forbid_hard_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, target: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+
+
+def test_a_file_system_without_hard_links_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forbid_hard_links(monkeypatch)
+    put(tmp_path / "out.raw")
+    assert tree(tmp_path) == {"out.raw": bytes(IMAGES)}
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_folder_that_is_missing_or_no_folder_is_told(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"folder '.*missing' does not exist"):
+        put(tmp_path / "missing" / name)
+    with pytest.raises(OutputError, match=r"'.*file' is not a folder"):
+        put(tmp_path / "file" / name)
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_place_that_refuses_is_told(name: str) -> None:
+    with pytest.raises(OutputError, match=f"cannot write '/proc/{name}'"):
+        put(Path("/proc") / name)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_only_regular_files_are_ever_replaced(tmp_path: Path, force: bool) -> None:
+    (tmp_path / "folder.npy").mkdir()
+    os.mkfifo(tmp_path / "pipe.npy")
+    with pytest.raises(OutputError, match="is a folder"):
+        put(tmp_path / "folder.npy", force=force)
+    with pytest.raises(OutputError, match="not a regular file"):
+        put(tmp_path / "pipe.npy", force=force)
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(OutputError, match="a file of that name exists"):
+        put(tmp_path / "file", force=force)
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_counts_that_cannot_fit_are_refused_up_front(tmp_path: Path, name: str) -> None:
+    with (
+        pytest.raises(OutputError, match=r"needs .*, but its disk has"),
+        open_sink(tmp_path / name, count=2**40),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_link_is_followed_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "real.raw").write_text("old")
+    (tmp_path / "link.raw").symlink_to("data/real.raw")
+    with pytest.raises(OutputError, match="exists"):
+        put(tmp_path / "link.raw")
+    put(tmp_path / "link.raw", force=True)
+    assert (tmp_path / "link.raw").is_symlink()
+    assert (tmp_path / "data" / "real.raw").read_bytes() == bytes(IMAGES)
+
+
+def test_new_files_have_the_permissions_that_the_umask_leaves(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        put(tmp_path / "out.npy")
+        put(tmp_path / "out")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "out.npy").stat().st_mode) == 0o640
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o750
+
+
+def test_the_longest_names_work(tmp_path: Path) -> None:
+    put(tmp_path / ("a" * 251 + ".npy"))
+    put(tmp_path / ("b" * 255))
+    with pytest.raises(OutputError, match="File name too long"):
+        put(tmp_path / ("c" * 252 + ".npy"))
+
+
+def test_until_the_block_ends_nothing_has_the_name(tmp_path: Path) -> None:
+    with new_file(tmp_path / "file") as file, new_folder(tmp_path / "folder") as folder:
+        file.write(b"x")
+        (folder / "000000.png").write_bytes(b"y")
+        assert not (tmp_path / "file").exists()
+        assert not (tmp_path / "folder").exists()
+    assert tree(tmp_path) == {"file": b"x", "folder/000000.png": b"y"}
