@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from digitvae.model import LATENTS, PIXELS, VAE
+from digitvae.model import HEIGHT, LATENTS, PIXELS, VAE, WIDTH
 from digitvae.objective import OBJECTIVES, divergence, reconstruction
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Evaluation:
 
 def as_tensor(images: NDArray[np.uint8]) -> Tensor:
     """Images uint8 [n, 28, 28] as the network takes them: float32 [n, 784] in [0, 1]."""
-    if images.dtype != "uint8" or images.ndim != 3 or images[0:1].size not in (0, PIXELS):
+    if images.dtype != "uint8" or images.shape[1:] != (HEIGHT, WIDTH):
         raise ValueError(f"images: {images.dtype} {list(images.shape)}; expected uint8 [n, 28, 28]")
     return torch.tensor(images.reshape(-1, PIXELS)).to(torch.float32).div_(255)
 
