@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         with _ending_by_exception():
-            _run(sys.argv[1:] if arguments is None else arguments)
+            code = _run(sys.argv[1:] if arguments is None else arguments)
     except SystemExit as exit_:
         code = exit_.code if isinstance(exit_.code, int) else FAILED
     except KeyboardInterrupt:
@@ -46,21 +46,20 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         code, message = _explain(error)
         _complain(message)
-    else:
-        code = 0
     return _flush() or code
 
 
-def _run(words: list[str]) -> None:
-    from digitvae.cli import generating, shortcut
+def _run(words: list[str]) -> int:
+    import click
 
-    request = shortcut.parse(words)
-    if request is not None:
-        generating.generate(request)
-        return
     from digitvae.cli.commands import app
 
-    app(args=words, prog_name="digitvae")
+    try:
+        done = app.main(args=words, prog_name="digitvae", standalone_mode=False)
+    except click.ClickException as error:  # wrong usage: click says which option, and how it goes
+        error.show()
+        return error.exit_code
+    return done if isinstance(done, int) else 0
 
 
 def _explain(error: Exception) -> tuple[int, str]:

@@ -1,70 +1,48 @@
-"""All commands, put together by typer."""
+"""All commands, put together."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-from typer.core import TyperGroup
+import click
 
 from digitvae import __version__
-from digitvae.cli import (
-    data,
-    decode,
-    encode,
-    export,
-    generate,
-    info,
-    interpolate,
-    reconstruct,
-    train,
-    verify,
-)
-
-_INTERRUPTED = 130
+from digitvae.cli.data import data
+from digitvae.cli.decode import decode
+from digitvae.cli.encode import encode
+from digitvae.cli.export import export
+from digitvae.cli.generate import generate
+from digitvae.cli.info import info
+from digitvae.cli.interpolate import interpolate
+from digitvae.cli.reconstruct import reconstruct
+from digitvae.cli.train import train
+from digitvae.cli.verify import verify
 
 
-class _Commands(TyperGroup):
-    """The group of commands, with Ctrl-C ending every one of them as the shell expects."""
+class _Commands(click.Group):
+    """The group of commands, in the order of their use, with Ctrl-C left to ``main``."""
 
-    def invoke(self, ctx: Any) -> Any:  # typer's own context, or click's
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            # Some versions of typer would print "Aborted!" and exit with 1.
-            raise SystemExit(_INTERRUPTED) from None
+            # Click would print an empty line and turn it into its own Abort.
+            raise SystemExit(130) from None
 
 
-app = typer.Typer(
-    name="digitvae",
+@click.group(
     cls=_Commands,
-    help="Generate handwritten digits, and train, export and verify the network that does it.",
-    no_args_is_help=True,
-    # Plain text: rich would double the time of --help.
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+@click.version_option(__version__, prog_name="digitvae", message="%(prog)s %(version)s")
+def app() -> None:
+    """Generate handwritten digits, and train, export and verify the network that does it."""
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"digitvae {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
-        ),
-    ] = False,
-) -> None:
-    pass
-
-
-for _module in (
+for _command in (
     generate,
     interpolate,
     reconstruct,
@@ -76,4 +54,4 @@ for _module in (
     export,
     verify,
 ):
-    _module.register(app)
+    app.add_command(_command)

@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - typer evaluates the annotations
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from digitvae.cli import options  # noqa: TC001 - typer evaluates the annotations
+from digitvae.cli import options
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command(name="decode")(decode)
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
+@click.command()
+@click.argument("latents", type=options.PATH)
+@options.output("decoded.npy")
+@options.threads
+@options.dtype
+@options.output_format
+@options.columns
+@options.scale
+@options.bundle
+@options.force
+@options.as_json
+@options.quiet
 def decode(
     *,
-    latents: Annotated[
-        Path,
-        typer.Argument(metavar="LATENTS", help="float32 [n, 40] as .npy, or 'mu' of an .npz."),
-    ],
-    output: options.Output = "decoded.npy",
-    threads: options.Threads = None,
-    dtype: options.PixelType = "uint8",
-    output_format: options.OutputFormat = None,
-    columns: options.Columns = None,
-    scale: options.Scale = None,
-    bundle: options.BundleFolder = None,
-    force: options.Force = False,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
+    latents: Path,
+    output: str,
+    threads: int | None,
+    dtype: options.PixelType,
+    output_format: str | None,
+    columns: int | None,
+    scale: int | None,
+    bundle: Path | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
-    """Decode latents into images. PATH takes the same kinds as for generate."""
+    """Decode latents into images.
+
+    LATENTS is float32 [n, 40] as .npy, or the 'mu' of an .npz. PATH takes the same kinds as for
+    generate.
+    """
     from digitvae.cli.result import Report
     from digitvae.sinks import format_of, open_sink
 

@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - typer evaluates the annotations
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from digitvae.cli import options  # noqa: TC001 - typer evaluates the annotations
+from digitvae.cli import options
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command(name="encode")(encode)
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
+@click.command()
+@click.argument("images", type=options.PATH)
+@options.output("latents.npy")
+@options.threads
+@options.kind_option("npy", "npz")
+@options.bundle
+@options.force
+@options.as_json
+@options.quiet
 def encode(
     *,
-    images: Annotated[
-        Path,
-        typer.Argument(metavar="IMAGES", help="An .npy, .npz, IDX or PNG file, or a PNG folder."),
-    ],
-    output: options.Output = "latents.npy",
-    threads: options.Threads = None,
-    output_format: Annotated[
-        Literal["npy", "npz"] | None,
-        typer.Option("--format", help="Kind of output; by default the extension of PATH decides."),
-    ] = None,
-    bundle: options.BundleFolder = None,
-    force: options.Force = False,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
+    images: Path,
+    output: str,
+    threads: int | None,
+    output_format: str | None,
+    bundle: Path | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Encode images into the Gaussian q(z|x) of each.
 
-    A .npy file gets the means, float32 [n, 40]; a .npz file gets the means as 'mu' and the
-    logarithms of the variances as 'logvar'.
+    IMAGES is an .npy, .npz, IDX or PNG file, or a folder of PNGs. A .npy output gets the means,
+    float32 [n, 40]; a .npz output the means as 'mu' and the logarithms of the variances as
+    'logvar'.
     """
     from digitvae.cli.result import Report
     from digitvae.sinks.latents import latent_format, save_latents

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path  # noqa: TC003 - typer evaluates the annotations
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
+
+from digitvae.cli import options
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command(name="export")(export)
-
-
+@click.command()
+@click.argument("run", type=options.PATH)
+@click.option(
+    "--out", type=options.PATH, metavar="BUNDLE", required=True, help="The bundle to make."
+)
+@options.data
+@click.option("--force", is_flag=True, help="Replace the bundle that is there.")
+@click.option("--allow-collapsed", is_flag=True, help="Export even a collapsed model.")
+@options.as_json
 def export(
     *,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run directory.")],
-    out: Annotated[Path, typer.Option(metavar="BUNDLE", help="The bundle to make.")],
-    data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder that holds the data set already.")
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace the bundle that is there.")
-    ] = False,
-    allow_collapsed: Annotated[
-        bool, typer.Option("--allow-collapsed", help="Export even a collapsed model.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
+    run: Path,
+    out: Path,
+    data: Path | None,
+    force: bool,
+    allow_collapsed: bool,
+    as_json: bool,
 ) -> None:
-    """Export a trained model as ONNX, TorchScript and ExportedProgram, and verify the three."""
+    """Export a trained model as ONNX, TorchScript and ExportedProgram, and verify the three.
+
+    RUN is a finished run directory.
+    """
     from digitvae.cli.train import require_torch
 
     require_torch(also=("onnx", "onnxscript"))
@@ -42,11 +47,11 @@ def export(
         force=force,
         allow_collapsed=allow_collapsed,
         data_root=data,
-        say=lambda line: typer.echo(line, err=True),
+        say=lambda line: click.echo(line, err=True),
     )
     manifest = Bundle.open(folder).manifest
     if as_json:
-        typer.echo(json.dumps(manifest, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(manifest, indent=2, ensure_ascii=False))
         return
     size = sum(entry["bytes"] for entry in manifest["files"].values())
-    typer.echo(f"{folder}: {len(manifest['files'])} files, {size / 1e6:.1f} MB, parity holds")
+    click.echo(f"{folder}: {len(manifest['files'])} files, {size / 1e6:.1f} MB, parity holds")

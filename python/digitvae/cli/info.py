@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path  # noqa: TC003 - typer evaluates the annotations
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from digitvae.cli import options  # noqa: TC001 - typer evaluates the annotations
+from digitvae.cli import options
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command(name="info")(info)
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
+@click.command()
+@click.argument("bundle", type=options.PATH, required=False)
+@click.option("--check", is_flag=True, help="Read every file and check its SHA-256.")
+@options.as_json
 def info(
     *,
-    bundle: Annotated[
-        Path | None,
-        typer.Argument(metavar="BUNDLE", help="A bundle; by default the one that is shipped."),
-    ] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Read every file and check its SHA-256.")
-    ] = False,
-    as_json: options.AsJson = False,
+    bundle: Path | None,
+    check: bool,
+    as_json: bool,
 ) -> None:
-    """Show what a bundle holds and which ONNX Runtime library would run it."""
+    """Show what a bundle holds and which ONNX Runtime library would run it.
+
+    Without BUNDLE: the one that is shipped.
+    """
     from digitvae.bundle import Bundle
     from digitvae.errors import RuntimeLibraryError
     from digitvae.runtime import open_runtime
@@ -50,18 +49,18 @@ def info(
             "manifest": opened.manifest,
             "runtime": runtime,
         }
-        typer.echo(json.dumps(result))
+        click.echo(json.dumps(result))
         return
-    typer.echo(f"bundle    {opened.path}")
-    typer.echo(f"sha256    {opened.sha256}")
+    click.echo(f"bundle    {opened.path}")
+    click.echo(f"sha256    {opened.sha256}")
     for line in _describe(opened.manifest):
-        typer.echo(line)
+        click.echo(line)
     if check:
-        typer.echo("checked   every SHA-256 is right")
+        click.echo("checked   every SHA-256 is right")
     if "error" in runtime:
-        typer.echo(f"runtime   not available: {runtime['error']}")
+        click.echo(f"runtime   not available: {runtime['error']}")
     else:
-        typer.echo(f"runtime   ONNX Runtime {runtime['version']}, {runtime['library']}")
+        click.echo(f"runtime   ONNX Runtime {runtime['version']}, {runtime['library']}")
 
 
 def _describe(manifest: dict[str, Any]) -> list[str]:

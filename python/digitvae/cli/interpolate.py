@@ -2,61 +2,67 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-import typer
+import click
 
 from digitvae.cli import options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from digitvae.data import Split
     from digitvae.engine import Model
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command(name="interpolate")(interpolate)
-
-
+@click.command()
+@options.number("--from", "from_digit", low=0, high=9, metavar="DIGIT", help="Digit to start at.")
+@options.number("--to", "to_digit", low=0, high=9, metavar="DIGIT", help="Digit to end at.")
+@options.number(
+    "--pick",
+    low=0,
+    high=9999,
+    help="Which test image of the digits, from 0; by default a typical one.",
+)
+@options.number("--from-index", low=0, high=9999, help="Instead of --from: a test image.")
+@options.number("--to-index", low=0, high=9999, help="Instead of --to: a test image.")
+@options.number("--steps", low=2, high=1 << 20, default=16, help="Images, both ends included.")
+@click.option(
+    "--method",
+    type=click.Choice(["lerp", "slerp"]),
+    default="lerp",
+    show_default=True,
+    help="Straight line, or great circle.",
+)
+@options.output("strip.png")
+@options.threads
+@options.dtype
+@options.output_format
+@options.scale
+@options.bundle
+@options.data
+@options.force
+@options.as_json
+@options.quiet
 def interpolate(
     *,
-    from_digit: Annotated[
-        int | None, options.number_option("--from", 0, 9, "Digit to start at.", "DIGIT")
-    ] = None,
-    to_digit: Annotated[
-        int | None, options.number_option("--to", 0, 9, "Digit to end at.", "DIGIT")
-    ] = None,
-    pick: Annotated[
-        int | None,
-        options.number_option(
-            "--pick", 0, 9999, "Which test image of the digits, from 0; by default a typical one."
-        ),
-    ] = None,
-    from_index: Annotated[
-        int | None,
-        options.number_option("--from-index", 0, 9999, "Instead of --from: a test image."),
-    ] = None,
-    to_index: Annotated[
-        int | None,
-        options.number_option("--to-index", 0, 9999, "Instead of --to: a test image."),
-    ] = None,
-    steps: Annotated[
-        int, options.number_option("--steps", 2, 1 << 20, "Images, both ends included.")
-    ] = 16,
-    method: Annotated[
-        Literal["lerp", "slerp"],
-        typer.Option("--method", help="Straight line, or great circle."),
-    ] = "lerp",
-    output: options.Output = "strip.png",
-    threads: options.Threads = None,
-    dtype: options.PixelType = "uint8",
-    output_format: options.OutputFormat = None,
-    scale: options.Scale = None,
-    bundle: options.BundleFolder = None,
-    data: options.DataFolder = None,
-    force: options.Force = False,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
+    from_digit: int | None,
+    to_digit: int | None,
+    pick: int | None,
+    from_index: int | None,
+    to_index: int | None,
+    steps: int,
+    method: Literal["lerp", "slerp"],
+    output: str,
+    threads: int | None,
+    dtype: options.PixelType,
+    output_format: str | None,
+    scale: int | None,
+    bundle: Path | None,
+    data: Path | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Turn one digit into another: a strip, or any other kind of output.
 
@@ -105,7 +111,7 @@ def interpolate(
 
 def _require_one(end: str, digit: int | None, index: int | None) -> None:
     if (digit is None) == (index is None):
-        raise typer.BadParameter(f"give either --{end} DIGIT or --{end}-index N")
+        raise click.BadParameter(f"give either --{end} DIGIT or --{end}-index N")
 
 
 def _choose(
@@ -115,14 +121,14 @@ def _choose(
     if digit is None:
         assert index is not None
         if index >= len(test.labels):
-            raise typer.BadParameter(f"there are {len(test.labels)} test images, no index {index}")
+            raise click.BadParameter(f"there are {len(test.labels)} test images, no index {index}")
         return index
     indices = (test.labels == digit).nonzero()[0]
     if pick is None:
         mu = model.encode(test.images[indices]).mu
         pick = int(((mu - mu.mean(axis=0)) ** 2).sum(axis=1).argmin())
     if pick >= len(indices):
-        raise typer.BadParameter(
+        raise click.BadParameter(
             f"there are {len(indices)} test images of {digit}, no {pick}", param_hint="--pick"
         )
     return int(indices[pick])

@@ -1,67 +1,109 @@
-"""Options that several commands have in common, and the numbers that they accept."""
+"""Options that several commands have in common, and the types of value that they accept."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-import typer
+import click
 
 from digitvae.cli.numbers import MAX_SEED, parse_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    ParamType = click.ParamType[int]
+else:
+    ParamType = click.ParamType  # generic for type checkers only
 
-def whole_number(low: int, high: int) -> Callable[[str], int]:
-    """A parser of whole numbers in [low, high] for typer, which names the option in errors."""
+Command = TypeVar("Command", bound="Callable[..., Any]")
+PixelType = Literal["uint8", "float32"]
 
-    def parse(text: str) -> int:
+PATH = click.Path(path_type=Path)
+"""A path that the command itself looks at, so that its errors are the library's own."""
+
+
+class WholeNumber(ParamType):
+    """Whole numbers in [low, high], as 10000, 10_000 or 10,000."""
+
+    name = "integer"
+
+    def __init__(self, low: int, high: int) -> None:
+        self._low = low
+        self._high = high
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number, or click's usage error that names the option."""
         try:
-            # Typer parses defaults too, which are numbers already.
-            return parse_whole(str(text), low, high)
+            # Click converts defaults too, which are numbers already.
+            return parse_whole(str(value), self._low, self._high)
         except ValueError as error:
-            raise typer.BadParameter(str(error)) from None
-
-    return parse
+            self.fail(str(error), param, ctx)
 
 
-def number_option(flag: str, low: int, high: int, help: str, metavar: str = "N") -> object:  # noqa: A002
-    """A typer option that takes a whole number in [low, high]."""
-    return typer.Option(flag, metavar=metavar, parser=whole_number(low, high), help=help)
+def number(
+    *flags: str,
+    low: int,
+    high: int,
+    help: str,  # noqa: A002 (click's own name for it)
+    default: int | None = None,
+    metavar: str = "N",
+) -> Callable[[Command], Command]:
+    """An option that takes a whole number in [low, high]."""
+    return click.option(
+        *flags,
+        type=WholeNumber(low, high),
+        default=default,
+        show_default=default is not None,
+        metavar=metavar,
+        help=help,
+    )
 
 
-Output = Annotated[
-    str,
-    typer.Option("--output", "-o", metavar="PATH", help="Where to write; '-': standard output."),
-]
-OutputFormat = Annotated[
-    Literal["npy", "npz", "idx", "idx.gz", "png", "folder", "raw"] | None,
-    typer.Option("--format", help="Kind of output; by default the extension of PATH decides."),
-]
-Force = Annotated[bool, typer.Option("--force", help="Replace what exists at PATH.")]
-PixelType = Annotated[
-    Literal["uint8", "float32"],
-    typer.Option("--dtype", help="Pixels: uint8, or float32 from 0 to 1 (npy, npz, raw)."),
-]
-Columns = Annotated[
-    int | None, number_option("--columns", 1, 1 << 20, "Contact sheet: images in a row.")
-]
-Scale = Annotated[
-    int | None, number_option("--scale", 1, 64, "Contact sheet: enlargement. [default: 2]")
-]
-Seed = Annotated[int, number_option("--seed", 0, MAX_SEED, "Seed of the random numbers.")]
-First = Annotated[int, number_option("--first", 0, MAX_SEED, "Index of the first image.")]
-Threads = Annotated[
-    int | None, number_option("--threads", 1, 1024, "Worker threads; by default all processors.")
-]
-BundleFolder = Annotated[
-    Path | None,
-    typer.Option("--bundle", metavar="DIR", help="Bundle; by default the one that is shipped."),
-]
-DataFolder = Annotated[
-    Path | None,
-    typer.Option("--data", metavar="DIR", help="Folder with the data set; by default the cache."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No result line, no progress.")]
+def output(default: str) -> Callable[[Command], Command]:
+    """The option for where to write."""
+    return click.option(
+        "--output",
+        "-o",
+        metavar="PATH",
+        default=default,
+        show_default=True,
+        help="Where to write; '-': standard output.",
+    )
+
+
+def kind_option(*kinds: str) -> Callable[[Command], Command]:
+    """The option for what to write, one of ``kinds``."""
+    return click.option(
+        "--format",
+        "output_format",
+        type=click.Choice(kinds),
+        help="Kind of output; by default the extension of PATH decides.",
+    )
+
+
+output_format = kind_option("npy", "npz", "idx", "idx.gz", "png", "folder", "raw")
+force = click.option("--force", is_flag=True, help="Replace what exists at PATH.")
+dtype = click.option(
+    "--dtype",
+    type=click.Choice(["uint8", "float32"]),
+    default="uint8",
+    show_default=True,
+    help="Pixels: uint8, or float32 from 0 to 1 (npy, npz, raw).",
+)
+columns = number("--columns", low=1, high=1 << 20, help="Contact sheet: images in a row.")
+scale = number("--scale", low=1, high=64, help="Contact sheet: enlargement. [default: 2]")
+seed = number("--seed", low=0, high=MAX_SEED, default=0, help="Seed of the random numbers.")
+first = number("--first", low=0, high=MAX_SEED, default=0, help="Index of the first image.")
+threads = number("--threads", low=1, high=1024, help="Worker threads; by default all processors.")
+bundle = click.option(
+    "--bundle", type=PATH, metavar="DIR", help="Bundle; by default the one that is shipped."
+)
+data = click.option(
+    "--data",
+    type=PATH,
+    metavar="DIR",
+    help="Folder that holds the data set; by default the cache, filled when needed.",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+quiet = click.option("--quiet", "-q", is_flag=True, help="No result line, no progress.")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from digitvae.cli import numbers, options
 
@@ -23,46 +23,46 @@ _DEFAULT_COUNT = 16
 _COLUMNS = 16
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command(name="reconstruct")(reconstruct)
-
-
+@click.command()
+@click.argument("images", type=options.PATH, required=False)
+@options.number(
+    "--count",
+    low=1,
+    high=numbers.MAX_COUNT,
+    help="How many; by default 16 test images, or all of IMAGES.",
+)
+@options.first
+@options.number("--seed", low=0, high=numbers.MAX_SEED, help="Take images at random instead.")
+@options.output("pairs.png")
+@options.threads
+@options.output_format
+@options.columns
+@options.scale
+@options.bundle
+@options.data
+@options.force
+@options.as_json
+@options.quiet
 def reconstruct(
     *,
-    images: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="IMAGES",
-            help="An .npy, .npz, IDX or PNG file, or a PNG folder; by default test images.",
-        ),
-    ] = None,
-    count: Annotated[
-        int | None,
-        options.number_option(
-            "--count",
-            1,
-            numbers.MAX_COUNT,
-            "How many; by default 16 test images, or all of IMAGES.",
-        ),
-    ] = None,
-    first: options.First = 0,
-    seed: Annotated[
-        int | None,
-        options.number_option("--seed", 0, numbers.MAX_SEED, "Take images at random instead."),
-    ] = None,
-    output: options.Output = "pairs.png",
-    threads: options.Threads = None,
-    output_format: options.OutputFormat = None,
-    columns: options.Columns = None,
-    scale: options.Scale = None,
-    bundle: options.BundleFolder = None,
-    data: options.DataFolder = None,
-    force: options.Force = False,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
+    images: Path | None,
+    count: int | None,
+    first: int,
+    seed: int | None,
+    output: str,
+    threads: int | None,
+    output_format: str | None,
+    columns: int | None,
+    scale: int | None,
+    bundle: Path | None,
+    data: Path | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Encode images, decode the means, and show both.
+
+    IMAGES is an .npy, .npz, IDX or PNG file, or a folder of PNGs; by default test images are taken.
 
     A contact sheet (.png) has rows of images, each above a row of their reconstructions. Every
     other kind of output gets the reconstructions alone, in order.
@@ -73,7 +73,7 @@ def reconstruct(
     report = Report("reconstruct", output, as_json=as_json, quiet=quiet)
     kind = format_of(output, output_format)
     if seed is not None and first:
-        raise typer.BadParameter("--first takes images in order, --seed at random: choose one")
+        raise click.BadParameter("--first takes images in order, --seed at random: choose one")
 
     import numpy as np
 
@@ -141,7 +141,7 @@ def _select(
         origin, source = images, read_images(images, model.height, model.width)
         wanted = len(source) - first if count is None else count
     if wanted < 1 or first + wanted > len(source):
-        raise typer.BadParameter(
+        raise click.BadParameter(
             f"{origin}: {len(source):,} images, of which {max(wanted, 1):,} from index {first:,} "
             "on cannot be had; see --count and --first"
         )

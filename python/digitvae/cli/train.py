@@ -8,67 +8,87 @@ import shlex
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path  # noqa: TC003 - typer evaluates the annotations
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
+
+from digitvae.cli import options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from digitvae.train import Progress, Summary
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command(name="train")(train)
-
-
+@click.command()
+@click.option(
+    "--out", type=options.PATH, metavar="RUN", required=True, help="Run directory to write."
+)
+@click.option(
+    "--objective",
+    type=str,
+    help="elbo, pixel-mean (collapses, on purpose) or autoencoder. [default: elbo]",
+)
+@click.option(
+    "--dataset",
+    type=str,
+    help="mnist or fashion-mnist. [default: mnist]",
+)
+@click.option(
+    "--epochs",
+    type=int,
+    help="Passes over the training images. [default: 30]",
+)
+@click.option(
+    "--batch-size",
+    type=int,
+    help="Images a step. [default: 128]",
+)
+@click.option(
+    "--lr",
+    type=float,
+    help="Adam's learning rate at the start. [default: 0.001]",
+)
+@click.option(
+    "--seed",
+    type=int,
+    help="Of everything random. [default: 0]",
+)
+@click.option(
+    "--threads",
+    type=int,
+    help="PyTorch's threads. [default: as PyTorch chooses]",
+)
+@click.option(
+    "--limit",
+    type=int,
+    metavar="N",
+    help="Train on the first N images only, for quick tries.",
+)
+@options.data
+@click.option("--resume", is_flag=True, help="Go on with the run that is there, as it was begun.")
+@click.option("--force", is_flag=True, help="Replace the run that is there.")
+@click.option("--json", "as_json", is_flag=True, help="Print nothing but the summary, as JSON.")
 def train(
     *,
-    out: Annotated[Path, typer.Option(metavar="RUN", help="The run directory to write.")],
-    objective: Annotated[
-        str | None,
-        typer.Option(
-            help="elbo, pixel-mean (collapses, on purpose) or autoencoder.", show_default="elbo"
-        ),
-    ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="mnist or fashion-mnist.", show_default="mnist")
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the training images.", show_default="30")
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Images a step.", show_default="128")
-    ] = None,
-    lr: Annotated[
-        float | None, typer.Option(help="Adam's learning rate at the start.", show_default="0.001")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Of everything random.", show_default="0")
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="PyTorch's threads.", show_default="as PyTorch chooses")
-    ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Train on the first N images only, for quick tries."),
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder that holds the data set already.")
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run that is there, as it was begun.")
-    ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace the run that is there.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print nothing but the summary, as JSON.")
-    ] = False,
+    out: Path,
+    objective: str | None,
+    dataset: str | None,
+    epochs: int | None,
+    batch_size: int | None,
+    lr: float | None,
+    seed: int | None,
+    threads: int | None,
+    limit: int | None,
+    data: Path | None,
+    resume: bool,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """Train a model and measure it on held-out images after every epoch."""
     if resume and force:
-        raise typer.BadParameter("--resume goes on with a run, --force replaces it: choose one")
+        raise click.BadParameter("--resume goes on with a run, --force replaces it: choose one")
     require_torch()
     from digitvae import data as datasets
     from digitvae import run
@@ -91,10 +111,10 @@ def train(
     try:
         config = replace(base, **changes)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+        raise click.BadParameter(str(error)) from error
 
     def warn(line: str) -> None:
-        typer.echo(line, err=True)
+        click.echo(line, err=True)
 
     training.check_run_dir(config, out, resume=resume, force=force)
     images = datasets.load(config.dataset, data, say=warn)
@@ -115,11 +135,11 @@ def train(
             "interrupted; go on after the last complete epoch with\n"
             f"  digitvae train --out {shlex.quote(str(out))}{folder} --resume"
         )
-        raise typer.Exit(130) from None
+        raise click.exceptions.Exit(130) from None
     if as_json:
-        typer.echo(json.dumps(summary.to_dict(), indent=2))
+        click.echo(json.dumps(summary.to_dict(), indent=2))
     else:
-        typer.echo(_report(out, summary))
+        click.echo(_report(out, summary))
 
 
 def require_torch(also: tuple[str, ...] = ()) -> None:
@@ -149,7 +169,7 @@ def _progress(*, as_json: bool) -> Iterator[Callable[[Progress], None]]:
 
     def line(progress: Progress) -> None:
         if progress.row is not None and not as_json:
-            typer.echo(_line(progress))
+            click.echo(_line(progress))
 
     if not sys.stderr.isatty():
         yield line

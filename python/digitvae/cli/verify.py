@@ -5,47 +5,42 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import contextmanager
-from pathlib import Path  # noqa: TC003 - typer evaluates the annotations
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from digitvae.cli import options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from digitvae.parity import ParityReport
     from digitvae.parity.tables import Table
     from digitvae.parity.verification import Progress
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command(name="verify")(verify)
-
-
+@click.command()
+@click.argument("bundle", type=options.PATH, required=False)
+@options.number("--draws", low=1, high=10_000_000, default=10_000, help="Prior draws to compare.")
+@options.data
+@click.option("--require-data", is_flag=True, help="Fail when the data set cannot be had.")
+@options.number("--threads", low=1, high=1024, default=1, help="Threads of every runtime.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the report as JSON, as in parity.json."
+)
 def verify(
     *,
-    bundle: Annotated[
-        Path | None,
-        typer.Argument(metavar="[BUNDLE]", help="A bundle; by default the one that is shipped."),
-    ] = None,
-    draws: Annotated[
-        int, options.number_option("--draws", 1, 10_000_000, "Prior draws to compare.")
-    ] = 10_000,
-    data: options.DataFolder = None,
-    require_data: Annotated[
-        bool, typer.Option("--require-data", help="Fail when the data set cannot be had.")
-    ] = False,
-    threads: Annotated[
-        int, options.number_option("--threads", 1, 1024, "Threads of every runtime.")
-    ] = 1,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the report as JSON, as in parity.json.")
-    ] = False,
+    bundle: Path | None,
+    draws: int,
+    data: Path | None,
+    require_data: bool,
+    threads: int,
+    as_json: bool,
 ) -> None:
     """Compare every exported form of a bundle with PyTorch and with float64 truth.
+
+    Without BUNDLE: the one that is shipped.
 
     Exits with 1 if anything deviates more than it may, and names it.
     """
@@ -66,13 +61,13 @@ def verify(
             on_progress=on_progress,
         )
     if as_json:
-        typer.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
     else:
         _print_tables(report)
     if not report.passed:
         raise ParityError(report.summary())
     if not as_json:
-        typer.echo(report.summary())
+        click.echo(report.summary())
 
 
 def _print_tables(report: ParityReport) -> None:
@@ -82,7 +77,7 @@ def _print_tables(report: ParityReport) -> None:
         if sys.stdout.isatty():
             _print_rich(table)
         else:
-            typer.echo(f"{table}\n")
+            click.echo(f"{table}\n")
 
 
 def _print_rich(table: Table) -> None:
