@@ -1,0 +1,21 @@
+"""Fixtures for the tests of the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.running import Runner
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Runner:
+    """The command line in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return Runner(capsys)

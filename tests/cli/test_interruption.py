@@ -1,0 +1,65 @@
+"""Ctrl-C and SIGTERM end a run at once, and leave no unfinished output behind."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from tests.cli.running import PROGRAM
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def interrupt(words: list[str], folder: Path, number: signal.Signals) -> tuple[int, bytes, bytes]:
+    """Start the program, and send a signal as soon as its output has begun to grow."""
+    with subprocess.Popen(
+        [*PROGRAM, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        deadline = time.monotonic() + 30
+        while not any(has_begun(path) for path in folder.glob(".digitvae-*")):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline, "the output did not begin to grow"
+            time.sleep(0.005)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+        return process.returncode, out, err
+
+
+def has_begun(path: Path) -> bool:
+    try:
+        return any(path.iterdir()) if path.is_dir() else path.stat().st_size > 100_000
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["generate", "2_000_000", "-o", "a.idx.gz"],
+        ["generate", "2_000_000", "--output=a.npz"],  # through typer
+        ["generate", "500_000", "-o", "folder"],
+        ["decode", "latents.npy", "-o", "a.idx.gz"],
+    ],
+)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_in_mid_run_leaves_nothing_behind(
+    tmp_path: Path, words: list[str], number: signal.Signals, code: int
+) -> None:
+    if words[0] == "decode":
+        np.save(tmp_path / "latents.npy", np.zeros((1_000_000, 40), np.float32))
+    before = sorted(tmp_path.iterdir())
+    assert interrupt(words, tmp_path, number) == (code, b"", b"")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_what_was_there_survives_ctrl_c(tmp_path: Path) -> None:
+    (tmp_path / "a.idx.gz").write_text("precious")
+    words = ["generate", "2_000_000", "-o", "a.idx.gz", "--force"]
+    assert interrupt(words, tmp_path, signal.SIGINT) == (130, b"", b"")
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["precious"]
