@@ -6,11 +6,19 @@ that fills its own buffers (``digitvae generate``) starts in a fraction of the t
 
 from __future__ import annotations
 
-import operator
 import threading
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from digitvae import _native
+from digitvae.arguments import (
+    MAX_COUNT,
+    as_array,
+    check_count,
+    check_range,
+    check_threads,
+    output,
+    whole,
+)
 from digitvae.bundle import DECODER, ENCODER, Bundle
 from digitvae.errors import BundleError
 from digitvae.runtime import open_runtime
@@ -30,9 +38,6 @@ PixelType = Literal["uint8", "float32"]
 InterpolationMethod = Literal["lerp", "slerp"]
 
 LATENT_STREAM = 0
-MAX_COUNT = 1 << 40
-MAX_INDEX = (1 << 64) - 1
-_MAX_THREADS = 1024
 
 
 class Posterior(NamedTuple):
@@ -150,10 +155,10 @@ class Model:
         Raises:
             ValueError: An argument is out of its range, or ``out`` does not fit.
         """
-        n = _check_count(n)
-        seed, first = _check_range(seed, first, n)
-        images = _output(out, (n, self.height, self.width), dtype)
-        self._decoder.sample(images, seed=seed, first=first, threads=_check_threads(threads))
+        n = check_count(n)
+        seed, first = check_range(seed, first, n)
+        images = output(out, (n, self.height, self.width), dtype)
+        self._decoder.sample(images, seed=seed, first=first, threads=check_threads(threads))
         return images
 
     def sample_into(
@@ -173,8 +178,8 @@ class Model:
         """
         view = memoryview(buffer)
         count = view.nbytes // view.itemsize // self.pixels
-        seed, first = _check_range(seed, first, max(count, 1))
-        self._decoder.sample(view, seed=seed, first=first, threads=_check_threads(threads))
+        seed, first = check_range(seed, first, max(count, 1))
+        self._decoder.sample(view, seed=seed, first=first, threads=check_threads(threads))
 
     def stream(
         self,
@@ -201,11 +206,11 @@ class Model:
         Yields:
             [≤ chunk, 28, 28] of ``dtype``; together exactly ``sample(n, …)``.
         """
-        n, chunk = _check_count(n), _check_count(chunk, "chunk")
-        seed, first = _check_range(seed, first, n)
-        _check_threads(threads)
+        n, chunk = check_count(n), check_count(chunk, "chunk")
+        seed, first = check_range(seed, first, n)
+        check_threads(threads)
         shape = (chunk, self.height, self.width)
-        buffer = None if out is None else _output(out, shape, dtype)
+        buffer = None if out is None else output(out, shape, dtype)
 
         def chunks() -> Iterator[Array]:
             for start in range(0, n, chunk):
@@ -233,9 +238,9 @@ class Model:
         Returns:
             float32 [n, latent_dim].
         """
-        n = _check_count(n)
-        seed, first = _check_range(seed, first, n)
-        z = _output(out, (n, self.latent_dim), "float32")
+        n = check_count(n)
+        seed, first = check_range(seed, first, n)
+        z = output(out, (n, self.latent_dim), "float32")
         _native.fill_standard_normal(
             z, dim=self.latent_dim, seed=seed, first=first, stream=LATENT_STREAM
         )
@@ -266,8 +271,8 @@ class Model:
                 (the message names the first such row).
         """
         latents, batch = self._as_latents(z, "z")
-        images = _output(out, (*batch, self.height, self.width), dtype)
-        self._decoder.decode(latents, images, threads=_check_threads(threads))
+        images = output(out, (*batch, self.height, self.width), dtype)
+        self._decoder.decode(latents, images, threads=check_threads(threads))
         return images
 
     def encode(self, x: Array, *, threads: int | None = None) -> Posterior:
@@ -283,7 +288,7 @@ class Model:
         """
         import numpy as np
 
-        images = _as_array(x, "x", ("uint8", "float32"))
+        images = as_array(x, "x", ("uint8", "float32"))
         shape, grid = images.shape, (self.height, self.width)
         if shape[-2:] == grid and len(shape) in (2, 3):
             batch = shape[:-2]
@@ -296,7 +301,7 @@ class Model:
             )
         mu = np.empty((*batch, self.latent_dim), np.float32)
         logvar = np.empty_like(mu)
-        self._load_encoder().encode(images, mu, logvar, threads=_check_threads(threads))
+        self._load_encoder().encode(images, mu, logvar, threads=check_threads(threads))
         return Posterior(mu, logvar)
 
     def interpolate(
@@ -337,8 +342,8 @@ class Model:
             raise ValueError(f"a has shape {np.shape(a)}, b has shape {np.shape(b)}: not the same")
         if method not in ("lerp", "slerp"):
             raise ValueError(f"method is {method!r}, expected 'lerp' or 'slerp'")
-        steps = _whole(steps, "steps", 2, MAX_COUNT)
-        images = _output(out, (*batch, steps, self.height, self.width), dtype)
+        steps = whole(steps, "steps", 2, MAX_COUNT)
+        images = output(out, (*batch, steps, self.height, self.width), dtype)
         path = np.empty((*batch, steps, self.latent_dim), np.float32)
         _native.interpolate(
             from_rows,
@@ -348,7 +353,7 @@ class Model:
             steps=steps,
             spherical=method == "slerp",
         )
-        self._decoder.decode(path, images, threads=_check_threads(threads))
+        self._decoder.decode(path, images, threads=check_threads(threads))
         return images
 
     def _load_encoder(self) -> _native.Encoder:
@@ -358,69 +363,10 @@ class Model:
             return self._encoder
 
     def _as_latents(self, z: object, name: str) -> tuple[FloatArray, tuple[int, ...]]:
-        latents = _as_array(z, name, ("float32",))
+        latents = as_array(z, name, ("float32",))
         if latents.ndim not in (1, 2) or latents.shape[-1] != self.latent_dim:
             raise ValueError(
                 f"{name} has shape {latents.shape}, expected [n, {self.latent_dim}] or "
                 f"[{self.latent_dim}]"
             )
         return latents, latents.shape[:-1]
-
-
-def _as_array(value: object, name: str, dtypes: tuple[str, ...]) -> Array:
-    import numpy as np
-
-    expected = " or ".join(dtypes)
-    if not isinstance(value, np.ndarray):
-        raise TypeError(f"{name} is a {type(value).__name__}, expected a NumPy array of {expected}")
-    if value.dtype.name not in dtypes:
-        raise TypeError(
-            f"{name} has dtype {value.dtype}, expected {expected}; convert it with "
-            f"{name}.astype({dtypes[-1]!r})"
-        )
-    return np.ascontiguousarray(value)
-
-
-def _output(out: Array | None, shape: tuple[int, ...], dtype: str) -> Array:
-    import numpy as np
-
-    if dtype not in ("uint8", "float32"):
-        raise ValueError(f"dtype is {dtype!r}, expected 'uint8' or 'float32'")
-    if out is None:
-        return np.empty(shape, dtype)
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out is a {type(out).__name__}, expected a NumPy array of {dtype}")
-    if out.shape != shape or out.dtype.name != dtype:
-        raise ValueError(f"out is {out.dtype} {out.shape}, expected {dtype} {shape}")
-    if not out.flags.c_contiguous or not out.flags.writeable:
-        raise ValueError("out must be C-contiguous and writeable")
-    return out
-
-
-def _whole(value: object, name: str, low: int, high: int) -> int:
-    """Accept whole numbers of any kind (int, numpy.int64, …) in [low, high]; bool is none."""
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"{name} is {value!r}, expected a whole number") from None
-    if not low <= number <= high:
-        raise ValueError(f"{name} is {number}, expected {low} to {high}")
-    return number
-
-
-def _check_count(n: object, name: str = "n") -> int:
-    return _whole(n, name, 1, MAX_COUNT)
-
-
-def _check_range(seed: object, first: object, n: int) -> tuple[int, int]:
-    checked_seed = _whole(seed, "seed", 0, MAX_INDEX)
-    checked_first = _whole(first, "first", 0, MAX_INDEX)
-    if checked_first + n - 1 > MAX_INDEX:
-        raise ValueError(f"first is {checked_first} and n is {n}: together beyond 2**64 images")
-    return checked_seed, checked_first
-
-
-def _check_threads(threads: object) -> int:
-    return 0 if threads is None else _whole(threads, "threads", 1, _MAX_THREADS)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-MAX_COUNT = 1 << 40
-MAX_SEED = (1 << 64) - 1
+from digitvae.arguments import MAX_COUNT, MAX_INDEX
+
+__all__ = ["MAX_COUNT", "MAX_SEED", "parse_whole"]
+
+MAX_SEED = MAX_INDEX
 
 
 def parse_whole(text: str, low: int, high: int) -> int:

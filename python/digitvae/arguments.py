@@ -1,0 +1,79 @@
+"""Checks of what callers pass to the engine: shapes, dtypes, ranges, before any work."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+MAX_COUNT = 1 << 40
+MAX_INDEX = (1 << 64) - 1
+MAX_THREADS = 1024
+
+
+def as_array(value: object, name: str, dtypes: tuple[str, ...]) -> Array:
+    """A C-contiguous array of one of ``dtypes``; TypeError for anything else."""
+    import numpy as np
+
+    expected = " or ".join(dtypes)
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name} is a {type(value).__name__}, expected a NumPy array of {expected}")
+    if value.dtype.name not in dtypes:
+        raise TypeError(
+            f"{name} has dtype {value.dtype}, expected {expected}; convert it with "
+            f"{name}.astype({dtypes[-1]!r})"
+        )
+    return np.ascontiguousarray(value)
+
+
+def output(out: Array | None, shape: tuple[int, ...], dtype: str) -> Array:
+    """The caller's ``out`` if it fits exactly, or a new array; ValueError, TypeError otherwise."""
+    import numpy as np
+
+    if dtype not in ("uint8", "float32"):
+        raise ValueError(f"dtype is {dtype!r}, expected 'uint8' or 'float32'")
+    if out is None:
+        return np.empty(shape, dtype)
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out is a {type(out).__name__}, expected a NumPy array of {dtype}")
+    if out.shape != shape or out.dtype.name != dtype:
+        raise ValueError(f"out is {out.dtype} {out.shape}, expected {dtype} {shape}")
+    if not out.flags.c_contiguous or not out.flags.writeable:
+        raise ValueError("out must be C-contiguous and writeable")
+    return out
+
+
+def whole(value: object, name: str, low: int, high: int) -> int:
+    """Accept whole numbers of any kind (int, numpy.int64, …) in [low, high]; bool is none."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{name} is {value!r}, expected a whole number") from None
+    if not low <= number <= high:
+        raise ValueError(f"{name} is {number}, expected {low} to {high}")
+    return number
+
+
+def check_count(n: object, name: str = "n") -> int:
+    """A number of images, 1 … MAX_COUNT."""
+    return whole(n, name, 1, MAX_COUNT)
+
+
+def check_range(seed: object, first: object, n: int) -> tuple[int, int]:
+    """A seed and a first index, such that ``n`` images fit into 2⁶⁴."""
+    checked_seed = whole(seed, "seed", 0, MAX_INDEX)
+    checked_first = whole(first, "first", 0, MAX_INDEX)
+    if checked_first + n - 1 > MAX_INDEX:
+        raise ValueError(f"first is {checked_first} and n is {n}: together beyond 2**64 images")
+    return checked_seed, checked_first
+
+
+def check_threads(threads: object) -> int:
+    """A number of worker threads as the native module takes it: 0 stands for all available."""
+    return 0 if threads is None else whole(threads, "threads", 1, MAX_THREADS)
