@@ -22,6 +22,7 @@ help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(PRODUCT) ## Install without torch, generate digits from the shipped bundle, leave demo/digits.png
+	@mkdir -p demo
 	$(BIN)/digitvae generate 200 --columns 20 --scale 2 --seed 7 --force -o demo/digits.png
 	$(BIN)/digitvae generate 10000 --seed 7 --force -o demo/digits.npy
 	@echo "Look at demo/digits.png"
@@ -61,6 +62,8 @@ verify: $(DEV) data ## Check that the shipped bundle computes what PyTorch compu
 
 bench: $(DEV) ## Time generation side by side with plain ONNX Runtime
 	$(BIN)/python -m benchmarks.generate_to_npy
+	$(BIN)/python -m benchmarks.warm
+	$(BIN)/python -m benchmarks.tile_size
 
 headers: ## Fill the cache with the C++ headers that building needs (Debian; elsewhere CMake fetches them)
 	@sh tools/fetch-headers.sh
