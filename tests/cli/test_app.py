@@ -15,7 +15,7 @@ import pytest
 
 import digitvae as dv
 from digitvae.cli import app as program
-from digitvae.cli.commands import app
+from digitvae.cli import commands
 from tests.cli.running import PROGRAM, Runner, assert_explained, run_program
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ COMMANDS = [
 def test_help_names_every_command(run: Runner) -> None:
     result = run("--help")
     assert result.code == 0
-    assert [command.name for command in app.registered_commands] == COMMANDS
+    assert list(commands.app.commands) == COMMANDS
     assert all(f"\n  {command} " in result.out for command in COMMANDS)
 
 
@@ -60,18 +60,15 @@ def test_what_is_not_known_is_wrong_usage(run: Runner, words: list[str]) -> None
 
 
 @pytest.mark.parametrize(
-    ("words", "allowed"),
+    "words",
     [
-        (["generate", "5", "-o", "a.npy", "--json"], set()),
-        (["generate", "5", "-o", "a.png"], set()),
-        (["generate", "5", "--output=b.npy"], {"typer"}),
-        (["--help"], {"typer"}),
-        (["info"], {"typer"}),
+        ["generate", "5", "-o", "a.npy", "--json"],
+        ["generate", "5", "-o", "a.png"],
+        ["--help"],
+        ["info"],
     ],
 )
-def test_nothing_large_is_imported_that_is_not_needed(
-    tmp_path: Path, words: list[str], allowed: set[str]
-) -> None:
+def test_nothing_large_is_imported_that_is_not_needed(tmp_path: Path, words: list[str]) -> None:
     code = (
         "import sys; from digitvae.cli.app import main; code = main(sys.argv[1:]);"
         "sys.stderr.write(' '.join(sys.modules)); sys.exit(code)"
@@ -81,8 +78,7 @@ def test_nothing_large_is_imported_that_is_not_needed(
     )
     modules = {name.partition(".")[0] for name in done.stderr.decode().split()}
     assert "digitvae" in modules
-    large = {"torch", "onnx", "onnxruntime", "numpy", "PIL", "rich", "typer"}
-    assert modules & large == allowed
+    assert not modules & {"torch", "onnx", "onnxruntime", "numpy", "PIL", "rich"}
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def has_begun(path: Path) -> bool:
     "words",
     [
         ["generate", "2_000_000", "-o", "a.idx.gz"],
-        ["generate", "2_000_000", "--output=a.npz"],  # through typer
+        ["generate", "2_000_000", "-o", "a.npz"],
         ["generate", "500_000", "-o", "folder"],
         ["decode", "latents.npy", "-o", "a.idx.gz"],
     ],

@@ -59,6 +59,8 @@ def _run(words: list[str]) -> int:
     except click.ClickException as error:  # wrong usage: click says which option, and how it goes
         error.show()
         return error.exit_code
+    except click.Abort:  # Ctrl-C before a command had begun
+        return INTERRUPTED
     return done if isinstance(done, int) else 0
 
 

@@ -155,19 +155,19 @@ def _start(path: Path) -> bytes:
 
 def _read_numpy(path: Path, names: tuple[str, ...]) -> Array:
     try:
-        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
-            found = [name for name in names if name in loaded.files]
-            if not found and len(loaded.files) == 1:
-                found = loaded.files
+        if not _start(path).startswith(_ZIP):
+            mapped: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+            return mapped
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            found = [name for name in names if name in arrays.files]
+            if not found and len(arrays.files) == 1:
+                found = arrays.files
             if not found:
                 raise DataError(
-                    f"{path}: holds {', '.join(loaded.files) or 'nothing'}; "
+                    f"{path}: holds {', '.join(arrays.files) or 'nothing'}; "
                     f"expected an array named {' or '.join(names)}"
                 )
-            array: Array = loaded[found[0]]
+            array: Array = arrays[found[0]]
             return array
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: not a readable NumPy file: {error}") from error

@@ -1,0 +1,280 @@
+"""``encode`` and ``decode``: any readable input, the library's numbers, and clear refusals."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.running import Runner, assert_explained
+from tests.sinks.readers import READERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import digitvae as dv
+
+Images = np.ndarray[Any, Any]
+
+
+def save_pngs(images: Images) -> Path:
+    Path("folder").mkdir()
+    for index, image in enumerate(images):
+        # Not in the order in which a file system would list them.
+        Image.fromarray(image).save(f"folder/{index:06d}.png")
+    return Path("folder")
+
+
+def save_idx(images: Images, *, packed: bool = False) -> Path:
+    from digitvae.idx import header
+
+    content = header(images.shape) + images.tobytes()
+    path = Path("t10k-images-idx3-ubyte")  # no extension that would tell
+    path.write_bytes(gzip.compress(content) if packed else content)
+    return path
+
+
+def save_npy(array: Images) -> Path:
+    np.save("array.npy", array)
+    return Path("array.npy")
+
+
+def save_npz(**arrays: Images) -> Path:
+    np.savez_compressed("array.npz", allow_pickle=False, **arrays)
+    return Path("array.npz")
+
+
+@pytest.mark.parametrize(
+    "save",
+    [
+        save_npy,
+        save_pngs,
+        save_idx,
+        lambda x: save_idx(x, packed=True),
+        lambda x: save_npz(images=x),
+        lambda x: save_npz(anything=x),
+        lambda x: save_npz(images=x, labels=np.arange(len(x))),
+        lambda x: save_npy(x.reshape(len(x), 784)),
+        lambda x: save_npy(np.asfortranarray(x)),
+        lambda x: save_npy(x.astype(np.float32) / np.float32(255)),
+        lambda x: save_npy(x.astype(">f4") / np.float32(255)),
+    ],
+)
+def test_images_in_any_form_are_encoded_alike(
+    run: Runner, model: dv.Model, mnist: Any, save: Callable[[Images], Path]
+) -> None:
+    images = mnist["test"].images[:12]
+    assert run("encode", save(images), "-o", "latents.npz").code == 0
+    posterior = model.encode(images)
+    with np.load("latents.npz") as found:
+        assert set(found.files) == {"mu", "logvar"}
+        np.testing.assert_array_equal(found["mu"], posterior.mu)
+        np.testing.assert_array_equal(found["logvar"], posterior.logvar)
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "RGB", "RGBA", "LA"])
+def test_a_single_picture_is_encoded_whatever_its_colours(
+    run: Runner, model: dv.Model, mode: str
+) -> None:
+    image = np.zeros((28, 28), np.uint8)
+    image[4:24, 13:16] = 255
+    Image.fromarray(image).convert(mode).save("one.png")
+    assert run("encode", "one.png").code == 0
+    np.testing.assert_array_equal(np.load("latents.npy"), model.encode(image).mu[None])
+
+
+@pytest.mark.parametrize("name", ["out.npy", "out.npz", "out.idx.gz", "out"])
+def test_generated_outputs_can_be_encoded_again(run: Runner, model: dv.Model, name: str) -> None:
+    run("generate", 9000, "-o", name, "-q") if name != "out" else run("generate", 30, "-o", name)
+    count = 30 if name == "out" else 9000  # more than a chunk
+    result = run("encode", name, "--json")
+    told = json.loads(result.out)
+    assert (told["command"], told["path"], told["count"]) == ("encode", "latents.npy", count)
+    found = np.load("latents.npy")
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, model.encode(model.sample(count)).mu)
+
+
+def test_decoding_the_latents_of_generated_digits_gives_those_digits(
+    run: Runner, model: dv.Model
+) -> None:
+    save_npy(model.latents(9000, seed=5))
+    assert run("decode", "array.npy", "--json").code == 0
+    run("generate", 9000, "--seed", 5)
+    assert Path("decoded.npy").read_bytes() == Path("digits.npy").read_bytes()
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_latents_are_decoded_into_every_kind_of_output(
+    run: Runner, model: dv.Model, name: str
+) -> None:
+    z = model.latents(30, seed=5)
+    save_npz(mu=z, logvar=np.zeros_like(z))
+    assert run("decode", "array.npz", "-o", name).code == 0
+    np.testing.assert_array_equal(READERS[name](Path(name), 30), model.decode(z))
+
+
+def test_latents_may_be_one_row_or_of_the_other_byte_order(run: Runner, model: dv.Model) -> None:
+    z = model.latents(1)
+    for array in (z[0], z.astype(">f4")):
+        assert run("decode", save_npy(array), "--force", "--dtype", "float32").code == 0
+        np.testing.assert_array_equal(np.load("decoded.npy"), model.decode(z, dtype="float32"))
+
+
+def test_latents_can_be_piped(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsysbinary: pytest.CaptureFixture[bytes],
+    model: dv.Model,
+    mnist: Any,
+) -> None:
+    from digitvae.cli.app import main
+
+    monkeypatch.chdir(tmp_path)
+    images = mnist["test"].images[:3]
+    np.save("images.npy", images)
+    for words, key in ([], None), (["--format", "npz"], "logvar"):
+        capsysbinary.readouterr()
+        assert main(["encode", "images.npy", "-o", "-", *words]) == 0
+        loaded = np.load(io.BytesIO(capsysbinary.readouterr().out))
+        posterior = model.encode(images)
+        expected = posterior.mu if key is None else posterior.logvar
+        np.testing.assert_array_equal(loaded if key is None else loaded[key], expected)
+
+
+def with_value(shape: tuple[int, ...], place: tuple[int, ...], value: float) -> Images:
+    array = np.zeros(shape, np.float32)
+    array[place] = value
+    return array
+
+
+def save_bytes(content: bytes) -> Path:
+    Path("file.bin").write_bytes(content)
+    return Path("file.bin")
+
+
+def save_png(size: tuple[int, int], mode: str = "L") -> Path:
+    Image.new(mode, size).save("one.png")
+    return Path("one.png")
+
+
+def npy_bytes(array: Images) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+ZEROS = np.zeros((3, 28, 28), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("save", "message"),
+    [
+        (lambda: Path("missing.npy"), "No such file"),
+        (lambda: save_npy(np.zeros((3, 27, 28), np.uint8)), "[3, 27, 28], expected [n, 28, 28]"),
+        (lambda: save_npy(np.zeros((3, 785), np.uint8)), "[3, 785], expected [n, 28, 28]"),
+        (lambda: save_npy(np.zeros((2, 3, 28, 28), np.uint8)), "[2, 3, 28, 28], expected"),
+        (lambda: save_npy(np.zeros((0, 28, 28), np.uint8)), "n at least 1"),
+        (lambda: save_npy(np.zeros((), np.uint8)), "[], expected"),
+        (lambda: save_npy(np.zeros((3, 28, 28))), "float64, expected uint8"),
+        (lambda: save_npy(np.zeros((3, 28, 28), np.int64)), "int64, expected uint8"),
+        (lambda: save_npy(np.array([{}], dtype=object)), "not a readable NumPy file"),
+        (lambda: save_npy(with_value((3, 28, 28), (2, 1, 5), np.nan)), "2, element [1, 5], is nan"),
+        (lambda: save_npy(with_value((3, 28, 28), (1, 0, 9), 254.0)), "is 254.0; float32 pixels"),
+        (lambda: save_npy(with_value((9000, 28, 28), (8999, 0, 0), -0.5)), "image 8999"),
+        (lambda: save_npz(a=ZEROS, b=ZEROS), "holds a, b; expected an array named images"),
+        (lambda: save_bytes(b""), "not an image file"),
+        (lambda: save_bytes(b"GIF89a" + bytes(100)), "not an image file"),
+        (lambda: save_bytes(npy_bytes(ZEROS)[:-1]), "not a readable NumPy file"),
+        (lambda: save_bytes(npy_bytes(ZEROS)[:20]), "not a readable NumPy file"),
+        (lambda: save_bytes(b"PK\x03\x04" + bytes(50)), "not a readable NumPy file"),
+        (lambda: save_bytes(b"\0\0\x08\x03" + bytes(3)), "truncated"),
+        (lambda: save_bytes(gzip.compress(bytes(100))[:30]), "file.bin"),
+        (lambda: save_bytes(b"\x89PNG\r\n\x1a\n" + bytes(50)), "not a readable PNG"),
+        (lambda: save_png((27, 28)), "27 × 28 pixels, expected 28 × 28"),
+        (lambda: save_png((28, 28), "I;16"), "I;16"),
+        (Path, "without PNG files"),
+        (lambda: Path("/dev/zero"), "not a regular file"),
+    ],
+)  # fmt: skip
+def test_images_that_cannot_be_encoded_are_refused_by_name(
+    run: Runner, tmp_path: Path, save: Callable[[], Path], message: str
+) -> None:
+    path = save()
+    result = run("encode", path)
+    assert_explained(result, 1, message)
+    assert result.err.startswith(f"digitvae: error: {path}: ")
+    assert not Path("latents.npy").exists()
+    assert_explained(run("reconstruct", path), 1, message)
+    assert not Path("pairs.png").exists()
+
+
+LATENTS = np.zeros((3, 40), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("save", "message"),
+    [
+        (lambda: Path("missing.npy"), "No such file"),
+        (lambda: save_npy(np.zeros((3, 41), np.float32)), "[3, 41], expected [n, 40]"),
+        (lambda: save_npy(np.zeros((3, 2, 40), np.float32)), "[3, 2, 40], expected [n, 40]"),
+        (lambda: save_npy(np.zeros((0, 40), np.float32)), "n at least 1"),
+        (lambda: save_npy(np.zeros((3, 40))), "float64, expected float32"),
+        (lambda: save_npy(np.zeros((3, 40), np.uint8)), "uint8, expected float32"),
+        (lambda: save_npy(with_value((3, 40), (2, 7), np.nan)), "row 2, element [7], is nan"),
+        (lambda: save_npy(with_value((3, 40), (0, 0), np.inf)), "row 0, element [0], is inf"),
+        (lambda: save_npy(with_value((9000, 40), (8500, 39), -np.inf)), "row 8500, element [39]"),
+        (lambda: save_npz(a=LATENTS, b=LATENTS), "expected an array named mu"),
+        (lambda: save_idx(ZEROS), "not a NumPy file"),
+        (lambda: save_bytes(b"hello"), "not a NumPy file"),
+        (Path, "not a NumPy file"),
+    ],
+)
+def test_latents_that_cannot_be_decoded_are_refused_by_name(
+    run: Runner, tmp_path: Path, save: Callable[[], Path], message: str
+) -> None:
+    path = save()
+    before = sorted(os.listdir())  # noqa: PTH208
+    result = run("decode", path)
+    assert_explained(result, 1, message)
+    assert result.err.startswith(f"digitvae: error: {path}: ")
+    assert sorted(os.listdir()) == before  # noqa: PTH208
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["encode"], 2, "IMAGES"),
+        (["decode"], 2, "LATENTS"),
+        (["encode", "array.npy", "-o", "a.png"], 2, "as .npy or .npz"),
+        (["encode", "array.npy", "-o", "a"], 2, "as .npy or .npz"),
+        (["encode", "array.npy", "-o", "missing/a.npy"], 1, "does not exist"),
+        (["encode", "array.npy", "-o", "array.npy"], 1, "'array.npy' exists"),
+        (["encode", "array.npy", "-o", "-", "--json"], 2, "--json"),
+        (["encode", "array.npy", "--bundle", "missing"], 1, "missing"),
+        (["decode", "array.npy", "-o", "a.jpg"], 2, "unknown extension"),
+    ],
+)
+def test_other_mistakes_are_explained(
+    run: Runner, words: list[str], code: int, message: str
+) -> None:
+    save_npy(ZEROS)
+    assert_explained(run(*words), code, message)
+    assert os.listdir() == ["array.npy"]  # noqa: PTH208
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
+def test_a_full_disk_is_told_when_latents_are_written(run: Runner, name: str) -> None:
+    from tests.sinks.test_atomic import file_size_limit
+
+    save_npy(np.zeros((100, 28, 28), np.uint8))
+    with file_size_limit(10_000):
+        assert_explained(run("encode", "array.npy", "-o", name), 1, "free some space")
+    assert os.listdir() == ["array.npy"]  # noqa: PTH208
