@@ -302,6 +302,18 @@ def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(
     assert_same_run(folder, short_run)
 
 
+@pytest.mark.parametrize("objective", ["pixel-mean", "autoencoder"])
+def test_every_objective_can_be_resumed(
+    few: dict[str, Split], tmp_path: Path, objective: str
+) -> None:
+    config = replace(SHORT, objective=objective, epochs=2)
+    train.train(config, tmp_path / "whole", data=few, say=quiet)
+    with pytest.raises(KeyboardInterrupt):
+        train.train(config, tmp_path / "run", data=few, say=quiet, on_progress=stop_at(2, 2))
+    train.train(config, tmp_path / "run", data=few, say=quiet, resume=True)
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
+
+
 def test_a_run_stopped_between_its_last_checkpoint_and_its_summary_is_completed(
     few: dict[str, Split], short_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

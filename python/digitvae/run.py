@@ -116,10 +116,12 @@ def restore(folder: Path, checkpoint: Checkpoint, model: nn.Module, adam: torch.
         with torch.no_grad():
             for name, p in model.named_parameters():
                 p.copy_(checkpoint.tensors[f"model.{name}"])
-                adam.state[p] = {
-                    moment: checkpoint.tensors[f"adam.{moment}.{name}"].clone()
-                    for moment in ("step", "exp_avg", "exp_avg_sq")
-                }
+                # The log-variances of an autoencoder have no gradients, hence no moments.
+                if f"adam.step.{name}" in checkpoint.tensors:
+                    adam.state[p] = {
+                        moment: checkpoint.tensors[f"adam.{moment}.{name}"].clone()
+                        for moment in ("step", "exp_avg", "exp_avg_sq")
+                    }
     except (KeyError, RuntimeError) as error:
         raise TrainingError(f"{folder / CHECKPOINT}: of another model: {error}") from error
 

@@ -1,0 +1,164 @@
+"""``digitvae train``: what it prints, refuses, and how Ctrl-C and --resume work together."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from digitvae import train
+from digitvae.run import CHECKPOINT, CONFIG, FILES, WEIGHTS
+from tests.cli.running import PROGRAM, Runner, assert_explained
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+QUICK = ["--limit", "300", "--epochs", "2", "--batch-size", "50", "--threads", "2"]
+
+pytestmark = pytest.mark.usefixtures("mnist")  # so that it is in the cache
+
+
+def test_it_prints_a_line_for_each_epoch_and_the_result(run: Runner, tmp_path: Path) -> None:
+    result = run("train", "--out", "run", *QUICK)
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
+    assert lines[0].startswith("epoch 1/2  loss ")
+    assert lines[1].startswith("epoch 2/2  loss ")
+    assert "−ELBO" in lines[0]
+    assert "images/s" in lines[0]
+    assert lines[2] == "elbo, 2 epochs: run"
+    assert "nats an image" in lines[3]
+    assert "a pixel" in lines[3]
+    assert {p.name for p in (tmp_path / "run").iterdir()} == set(FILES)
+
+
+def test_json_is_the_summary_and_nothing_else(run: Runner, tmp_path: Path) -> None:
+    result = run("train", "--out", "run", *QUICK, "--json")
+    assert (result.code, result.err) == (0, "")
+    assert json.loads(result.out) == train.read_summary(tmp_path / "run").to_dict()
+
+
+def test_every_option_reaches_the_recipe(run: Runner, tmp_path: Path) -> None:
+    options = ["--objective", "autoencoder", "--lr", "0.002", "--seed", "7", *QUICK]
+    assert run("train", "--out", "run", *options).code == 0
+    assert train.read_config(tmp_path / "run") == train.TrainConfig(
+        objective="autoencoder",
+        epochs=2,
+        batch_size=50,
+        learning_rate=0.002,
+        seed=7,
+        threads=2,
+        limit=300,
+    )
+
+
+def test_a_collapsed_model_is_announced_on_standard_error(run: Runner) -> None:
+    options = ["--objective", "pixel-mean", "--limit", "600", "--batch-size", "10"]
+    result = run("train", "--out", "run", *options, "--epochs", "4", "--threads", "2")
+    assert result.code == 0
+    assert "WARNING: posterior collapse: 0 of 40 latents active" in result.err
+    assert "training loss" in result.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--objective", "mse"], "objective: 'mse'"),
+        (["--dataset", "cifar"], "dataset: 'cifar'"),
+        (["--epochs", "0"], "epochs: 0"),
+        (["--batch-size", "-1"], "batch_size: -1"),
+        (["--lr", "nan"], "learning_rate: nan"),
+        (["--resume", "--force"], "choose one"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2_and_writes_nothing(
+    run: Runner, tmp_path: Path, words: list[str], message: str
+) -> None:
+    assert_explained(run("train", "--out", "run", *words), 2, message)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_existing_run_is_refused_and_force_replaces_it(run: Runner) -> None:
+    assert run("train", "--out", "run", *QUICK).code == 0
+    assert_explained(run("train", "--out", "run", *QUICK), 1, "--resume goes on with the run")
+    assert run("train", "--out", "run", *QUICK, "--force", "--seed", "1").code == 0
+
+
+def test_a_finished_run_resumed_says_so(run: Runner) -> None:
+    run("train", "--out", "run", *QUICK)
+    result = run("train", "--out", "run", "--resume")
+    assert result.code == 0
+    assert result.err == "run: already finished (2 epochs); nothing to do\n"
+
+
+def test_resuming_with_other_options_names_them(run: Runner) -> None:
+    run("train", "--out", "run", *QUICK)
+    result = run("train", "--out", "run", "--resume", "--lr", "0.5", "--epochs", "2")
+    assert_explained(result, 1, "learning_rate was 0.001, now 0.5")
+    assert "epochs" not in result.err
+
+
+def test_a_missing_data_folder_is_a_failure_and_begins_no_run(run: Runner, tmp_path: Path) -> None:
+    result = run("train", "--out", "run", *QUICK, "--data", "nowhere")
+    assert_explained(result, 1, "nowhere: has no train-images-idx3-ubyte")
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_pytorch_it_says_what_to_install(
+    run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    for words in (["train", "--out", "run"], ["export", "run", "--out", "bundle"]):
+        assert_explained(run(*words), 1, "pip install 'digitvae[train]'")
+
+
+def test_ctrl_c_leaves_a_run_that_the_command_it_names_completes(
+    run: Runner, tmp_path: Path
+) -> None:
+    options = ["--limit", "1000", "--epochs", "8", "--threads", "2", "--objective", "autoencoder"]
+    folder = tmp_path / "a run"
+    with subprocess.Popen(
+        [*PROGRAM, "train", "--out", folder, *options],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(python_path())},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not (folder / CHECKPOINT).exists():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline, "no epoch was completed"
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert sorted(p.name for p in folder.iterdir() if p.name in (CONFIG, CHECKPOINT, WEIGHTS)) == [
+        CHECKPOINT,
+        CONFIG,
+    ]
+    name, *words = shlex.split(err.splitlines()[-1])
+    assert name == "digitvae"
+    assert run(*words).code == 0
+    assert run("train", "--out", "whole", *options).code == 0
+    assert (folder / WEIGHTS).read_bytes() == (tmp_path / "whole" / WEIGHTS).read_bytes()
+
+
+def python_path() -> list[str]:
+    import sys
+
+    return [entry for entry in sys.path if entry]
+
+
+def test_help_needs_no_torch_and_shows_the_defaults(run: Runner) -> None:
+    result = run("train", "--help")
+    assert result.code == 0
+    for word in ("--resume", "--force", *(f"[default: {d}]" for d in ("elbo", 30, 128, 0.001))):
+        assert word in result.out
