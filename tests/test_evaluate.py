@@ -151,6 +151,8 @@ def test_the_collapse_message_gives_the_numbers_behind_it(zero: VAE) -> None:
     message = evaluate(zero, torch.full((10, PIXELS), 0.5)).collapse_message()
     assert "posterior collapse: 0 of 40 latents active" in message
     assert "BCE 0.6931 per pixel where the mean image alone gives 0.6931" in message
+    message = evaluate(zero, pass_latents(zero, 5, 0.3)).collapse_message()
+    assert message.startswith("the decoder ignores its 5 active latents: BCE 0.69")
 
 
 def test_the_dictionary_has_every_measure(zero: VAE) -> None:

@@ -60,11 +60,13 @@ class Evaluation:
 
     def collapse_message(self) -> str:
         """One line for people; only meaningful if ``collapsed``."""
-        return (
-            f"posterior collapse: {self.active_latents} of {LATENTS} latents active, BCE "
-            f"{self.bce_per_pixel:.4f} per pixel where the mean image alone gives "
-            f"{self.baseline_bce / PIXELS:.4f}: every sample will be the same grey blob"
+        costs = (
+            f"BCE {self.bce_per_pixel:.4f} per pixel where the mean image alone gives "
+            f"{self.baseline_bce / PIXELS:.4f}: every sample will be much the same grey blob"
         )
+        if self.active_latents:
+            return f"the decoder ignores its {self.active_latents} active latents: {costs}"
+        return f"posterior collapse: 0 of {LATENTS} latents active, {costs}"
 
     def to_dict(self) -> dict[str, float | int | bool | None]:
         """Every measure, with the derived ones, ready for JSON."""

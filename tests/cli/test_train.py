@@ -121,7 +121,7 @@ def test_without_pytorch_it_says_what_to_install(
 def test_ctrl_c_leaves_a_run_that_the_command_it_names_completes(
     run: Runner, tmp_path: Path
 ) -> None:
-    options = ["--limit", "1000", "--epochs", "8", "--threads", "2", "--objective", "autoencoder"]
+    options = ["--limit", "500", "--epochs", "5", "--threads", "2", "--objective", "autoencoder"]
     folder = tmp_path / "a run"
     with subprocess.Popen(
         [*PROGRAM, "train", "--out", folder, *options],
