@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import shlex
 import signal
 import subprocess
@@ -149,6 +150,34 @@ def test_ctrl_c_leaves_a_run_that_the_command_it_names_completes(
     assert run(*words).code == 0
     assert run("train", "--out", "whole", *options).code == 0
     assert (folder / WEIGHTS).read_bytes() == (tmp_path / "whole" / WEIGHTS).read_bytes()
+
+
+@pytest.mark.parametrize("piped", [True, False])
+def test_on_a_terminal_a_bar_moves_and_the_lines_still_go_where_they_should(
+    tmp_path: Path, piped: bool
+) -> None:
+    terminal, other_end = pty.openpty()
+    with subprocess.Popen(
+        [*PROGRAM, "train", "--out", "run", *QUICK],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(python_path()), "TERM": "xterm"},
+        stdout=subprocess.PIPE if piped else other_end,
+        stderr=other_end,
+    ) as process:
+        os.close(other_end)
+        shown = b""
+        try:
+            while chunk := os.read(terminal, 1 << 16):
+                shown += chunk
+        except OSError:  # how Linux says that the other end was closed
+            pass
+        out = process.stdout.read() if process.stdout is not None else shown
+    os.close(terminal)
+    assert process.returncode == 0
+    assert b"12/12" in shown  # the bar, at its end
+    assert out.count(b"epoch 2/2  loss ") == 1
+    assert out.count(b"nats an image") == 1
+    assert not piped or b"\x1b" not in out
 
 
 def python_path() -> list[str]:

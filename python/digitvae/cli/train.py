@@ -113,13 +113,10 @@ def train(
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
 
-    def warn(line: str) -> None:
-        click.echo(line, err=True)
-
     training.check_run_dir(config, out, resume=resume, force=force)
-    images = datasets.load(config.dataset, data, say=warn)
+    images = datasets.load(config.dataset, data, say=_warn)
     try:
-        with _progress(as_json=as_json) as show:
+        with _progress(as_json=as_json) as (show, say):
             summary = training.train(
                 config,
                 out,
@@ -127,11 +124,11 @@ def train(
                 resume=resume,
                 force=force,
                 on_progress=show,
-                say=warn,
+                say=say,
             )
     except KeyboardInterrupt:
         folder = "" if data is None else f" --data {shlex.quote(str(data))}"
-        warn(
+        _warn(
             "interrupted; go on after the last complete epoch with\n"
             f"  digitvae train --out {shlex.quote(str(out))}{folder} --resume"
         )
@@ -164,33 +161,41 @@ def require_torch(also: tuple[str, ...] = ()) -> None:
 
 
 @contextmanager
-def _progress(*, as_json: bool) -> Iterator[Callable[[Progress], None]]:
-    """A line on standard output for each epoch, and on a terminal a bar that moves."""
+def _progress(
+    *, as_json: bool
+) -> Iterator[tuple[Callable[[Progress], None], Callable[[str], None]]]:
+    """A line on standard output for each epoch, and on a terminal a bar that moves.
 
-    def line(progress: Progress) -> None:
+    Yields:
+        What to call with the progress, and what to call with a line for standard error.
+    """
+
+    def show(progress: Progress) -> None:
         if progress.row is not None and not as_json:
             click.echo(_line(progress))
 
     if not sys.stderr.isatty():
-        yield line
+        yield show, _warn
         return
     from rich import progress as rich
     from rich.console import Console
 
+    # Lines for the terminal go through the console, which knows where the bar is.
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     with rich.Progress(
         rich.TextColumn("epoch {task.fields[epoch]}"),
         rich.BarColumn(),
         rich.MofNCompleteColumn(),
         rich.TextColumn("loss {task.fields[loss]:.4f}"),
         rich.TimeRemainingColumn(),
-        console=Console(stderr=True),
-        redirect_stdout=sys.stdout.isatty(),
+        console=console,
+        redirect_stdout=False,
+        redirect_stderr=False,
         transient=True,
     ) as bars:
-        task = bars.add_task("", epoch="", loss=0.0)
+        task = bars.add_task("", total=None, epoch="", loss=0.0)
 
-        def show(progress: Progress) -> None:
-            line(progress)
+        def show_bar(progress: Progress) -> None:
             if progress.row is None:
                 bars.update(
                     task,
@@ -199,8 +204,16 @@ def _progress(*, as_json: bool) -> Iterator[Callable[[Progress], None]]:
                     epoch=f"{progress.epoch}/{progress.epochs}",
                     loss=progress.loss,
                 )
+            elif sys.stdout.isatty() and not as_json:
+                console.print(_line(progress))
+            else:
+                show(progress)
 
-        yield show
+        yield show_bar, console.print
+
+
+def _warn(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def _line(progress: Progress) -> str:
