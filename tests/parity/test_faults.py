@@ -90,6 +90,16 @@ ONNX_FAULTS: dict[str, tuple[str, Callable[[Any], object], list[str]]] = {
         faults.scale_result("logvar", 0.5),
         ["encoder.onnx: weights", "unknown tensors: factor", "ONNX Runtime, encoder logvar on"],
     ),
+    "means too large by a 30,000th": (
+        "encoder",
+        faults.scale_result("mu", 1 + 2.0**-15),
+        ["ONNX Runtime, encoder mu on decoded prior draws", "times the limit from eager"],
+    ),
+    "pixels too dark by a 250,000th": (
+        "decoder",
+        faults.scale_result("x", 1 - 2.0**-18),
+        ["native engine, decoder x on prior draws", "times the limit from eager"],
+    ),
     "random operator": (
         "decoder",
         faults.add_noise_times_zero,

@@ -31,15 +31,20 @@ if TYPE_CHECKING:
     import random
     from pathlib import Path
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 # Magnitudes whose products neither overflow nor stay subnormal only, zeros and subnormals too.
 numbers = st.floats(-(2.0**50), 2.0**50, width=32)
 terms = st.lists(st.tuples(numbers, numbers), min_size=0, max_size=30)
 
 
+def known(value: ArrayLike, error: ArrayLike) -> Enclosure:
+    """Values known up to an error; the unit is that error."""
+    return Enclosure(np.asarray(value, np.float64), np.asarray(error), np.asarray(error))
+
+
 def exact_input(x: NDArray[np.float32]) -> Enclosure:
-    return Enclosure(x.astype(np.float64), np.zeros(x.shape))
+    return known(x, np.zeros(x.shape))
 
 
 def layer_of(weights: list[float], bias: float) -> Layer:
@@ -100,23 +105,62 @@ def test_errors_of_the_inputs_are_part_of_the_bound(
         float(np.float32(x + order.uniform(-0.99, 0.99) * e))
         for x, e in zip(true_x[0].tolist(), error[0].tolist(), strict=True)
     ]
-    enclosure = layer(Enclosure(true_x.astype(np.float64), error))
+    enclosure = layer(known(true_x, error))
     exact = Fraction(bias) + sum(Fraction(w) * Fraction(x) for w, x in products)
     shifted = [(w, x) for (w, _), x in zip(products, moved, strict=True)]
     computed = summed_in_random_order(shifted, bias, order, fused=False)
     assert abs(Fraction(computed) - exact) <= Fraction(float(enclosure.error[0, 0]))
 
 
-def test_an_unlucky_sum_uses_a_tenth_of_the_bound() -> None:
-    # 0.1·1 added 512 times one after another: nearly every addition rounds the same way for long
-    # stretches. A bound a tenth as wide would be wrong here.
-    count = 512
-    computed = np.float32(0)
+JUST_OVER_HALF_A_UNIT = float(np.float32(2.0**-24 * (1 + 2.0**-20)))
+
+
+def added_one_after_another(start: float, term: float, count: int) -> float:
+    total = np.float32(start)
     for _ in range(count):
-        computed = np.float32(computed + np.float32(0.1))
-    enclosure = layer_of([0.1] * count, 0.0)(exact_input(np.ones((1, count), np.float32)))
-    used = abs(float(computed) - enclosure.value[0, 0]) / enclosure.error[0, 0]
-    assert 0.1 < used <= 1.0
+        total = np.float32(total + np.float32(term))
+    return float(total)
+
+
+@pytest.mark.parametrize("count", [1, 2, 40, 512, 784])
+def test_the_worst_sum_uses_nearly_all_of_the_bound(count: int) -> None:
+    # 1 + 2⁻²⁴(1 + ε) rounds up to 1 + 2⁻²³, an error of almost 2⁻²⁴, again and again.
+    layer = layer_of([1.0] * count, 1.0)
+    enclosure = layer(exact_input(np.full((1, count), JUST_OVER_HALF_A_UNIT, np.float32)))
+    computed = added_one_after_another(1.0, JUST_OVER_HALF_A_UNIT, count)
+    used = abs(computed - enclosure.value[0, 0]) / enclosure.error[0, 0]
+    assert 0.99 * count / (count + 1) < used <= 1.0
+
+
+def test_the_worst_product_and_the_worst_addition_use_nearly_all_of_the_bound() -> None:
+    # 4,194,305·2⁻²² times 16,777,213·2⁻²⁴ is 1 + 2⁻²⁴(1 − ε), which rounds to 1. So does the sum.
+    w, x = 4_194_305 * 2.0**-22, 16_777_213 * 2.0**-24
+    bias = float(np.float32(2.0**-24 * (1 - 2.0**-20)))
+    enclosure = layer_of([w], bias)(exact_input(np.array([[x]], np.float32)))
+    computed = float(np.float32(np.float32(w) * np.float32(x)) + np.float32(bias))
+    used = abs(Fraction(computed) - (Fraction(w) * Fraction(x) + Fraction(bias))) / Fraction(
+        float(enclosure.error[0, 0])
+    )
+    assert 0.9 < used <= 1
+
+
+def test_the_worst_sum_of_inputs_that_should_be_zero_uses_nearly_all_of_the_bound() -> None:
+    # Units behind a ReLU whose truth is 0 and whose float32 value may be a little above.
+    count = 512
+    possible = known(np.zeros((1, count)), np.full((1, count), JUST_OVER_HALF_A_UNIT))
+    enclosure = layer_of([1.0] * count, 1.0)(possible)
+    computed = added_one_after_another(1.0, JUST_OVER_HALF_A_UNIT, count)
+    assert enclosure.value[0, 0] == 1.0
+    assert 0.99 < (computed - 1.0) / enclosure.error[0, 0] <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("w", "x"), [(1.0, 1e-39), (1e-39, 1.0), (2.0**-70, 2.0**-70), (1e-20, 1e-20)]
+)
+def test_what_underflows_may_become_zero(w: float, x: float) -> None:
+    # Processors are often told to treat subnormal numbers as zero.
+    enclosure = layer_of([w], 0.0)(exact_input(np.array([[x]], np.float32)))
+    assert 0.0 < enclosure.value[0, 0] <= enclosure.error[0, 0]
 
 
 def test_the_bound_is_within_a_hundred_times_of_what_a_plain_loop_does() -> None:
@@ -130,6 +174,22 @@ def test_the_bound_is_within_a_hundred_times_of_what_a_plain_loop_does() -> None
     computed = np.cumsum(products, axis=2, dtype=np.float32)[:, :, -1] + bias
     used = np.abs(computed - enclosure.value) / enclosure.error
     assert 0.01 < used.max() <= 1.0
+
+
+def test_the_unit_is_one_rounding_of_the_terms_of_each_layer() -> None:
+    first = Layer.of(*(np.array(a, np.float32) for a in ([[2, -1], [-4, 0]], [0.5, 1])))
+    second = Layer.of(*(np.array(a, np.float32) for a in ([[-3, 8]], [-1])))
+    hidden = relu(first(exact_input(np.array([[1, 3]], np.float32))))
+    # Terms 2, −3, ½ cancel to −½: inactive, nothing left. Terms −4, 1: inactive as well.
+    assert hidden.unit.tolist() == [[0.0, 0.0]]
+    hidden = relu(first(exact_input(np.array([[2, 3]], np.float32))))
+    u = UNIT_ROUNDOFF
+    assert hidden.value.tolist() == [[1.5, 0.0]]
+    assert hidden.unit.tolist() == [[(4 + 3 + 0.5) * u, 0.0]]
+    result = second(hidden)
+    # The unit of the active input through its weight, and u·(|−3|·1.5 + |−1|) of this layer.
+    assert result.unit[0, 0] == pytest.approx(3 * 7.5 * u + (4.5 + 1) * u, rel=1e-5)
+    assert result.unit[0, 0] < result.error[0, 0]
 
 
 def test_inputs_that_are_zero_do_not_widen_the_bound() -> None:
@@ -148,13 +208,13 @@ def test_inputs_that_are_zero_do_not_widen_the_bound() -> None:
 
 @given(st.floats(-50, 50), st.floats(0, 50), st.floats(-1, 1))
 def test_relu_keeps_every_value_that_was_possible(value: float, error: float, at: float) -> None:
-    enclosure = relu(Enclosure(np.array([[value]]), np.array([[error]])))
+    enclosure = relu(known([[value]], [[error]]))
     reached = max(value + at * error, 0.0)
     assert abs(reached - enclosure.value[0, 0]) <= enclosure.error[0, 0] * (1 + 1e-15)
 
 
 def test_a_unit_that_is_surely_inactive_has_no_error() -> None:
-    enclosure = relu(Enclosure(np.array([[-2.0, -0.5]]), np.array([[1.0, 1.0]])))
+    enclosure = relu(known([[-2.0, -0.5]], [[1.0, 1.0]]))
     assert enclosure.value.tolist() == [[0.0, 0.0]]
     assert enclosure.error.tolist() == [[0.0, 0.5]]
 
@@ -169,7 +229,7 @@ def exact_sigmoid(x: float) -> Decimal:
 def test_the_sigmoid_of_every_possible_logit_is_enclosed(
     value: float, error: float, at: float
 ) -> None:
-    enclosure = sigmoid(Enclosure(np.array([[value]]), np.array([[error]])))
+    enclosure = sigmoid(known([[value]], [[error]]))
     assert enclosure.value[0, 0] == pytest.approx(float(exact_sigmoid(value)), rel=1e-15, abs=0)
     # The part of the error that is not the approximation's must do for the slope alone.
     slope_part = float(enclosure.error[0, 0]) - SIGMOID_UNITS * UNIT_ROUNDOFF
@@ -178,7 +238,7 @@ def test_the_sigmoid_of_every_possible_logit_is_enclosed(
 
 
 def test_a_saturated_pixel_has_no_more_than_the_error_of_the_sigmoid() -> None:
-    enclosure = sigmoid(Enclosure(np.array([[-90.0, 90.0]]), np.array([[1.0, 1.0]])))
+    enclosure = sigmoid(known([[-90.0, 90.0]], [[1.0, 1.0]]))
     assert enclosure.error.max() <= SIGMOID_UNITS * UNIT_ROUNDOFF * (1 + 1e-5)
 
 

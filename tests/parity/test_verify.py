@@ -109,9 +109,8 @@ def test_every_number_of_a_report_is_within_the_limit_beside_it(report: ParityRe
         assert comparison.bound_there is not None
         assert 0.0 < comparison.bound_used.value <= 1.0
         assert comparison.to_truth.value <= comparison.bound_there
-        if comparison.eager_limit is not None:
-            assert comparison.to_eager_scaled is not None
-            assert comparison.to_eager_scaled.value <= comparison.eager_limit
+        if comparison.eager_limit_used is not None:
+            assert comparison.eager_limit_used.value <= 1.0
         if comparison.same_bits_as is not None:
             assert comparison.bits_differ == 0
 
@@ -258,6 +257,6 @@ def test_extreme_inputs_hold_what_the_documentation_lists() -> None:
 
 def test_inputs_name_their_rows_as_one_would_look_them_up() -> None:
     rows = np.zeros((2500, 40), np.float32)
-    assert whole("draws", rows, 1.0).where(2, 7) == "row 2007"
-    assert batches(rows, 1.0).where(3, 2) == "row 2 of batch 7"
+    assert whole("draws", rows).where(2, 7) == "row 2007"
+    assert batches(rows).where(3, 2) == "row 2 of batch 7"
     assert extreme_latents(rows).where(0, 2) == "row 2 (all -10)"

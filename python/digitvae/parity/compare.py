@@ -20,6 +20,18 @@ if TYPE_CHECKING:
     from digitvae.parity.truth import Enclosure, Truth
 
 
+EAGER_LIMIT = 2e-6
+"""|Δ| to eager that is allowed on inputs from the prior and the data; pixels get no more."""
+
+EAGER_UNITS = 4.0
+"""|Δ| to eager allowed for means and log-variances, in ``Enclosure.unit``, if that is more.
+
+Their size is up to the training: those of a plain autoencoder reach 14, and a difference of
+5e-6 is as honest there as 1e-6 is in a VAE. Measured: 0.5 to 1.6 units between two orders of
+summation, over five models, MNIST and Fashion-MNIST, ELBO and not.
+"""
+
+
 def to_pixels(x: Float32) -> NDArray[np.uint8]:
     """Round intensities to bytes as the native engine does: half to even of 255·x in float32."""
     pixels: NDArray[np.uint8] = np.rint(np.float32(255) * x).astype(np.uint8)
@@ -47,6 +59,7 @@ class BlockResult:
 
     to_eager: _Extreme
     to_eager_scaled: _Extreme
+    eager_limit_used: _Extreme
     to_truth: _Extreme
     bound_there: float
     bound_used: _Extreme
@@ -64,11 +77,13 @@ def compare_block(got: Float32, eager: Float32, truth: Enclosure, *, pixels: boo
     """
     to_eager = _deviation(got, eager)
     scaled = to_eager / np.maximum(1.0, np.abs(eager, dtype=np.float64))
+    limit = EAGER_LIMIT if pixels else np.maximum(EAGER_LIMIT, EAGER_UNITS * truth.unit)
     to_truth = _deviation(got, truth.value)
     farthest = _largest(to_truth)
     return BlockResult(
         to_eager=_largest(to_eager),
         to_eager_scaled=_largest(scaled),
+        eager_limit_used=_largest(to_eager / limit),
         to_truth=farthest,
         bound_there=float(truth.error[farthest.row, farthest.element]),
         bound_used=_largest(to_truth / truth.error),
@@ -120,12 +135,14 @@ class Tally:
             return Comparison(*head, "failed", detail=self.error)
         to_eager, scaled = self._peak("to_eager"), self._peak("to_eager_scaled")
         to_truth, bound_used = self._peak("to_truth"), self._peak("bound_used")
-        limit = None if self.is_eager else self.inputs.eager_limit
+        limit_used = (
+            self._peak("eager_limit_used") if self.inputs.gated and not self.is_eager else None
+        )
         reasons = []
-        if limit is not None and scaled.value > limit:
+        if limit_used is not None and limit_used.value > 1.0:
             reasons.append(
-                f"{scaled.value:.3g} from eager at {scaled.input}, output {scaled.element}; "
-                f"the limit is {limit:.0e}"
+                f"{limit_used.value:.3g} times the limit from eager at {limit_used.input}, "
+                f"output {limit_used.element}"
             )
         if bound_used.value > 1.0:
             reasons.append(
@@ -143,7 +160,7 @@ class Tally:
             "failed" if reasons else "passed",
             to_eager=None if self.is_eager else to_eager,
             to_eager_scaled=None if self.is_eager else scaled,
-            eager_limit=limit,
+            eager_limit_used=limit_used,
             to_truth=to_truth,
             bound_there=max(self._blocks, key=lambda block: block.to_truth.value).bound_there,
             bound_used=bound_used,

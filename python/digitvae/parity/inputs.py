@@ -34,15 +34,15 @@ class InputSet:
     Attributes:
         name: How reports call it.
         blocks: Arrays float32 [n, k]; each is given to a runtime in one call.
-        eager_limit: Largest |Δ|/max(1, |eager|) allowed here. On edges there is none: what
-            rounding does there grows with the input, and only the derived bound follows it.
+        gated: Whether the limit on the deviation from eager holds here. On edges it does not:
+            what rounding does there grows with the input, and only the derived bound follows it.
         separate: Whether each block starts again at row 0 (batches), or they are one long array.
         names: Names of the rows, if they have any.
     """
 
     name: str
     blocks: tuple[Float32, ...]
-    eager_limit: float | None
+    gated: bool
     separate: bool = False
     names: tuple[str, ...] = ()
 
@@ -59,9 +59,9 @@ class InputSet:
         return f"row {index}" + (f" ({self.names[index]})" if self.names else "")
 
 
-def whole(name: str, rows: Float32, eager_limit: float) -> InputSet:
+def whole(name: str, rows: Float32) -> InputSet:
     """A long array, in blocks."""
-    return InputSet(name, in_blocks(rows), eager_limit)
+    return InputSet(name, in_blocks(rows), gated=True)
 
 
 def in_blocks(rows: Float32) -> tuple[Float32, ...]:
@@ -69,12 +69,12 @@ def in_blocks(rows: Float32) -> tuple[Float32, ...]:
     return tuple(rows[i : i + BLOCK_ROWS] for i in range(0, len(rows), BLOCK_ROWS))
 
 
-def batches(rows: Float32, eager_limit: float) -> InputSet:
+def batches(rows: Float32) -> InputSet:
     """The first rows of an array, once for each size of ``BATCHES`` that it can fill."""
     sizes = [size for size in BATCHES if size <= len(rows)]
     name = f"batches of {sizes[0]} to {sizes[-1]}"
     blocks = tuple(rows[:size] for size in sizes)
-    return InputSet(name, blocks, eager_limit, separate=True)
+    return InputSet(name, blocks, gated=True, separate=True)
 
 
 def extreme_latents(draws: Float32) -> InputSet:
@@ -90,7 +90,7 @@ def extreme_latents(draws: Float32) -> InputSet:
         scaled = draws[:50] * np.float32(scale)
         rows += list(scaled)
         names += [f"draw {i} times {scale}" for i in range(len(scaled))]
-    return InputSet("extreme latents", (np.stack(rows),), eager_limit=None, names=tuple(names))
+    return InputSet("extreme latents", (np.stack(rows),), gated=False, names=tuple(names))
 
 
 def extreme_images(pixels: int) -> InputSet:
@@ -98,7 +98,7 @@ def extreme_images(pixels: int) -> InputSet:
     rows, names = _constants(pixels, (0, 1, _SMALLEST_SUBNORMAL, _LARGEST_SUBNORMAL))
     rows += list(np.eye(pixels, dtype=np.float32))
     names += [f"only pixel {i} is 1" for i in range(pixels)]
-    return InputSet("extreme images", (np.stack(rows),), eager_limit=None, names=tuple(names))
+    return InputSet("extreme images", (np.stack(rows),), gated=False, names=tuple(names))
 
 
 def _constants(width: int, values: Sequence[float]) -> tuple[list[Float32], list[str]]:

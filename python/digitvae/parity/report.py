@@ -63,8 +63,9 @@ class Comparison:
         runtime: Name of the runtime.
         status: ``failed`` if a limit below was left.
         to_eager: Largest |Δ| to PyTorch eager.
-        to_eager_scaled: Largest |Δ|/max(1, |eager|): what the limit applies to.
-        eager_limit: That limit; ``None`` where only the bound counts.
+        to_eager_scaled: Largest |Δ|/max(1, |eager|).
+        eager_limit_used: Largest |Δ| to eager as a share of its limit (see ``compare.py``); above 1
+            is a failure; ``None`` where only the bound counts.
         to_truth: Largest |Δ| to float64 truth.
         bound_there: What rounding alone explains at that element.
         bound_used: Largest |Δ| to truth as a share of the element's own bound; above 1 is a defect.
@@ -82,7 +83,7 @@ class Comparison:
     status: Status
     to_eager: Peak | None = None
     to_eager_scaled: Peak | None = None
-    eager_limit: float | None = None
+    eager_limit_used: Peak | None = None
     to_truth: Peak | None = None
     bound_there: float | None = None
     bound_used: Peak | None = None

@@ -56,6 +56,11 @@ def tables(report: ParityReport) -> list[Table]:
             lambda c: "" if c.to_eager is None else f"{c.to_eager.value:.1e}",
         ),
         _matrix(
+            "Share of the limit on that deviation that is used",
+            report,
+            lambda c: "" if c.eager_limit_used is None else f"{c.eager_limit_used.value:.0%}",
+        ),
+        _matrix(
             "Largest deviation from float64 truth",
             report,
             lambda c: "" if c.to_truth is None else f"{c.to_truth.value:.1e}",
@@ -83,7 +88,7 @@ def _matrix(
     # A runtime with nothing to say here (eager, compared with itself) gets no column.
     runtimes = tuple(dict.fromkeys(c.runtime for c in chosen if cell(c) or c.detail))
     by_place = {(c.network, c.output, c.inputs, c.runtime): c for c in chosen}
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for place in dict.fromkeys((c.network, c.output, c.inputs) for c in chosen):
         found = [by_place.get((*place, runtime)) for runtime in runtimes]
         count = next(c.count for c in found if c is not None)
@@ -91,7 +96,8 @@ def _matrix(
             "" if c is None else cell(c) + (_EXCEEDED if c.status == "failed" else "")
             for c in found
         ]
-        rows.append((f"{place[0]} {place[1]}", place[2], f"{count}", *cells))
+        if any(cells):  # edges have no limit to show
+            rows.append((f"{place[0]} {place[1]}", place[2], f"{count}", *cells))
     return Table(title, ("output", "inputs", "rows", *runtimes), tuple(rows), left=2)
 
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,10 +57,14 @@ class Enclosure:
     Attributes:
         value: float64 [n, m].
         error: float64 [n, m], ≥ 0: a correct float32 evaluation lies in ``value ± error``.
+        unit: float64 [n, m], ≥ 0: the error if each layer rounded only once, by u times the
+            magnitude of the terms that it adds up. This is the scale on which honest evaluations
+            differ from each other: sums that cancel have a large unit, however small they are.
     """
 
     value: Float64
     error: Float64
+    unit: Float64
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ class Layer:
     def __call__(self, x: Enclosure) -> Enclosure:
         """Apply y = W·x + b to inputs [n, k] known up to ``x.error``."""
         u = UNIT_ROUNDOFF
-        y = x.value @ self.weight.T + self.bias
+        y = _multiply(x.value, self.weight) + self.bias
         largest = np.abs(x.value) + x.error  # [n, k], magnitude of what a runtime multiplies
         terms = np.count_nonzero(largest, axis=1)[:, None].astype(np.float64)  # [n, 1]
         gamma = (terms + 1.0) * u / (1.0 - (terms + 1.0) * u)
@@ -93,17 +98,20 @@ class Layer:
         # |exact value of what the runtime adds up| ≤ |y| + |W|·error.
         per_magnitude = u * (terms * (0.5 + gamma) + 1.0)
         per_value = u * 0.5 * terms
-        error = (x.error * (1.0 + per_value) + per_magnitude * largest) @ self.abs_weight.T
+        spread = x.error * (1.0 + per_value) + per_magnitude * largest
+        error = _multiply(spread, self.abs_weight)
         error += per_magnitude * np.abs(self.bias) + per_value * np.abs(y)
         # Underflow: inputs, weights, products and sums that are lost or flushed to zero.
         lost = self.abs_weight.sum(axis=1) + largest.sum(axis=1)[:, None] + 2.0 * terms + 1.0
         error += SMALLEST_NORMAL * lost
-        return Enclosure(y, error * _SLACK)
+        unit = _multiply(x.unit + u * largest, self.abs_weight) + u * np.abs(self.bias)
+        return Enclosure(y, error * _SLACK, unit)
 
 
 def relu(x: Enclosure) -> Enclosure:
     """Apply max(x, 0): below zero only what can still rise above it is left of the error."""
-    return Enclosure(np.maximum(x.value, 0.0), np.clip(x.value + x.error, 0.0, x.error))
+    error = np.clip(x.value + x.error, 0.0, x.error)
+    return Enclosure(np.maximum(x.value, 0.0), error, np.where(error > 0.0, x.unit, 0.0))
 
 
 def sigmoid(x: Enclosure) -> Enclosure:
@@ -113,7 +121,7 @@ def sigmoid(x: Enclosure) -> Enclosure:
     nearest_zero = np.exp(-np.maximum(np.abs(x.value) - x.error, 0.0))
     slope = nearest_zero / np.square(1.0 + nearest_zero)  # σ' = σ(1 − σ), largest on the interval
     error = np.minimum(x.error * slope, 1.0) + SIGMOID_UNITS * UNIT_ROUNDOFF
-    return Enclosure(y, error * _SLACK)
+    return Enclosure(y, error * _SLACK, x.unit * slope + UNIT_ROUNDOFF)
 
 
 class Truth:
@@ -144,6 +152,16 @@ class Truth:
         return (sigmoid(self.logits(z)),)
 
 
+def _multiply(x: Float64, weight: Float64) -> Float64:
+    """x·Wᵀ in float64, through PyTorch because it keeps to the number of threads it is given.
+
+    NumPy's does not, and on a machine that has something else to do its waiting threads cost more
+    than all runtimes together.
+    """
+    product: Float64 = torch.matmul(torch.from_numpy(x), torch.from_numpy(weight).T).numpy()
+    return product
+
+
 def _exact(x: NDArray[np.float32]) -> Enclosure:
     value = x.astype(np.float64)
-    return Enclosure(value, np.zeros_like(value))
+    return Enclosure(value, np.zeros_like(value), np.zeros_like(value))

@@ -31,19 +31,6 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int, str], None]
 """Called before each step with (steps done, steps in all, what this one does)."""
 
-PRIOR_LIMIT = 2e-6
-"""Largest |Δ|/max(1, |eager|) on prior draws and what the networks make of them.
-
-For pixels, which are at most 1, this is an absolute limit. Means and log-variances are larger,
-and with them the spacing of float32, so there the limit grows with the value.
-"""
-
-TEST_IMAGE_LIMIT = 4e-6
-"""The same for the encoder on test images, whose hard edges make larger terms cancel.
-
-PyTorch itself moves by 1e-6 there when an image is encoded alone instead of among others.
-"""
-
 _OTHER_STEPS = 3  # loading, reading the data, properties
 
 
@@ -168,23 +155,23 @@ def _plan(
     """Which network gets which inputs; those that a network has to make come from eager."""
     drawn = _first_output(loaded.functions[DECODER.name][runtimes.EAGER], z)
     decoder = [
-        inputs.whole("prior draws", z, PRIOR_LIMIT),
-        inputs.batches(z, PRIOR_LIMIT),
+        inputs.whole("prior draws", z),
+        inputs.batches(z),
         inputs.extreme_latents(z),
     ]
     encoder = [
-        inputs.whole("decoded prior draws", drawn, PRIOR_LIMIT),
+        inputs.whole("decoded prior draws", drawn),
         inputs.extreme_images(drawn.shape[1]),
     ]
     if images is None:
-        encoder.append(inputs.batches(drawn, PRIOR_LIMIT))
+        encoder.append(inputs.batches(drawn))
     else:
         ink = images.astype(np.float32) / np.float32(255)
         means = _first_output(loaded.functions[ENCODER.name][runtimes.EAGER], ink)
-        decoder.append(inputs.whole("means of test images", means, PRIOR_LIMIT))
+        decoder.append(inputs.whole("means of test images", means))
         encoder += [
-            inputs.whole("test images", ink, TEST_IMAGE_LIMIT),
-            inputs.batches(ink, TEST_IMAGE_LIMIT),
+            inputs.whole("test images", ink),
+            inputs.batches(ink),
         ]
     return [(DECODER, given) for given in decoder] + [(ENCODER, given) for given in encoder]
 
