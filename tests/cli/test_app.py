@@ -38,7 +38,7 @@ COMMANDS = [
 def test_help_names_every_command(run: Runner) -> None:
     result = run("--help")
     assert result.code == 0
-    assert list(commands.app.commands) == COMMANDS
+    assert list(commands.NAMES) == COMMANDS
     assert all(f"\n  {command} " in result.out for command in COMMANDS)
 
 

@@ -23,7 +23,7 @@ def info(
     check: bool,
     as_json: bool,
 ) -> None:
-    """Show what a bundle holds and which ONNX Runtime library would run it.
+    """Show what a bundle holds and what would run it.
 
     Without BUNDLE: the one that is shipped.
     """
@@ -79,7 +79,7 @@ def _describe(manifest: dict[str, Any]) -> list[str]:
     ]
     if training:
         lines.append(f"training  {', '.join(training)}")
-    for heading, key in (("metrics", "metrics"), ("made by", "tools")):
+    for heading, key in (("metrics", "metrics"), ("made by", "versions")):
         values = manifest.get(key)
         if isinstance(values, dict):
             for name, value in sorted(values.items()):

@@ -64,7 +64,7 @@ def interpolate(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Turn one digit into another: a strip, or any other kind of output.
+    """Turn one digit into another, step by step.
 
     Two test images are encoded, and the way from the mean of the one to the mean of the other is
     decoded. Unless told otherwise, they are the most typical ones of their digits: those whose
@@ -129,6 +129,6 @@ def _choose(
         pick = int(((mu - mu.mean(axis=0)) ** 2).sum(axis=1).argmin())
     if pick >= len(indices):
         raise click.BadParameter(
-            f"there are {len(indices)} test images of {digit}, no {pick}", param_hint="--pick"
+            f"there are {len(indices)} test images of {digit}, no {pick}", param_hint="'--pick'"
         )
     return int(indices[pick])
