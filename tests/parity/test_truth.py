@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from digitvae.model import VAE
+from digitvae.parity.compare import EAGER_UNITS
 from digitvae.parity.truth import (
     SIGMOID_UNITS,
     UNIT_ROUNDOFF,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
+
+    from digitvae.data import Split
 
 # Magnitudes whose products neither overflow nor stay subnormal only, zeros and subnormals too.
 numbers = st.floats(-(2.0**50), 2.0**50, width=32)
@@ -272,9 +275,7 @@ def weights(tiny_bundle: Path) -> dict[str, NDArray[np.float32]]:
 
 
 def test_truth_is_the_model_of_pytorch_in_float64(weights: dict[str, NDArray[np.float32]]) -> None:
-    model = VAE()
-    model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
-    double = model.double().eval()
+    double = eager(weights).double()
     rng = np.random.default_rng(2)
     z = rng.normal(size=(50, 40)).astype(np.float32)
     x = rng.random((50, 784), np.float32)
@@ -288,16 +289,57 @@ def test_truth_is_the_model_of_pytorch_in_float64(weights: dict[str, NDArray[np.
         np.testing.assert_allclose(found.value, expected.numpy(), rtol=0, atol=1e-12)
 
 
+def eager(weights: dict[str, NDArray[np.float32]]) -> VAE:
+    model = VAE().requires_grad_(requires_grad=False).eval()
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    return model
+
+
 def test_a_real_network_uses_a_noticeable_part_of_its_bound(
     weights: dict[str, NDArray[np.float32]],
 ) -> None:
     # Two layers compound two worst cases, so less of it is used than in one layer.
-    model = VAE()
-    model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     z = np.random.default_rng(3).normal(size=(200, 40)).astype(np.float32)
     logits = Truth(weights).logits(z)
-    with torch.inference_mode():
-        computed = model.decoder.logits(torch.from_numpy(z)).numpy()
+    computed = eager(weights).decoder.logits(torch.from_numpy(z)).numpy()
     used = float((np.abs(computed - logits.value) / logits.error).max())
     assert 0.001 < used <= 1.0
     assert not math.isnan(used)
+
+
+def test_the_bound_of_a_real_network_is_much_narrower_than_the_textbook_one(
+    weights: dict[str, NDArray[np.float32]],
+) -> None:
+    # γₙ for every dot product, all inputs counted, |W| on the errors, slope ¼ of the sigmoid.
+    def gamma(n: int) -> float:
+        return n * UNIT_ROUNDOFF / (1 - n * UNIT_ROUNDOFF)
+
+    wide = {name: value.astype(np.float64) for name, value in weights.items()}
+    z = np.random.default_rng(4).normal(size=(200, 40)).astype(np.float32)
+    w, b = wide["decoder.hidden.weight"], wide["decoder.hidden.bias"]
+    hidden = np.maximum(z @ w.T + b, 0)
+    error = gamma(41) * (np.abs(z) @ np.abs(w).T + np.abs(b))
+    w, b = wide["decoder.output.weight"], wide["decoder.output.bias"]
+    logit_error = gamma(513) * ((hidden + error) @ np.abs(w).T + np.abs(b)) + error @ np.abs(w).T
+    truth = Truth(weights)
+    assert np.median(logit_error) > 2 * np.median(truth.logits(z).error)
+    assert np.median(logit_error / 4) > 3 * np.median(truth.decode(z)[0].error)
+
+
+def test_two_orders_of_summation_differ_by_a_few_units(
+    weights: dict[str, NDArray[np.float32]], mnist: dict[str, Split]
+) -> None:
+    # Four units are what the gate allows between eager and another runtime.
+    x = mnist["test"].images[:500].reshape(500, 784).astype(np.float32) / np.float32(255)
+    rng = np.random.default_rng(5)
+    pixels, units = rng.permutation(784), rng.permutation(512)
+    shuffled = dict(weights)
+    shuffled["encoder.hidden.weight"] = weights["encoder.hidden.weight"][units][:, pixels]
+    shuffled["encoder.hidden.bias"] = weights["encoder.hidden.bias"][units]
+    for head in ("fc_mu", "fc_logvar"):
+        shuffled[f"encoder.{head}.weight"] = weights[f"encoder.{head}.weight"][:, units]
+    one = eager(weights).encoder(torch.from_numpy(x))
+    other = eager(shuffled).encoder(torch.from_numpy(np.ascontiguousarray(x[:, pixels])))
+    for a, b, enclosure in zip(one, other, Truth(weights).encode(x), strict=True):
+        difference = np.abs(a.numpy().astype(np.float64) - b.numpy())
+        assert 0.1 < (difference / enclosure.unit).max() < EAGER_UNITS
