@@ -123,6 +123,16 @@ def test_a_sheet_shows_each_test_image_above_its_reconstruction(
     np.testing.assert_array_equal(cells[:, 1].reshape(24, 28, 28), np.concatenate([decoded, black]))
 
 
+def test_a_large_sheet_keeps_its_rows_of_pairs(run: Runner, model: dv.Model, mnist: Mnist) -> None:
+    words = ("--count", 9000, "--columns", 90, "--scale", 1)  # more than a chunk
+    assert run("reconstruct", *words).code == 0
+    images = mnist["test"].images[:9000]
+    decoded = model.decode(model.encode(images).mu)
+    cells = cut_sheet(read_picture(Path("pairs.png")), 18_000, 90, 1).reshape(100, 2, 90, 28, 28)
+    np.testing.assert_array_equal(cells[:, 0].reshape(9000, 28, 28), images)
+    np.testing.assert_array_equal(cells[:, 1].reshape(9000, 28, 28), decoded)
+
+
 def test_other_outputs_get_the_reconstructions_alone(
     run: Runner, model: dv.Model, mnist: Mnist
 ) -> None:

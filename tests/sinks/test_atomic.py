@@ -271,3 +271,32 @@ def test_until_the_block_ends_nothing_has_the_name(tmp_path: Path) -> None:
         assert not (tmp_path / "file").exists()
         assert not (tmp_path / "folder").exists()
     assert tree(tmp_path) == {"file": b"x", "folder/000000.png": b"y"}
+
+
+def test_a_file_reaches_the_disk_before_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "out.raw"
+    flushed: list[tuple[int, bool]] = []
+    fsync = os.fsync
+
+    def record(descriptor: int) -> None:
+        flushed.append((os.fstat(descriptor).st_size, target.exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
+    put(target)
+    assert flushed[0] == (16 * 784, False)  # the file, whole and unnamed
+    assert [named for _, named in flushed] == [False, True]  # then its folder, with the name
+
+
+def test_a_disk_that_fails_at_the_very_end_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OutputError, match="Input/output error"):
+        put(tmp_path / "out.npy")
+    assert not list(tmp_path.iterdir())

@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         code, message = _explain(error)
         _complain(message)
-    return _flush() or code
+    return _flush(code)
 
 
 def _run(words: list[str]) -> int:
@@ -94,8 +94,15 @@ def _complain(message: str) -> None:
             sys.stderr.flush()
 
 
-def _flush() -> int:
-    """Write out what standard output holds back, while it can still be reported."""
+def _flush(code: int) -> int:
+    """Write out what standard output holds back, while it can still be reported.
+
+    Args:
+        code: The exit code so far. After a failure, which has been explained, another is not.
+
+    Returns:
+        The exit code.
+    """
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -103,9 +110,10 @@ def _flush() -> int:
         # Python flushes again when it ends; what is left must go somewhere.
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        _complain(_explain(error)[1])
-        return FAILED
-    return 0
+        if code == 0:
+            code, message = _explain(error)
+            _complain(message)
+    return code
 
 
 @contextlib.contextmanager
