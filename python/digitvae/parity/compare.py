@@ -237,7 +237,7 @@ def _call(function: Function, rows: Float32, exact: Sequence[Enclosure]) -> tupl
     if found != expected:
         listed = ", ".join(f"{dtype} {list(shape)}" for shape, dtype in found)
         wanted = ", ".join(f"{dtype} {list(shape)}" for shape, dtype in expected)
-        raise ValueError(f"it computes {listed}; expected {wanted}")
+        raise ValueError(f"it computes {listed or 'nothing'}; expected {wanted}")
     return outputs
 
 
