@@ -63,7 +63,7 @@ def test_what_is_not_known_is_wrong_usage(run: Runner, words: list[str]) -> None
     "words",
     [
         ["generate", "5", "-o", "a.npy", "--json"],
-        ["generate", "5", "-o", "a.png"],
+        ["generate", "5", "-o", "a.idx.gz"],
         ["--help"],
         ["info"],
     ],
@@ -176,7 +176,7 @@ def test_generating_does_without_packages_it_does_not_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    done = hide(package)(["generate", "5", "-o", "a.png", "--json"])
+    done = hide(package)(["generate", "5", "-o", "a.npz", "--json"])
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["count"] == 5
 

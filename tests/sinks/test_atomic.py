@@ -69,7 +69,7 @@ def test_an_exception_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize("name", READERS)
-@pytest.mark.parametrize("limit", [20, 150])
+@pytest.mark.parametrize("limit", [20, 100])
 def test_a_full_disk_is_told_and_leaves_nothing_behind(
     tmp_path: Path, name: str, limit: int
 ) -> None:
