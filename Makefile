@@ -16,7 +16,7 @@ CPP_SOURCES = $(shell git ls-files 'cpp/*.cpp' 'cpp/*.hpp' 'cpp/*.h')
 PRODUCT := $(VENV)/.product
 DEV := $(VENV)/.dev
 
-.PHONY: help headers demo data test test-cpp test-python lint format train bundle verify bench clean
+.PHONY: help headers demo data test test-cpp test-python lint format train bundle notebook verify bench clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ train: $(DEV) data ## Train the default recipe into $(RUN), resuming a run that 
 bundle: train ## Remake export/mnist, the shipped bundle: train, export, verify
 	$(BIN)/digitvae export $(RUN) --out export/mnist --force
 	$(BIN)/digitvae verify export/mnist --require-data
+
+notebook: $(DEV) data ## Execute notebooks/vae_mnist.ipynb again (30 epochs of three objectives) and keep its outputs
+	$(BIN)/python -m tests.test_notebook
 
 verify: $(DEV) data ## Check that the shipped bundle computes what PyTorch computes
 	$(BIN)/digitvae verify export/mnist --require-data
