@@ -144,6 +144,30 @@ def fix_batch(model: Any) -> None:
         value.type.tensor_type.shape.dim[0].dim_value = 1
 
 
+def store_transposed(layer: str) -> Edit:
+    """Store a weight transposed and tell Gemm so: the same numbers in another form."""
+
+    def edit(model: Any) -> None:
+        edit_tensor(f"{layer}.weight", np.transpose)(model)
+        for node in model.graph.node:
+            if f"{layer}.weight" in node.input:
+                kept = [attribute for attribute in node.attribute if attribute.name != "transB"]
+                del node.attribute[:]
+                node.attribute.extend(kept)
+
+    return edit
+
+
+def write_text(text: bytes) -> Callable[[Array], Array]:
+    """Put text into the bytes of a tensor."""
+
+    def change(tensor: Array) -> Array:
+        tensor.view(np.uint8).reshape(-1)[: len(text)] = np.frombuffer(text, np.uint8)
+        return tensor
+
+    return change
+
+
 def flip_bit(index: int, bit: int) -> Callable[[Array], Array]:
     """Flip one bit of one value."""
 

@@ -120,6 +120,16 @@ ONNX_FAULTS: dict[str, tuple[str, Callable[[Any], object], list[str]]] = {
         lambda model: model.ClearField("metadata_props"),
         ["encoder.onnx: metadata", "digitvae.schema is missing"],
     ),
+    "weight stored transposed": (
+        "decoder",
+        faults.store_transposed("hidden"),
+        ["hidden.weight is float32 [40, 512], expected float32 [512, 40]"],
+    ),
+    "operators of a vendor": (
+        "decoder",
+        lambda model: model.opset_import.add(domain="com.microsoft", version=1),
+        ["decoder.onnx: uses only the standard operators", "com.microsoft 1"],
+    ),
     "operator set too old": (
         "decoder",
         lambda model: setattr(model.opset_import[0], "version", 17),
@@ -185,18 +195,24 @@ def test_a_fault_in_an_onnx_file_is_caught_and_named(
 
 def test_an_external_tensor_is_caught(copy: Callable[[], Path], nowhere: Path) -> None:
     folder = copy()
-
-    def point_outside(model: Any) -> None:
-        tensor = model.graph.initializer[0]
-        tensor.data_location = 1
-        tensor.external_data.add(key="location", value="weights.bin")
-
     model = onnx.load(folder / "decoder.onnx")
-    point_outside(model)
+    tensor = model.graph.initializer[0]
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="weights.bin")
     (folder / "decoder.onnx").write_bytes(model.SerializeToString())
-    report = check(folder, nowhere)
-    demand(report, ["decoder.onnx"])
-    assert "external" in report.summary() or "weights.bin" in report.summary()
+    demand(check(folder, nowhere), [f"decoder.onnx: has no external data: failed ({tensor.name})"])
+
+
+def test_weights_that_happen_to_spell_a_path_are_no_path(
+    copy: Callable[[], Path], nowhere: Path
+) -> None:
+    folder = copy()
+    edit_onnx(
+        folder, "decoder", edit_tensor("hidden.weight", faults.write_text(b"/home/me/model.py"))
+    )
+    failures = check(folder, nowhere).failures
+    assert failures
+    assert not [failure for failure in failures if "local path" in str(failure)]
 
 
 class _HardDecoder(Decoder):

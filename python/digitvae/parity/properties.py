@@ -11,8 +11,8 @@ import onnxruntime
 from digitvae.parity.compare import bits_differ, to_pixels
 from digitvae.parity.inputs import BATCHES
 from digitvae.parity.networks import DECODER, ENCODER
-from digitvae.parity.report import Check, Status
-from digitvae.parity.runtimes import EAGER, NATIVE, ONNX_RUNTIME, ONNX_RUNTIME_TILES, first_line
+from digitvae.parity.report import Check, Status, first_line
+from digitvae.parity.runtimes import EAGER, NATIVE, ONNX_RUNTIME, ONNX_RUNTIME_TILES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

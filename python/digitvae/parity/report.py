@@ -158,6 +158,12 @@ class ParityReport:
         return simplified
 
 
+def first_line(error: Exception) -> str:
+    """The first line of an exception's message, or its type if it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def _json(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _json(item) for key, item in value.items() if item is not None and item != ""}

@@ -21,7 +21,7 @@ from digitvae import _native, engine
 from digitvae.errors import BundleError
 from digitvae.model import VAE
 from digitvae.parity.networks import DECODER, NETWORKS
-from digitvae.parity.report import Check
+from digitvae.parity.report import Check, first_line
 from digitvae.parity.structure import check_parameters
 
 if TYPE_CHECKING:
@@ -234,9 +234,3 @@ def _attempt(checks: list[Check], subject: str, action: Callable[[], T]) -> T | 
     except Exception as error:  # each runtime has its own exceptions; all mean the same here
         checks.append(Check(subject, "can be loaded", "failed", first_line(error)))
         return None
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an exception's message, or its type if it has none."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

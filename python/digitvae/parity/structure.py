@@ -12,7 +12,7 @@ import onnx
 from onnx import numpy_helper
 
 from digitvae.bundle import MANIFEST, SCHEMA
-from digitvae.parity.report import Check
+from digitvae.parity.report import Check, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -57,21 +57,25 @@ def check_onnx(bundle: Bundle, network: Network, weights: Mapping[str, Float32])
         weights: ``weights.safetensors``, by name.
     """
     subject = f"{network.name}.onnx"
+    valid = "is valid ONNX"
     try:
         model = onnx.load_model_from_string(bundle.read(subject))
+    except Exception as error:  # protobuf's exceptions have no base of their own
+        return [Check(subject, valid, "failed", first_line(error))]
+    external = sorted(t.name for t in _tensors(model) if t.external_data or t.data_location)
+    external_check = _check(subject, "has no external data", not external, ", ".join(external))
+    if external:
+        return [external_check]  # the data is not there, so nothing else can be said
+    try:
         onnx.checker.check_model(model, full_check=True)
-    except Exception as error:  # protobuf, checker and shape inference have no common base
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        return [Check(subject, "is valid ONNX", "failed", reason[0])]
+    except Exception as error:  # checker and shape inference have no common base
+        return [Check(subject, valid, "failed", first_line(error))]
     manifest = bundle.manifest
     widths = network.widths(manifest["dims"])
     opsets = {item.domain or "ai.onnx": item.version for item in model.opset_import}
     operators = sorted(node.op_type for node in _nodes(model))
     random = sorted(RANDOM_OPERATORS.intersection(operators))
-    external = sorted(t.name for t in _tensors(model) if t.external_data or t.data_location)
-    initializers = {
-        t.name: numpy_helper.to_array(t) for t in model.graph.initializer if t.name not in external
-    }
+    initializers = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     expected_properties = {
         "digitvae.schema": SCHEMA,
         "digitvae.latent_dim": str(manifest["dims"]["latent"]),
@@ -81,7 +85,7 @@ def check_onnx(bundle: Bundle, network: Network, weights: Mapping[str, Float32])
     }
     properties = {item.key: item.value for item in model.metadata_props}
     return [
-        Check(subject, "is valid ONNX", "passed", ", ".join(operators)),
+        Check(subject, valid, "passed", ", ".join(operators)),
         _compare(
             subject,
             "inputs",
@@ -101,7 +105,7 @@ def check_onnx(bundle: Bundle, network: Network, weights: Mapping[str, Float32])
             ", ".join(f"{domain} {opset}" for domain, opset in opsets.items()),
         ),
         _check(subject, "has no random operators", not random, ", ".join(random)),
-        _check(subject, "has no external data", not external, ", ".join(external)),
+        external_check,
         _compare(subject, "metadata", properties, expected_properties, ordered=False),
         check_parameters(subject, initializers, network, weights),
     ]

@@ -17,7 +17,7 @@ from digitvae.errors import DataError
 from digitvae.parity import inputs, properties, runtimes, structure
 from digitvae.parity.compare import compare_runtimes
 from digitvae.parity.networks import DECODER, ENCODER, NETWORKS
-from digitvae.parity.report import Check, Comparison, ParityReport, Status
+from digitvae.parity.report import Check, Comparison, ParityReport, Status, first_line
 from digitvae.parity.truth import Truth
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def _load_images(
         images = data.load(name, root, splits=("test",))["test"].images
     except (DataError, ValueError) as error:
         status: Status = "failed" if required else "not run"
-        return None, Check(f"data set {name}", statement, status, runtimes.first_line(error))
+        return None, Check(f"data set {name}", statement, status, first_line(error))
     return images.reshape(len(images), -1), Check(
         f"data set {name}", statement, "passed", f"{len(images)} images"
     )
