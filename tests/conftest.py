@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from digitvae.data import Split
 
 TINY_IMAGES = 4096
+
+# Whoever starts the tests in the background has them ignore Ctrl-C, and so would every program that
+# they start. Some of them are there to be interrupted.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
