@@ -247,6 +247,36 @@ def test_the_same_run_gives_the_same_bytes_in_another_process(
         assert (tmp_path / "again" / file).read_bytes() == (tiny_bundle / file).read_bytes(), file
 
 
+DIGESTS = """
+import hashlib, torch
+from digitvae import export
+from digitvae.model import VAE
+torch.manual_seed(0)
+network = VAE().requires_grad_(False).encoder
+for content in (
+    export.onnx_bytes(network, "x", ["mu", "logvar"], "mnist"),
+    export.torchscript_bytes(network),
+    export.exported_program_bytes(network, "x"),
+):
+    print(hashlib.sha256(content).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_the_bytes_do_not_depend_on_the_hash_seed_of_python() -> None:
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", DIGESTS],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(digests) == 1
+    assert len(digests.pop().split()) == 3
+
+
 # What is not exported, and what is not replaced.
 
 

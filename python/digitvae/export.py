@@ -7,6 +7,7 @@ each time: no dates, no paths, no order that depends on a hash seed.
 
 from __future__ import annotations
 
+import copy
 import io
 import os
 import shutil
@@ -130,9 +131,6 @@ def onnx_bytes(network: nn.Module, argument: str, outputs: list[str], dataset: s
     for node in model.graph.node:
         del node.metadata_props[:]
         node.ClearField("doc_string")
-        attributes = sorted(node.attribute, key=lambda attribute: str(attribute.name))
-        del node.attribute[:]
-        node.attribute.extend(attributes)  # the exporter keeps them in a set
     facts = {
         "schema": SCHEMA,
         "latent_dim": LATENTS,
@@ -148,6 +146,11 @@ def onnx_bytes(network: nn.Module, argument: str, outputs: list[str], dataset: s
 
 def torchscript_bytes(network: nn.Module) -> bytes:
     """A network as TorchScript, without the debug records that name its source files."""
+    network = copy.deepcopy(network)
+    for layer in network.modules():
+        # The compiler would keep these names in a set and write them in its order, which differs
+        # from process to process. Without them, a layer's sizes are attributes, in their order.
+        layer.__dict__["__constants__"] = []
     whole, stripped = io.BytesIO(), io.BytesIO()
     with _quiet():  # deprecated upstream; the .pt2 beside it is where users can go
         torch.jit.save(torch.jit.script(network), whole)
