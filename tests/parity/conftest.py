@@ -20,3 +20,9 @@ def copy(tiny_bundle: Path, tmp_path: Path) -> Callable[[], Path]:
         return shutil.copytree(tiny_bundle, tmp_path / "copy")
 
     return make
+
+
+@pytest.fixture(scope="session")
+def nowhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder without a data set."""
+    return tmp_path_factory.mktemp("nowhere")

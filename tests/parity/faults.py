@@ -26,8 +26,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from digitvae.parity import ParityReport
+
     Array = NDArray[Any]
     Edit = Callable[[Any], object]
+
+
+DRAWS = 70
+"""More than one tile of 64, and little else: a fault shows on any draw."""
+
+
+def demand(report: ParityReport, wanted: list[str]) -> None:
+    """Demand that a report failed and that its failures contain all these words."""
+    assert not report.passed
+    said = "\n".join(map(str, report.failures))
+    for words in wanted:
+        assert words in said, said
 
 
 def redo_hashes(folder: Path) -> None:

@@ -31,12 +31,6 @@ DRAWS = 300
 
 
 @pytest.fixture(scope="session")
-def nowhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder without a data set."""
-    return tmp_path_factory.mktemp("nowhere")
-
-
-@pytest.fixture(scope="session")
 def report(tiny_bundle: Path, nowhere: Path) -> ParityReport:
     return verify(tiny_bundle, draws=DRAWS, data_root=nowhere)
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import sys
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
+import torch
 from onnx import numpy_helper
 
 from digitvae.bundle import MANIFEST, SCHEMA
@@ -40,9 +44,9 @@ RANDOM_OPERATORS = frozenset(
 )
 """Operators whose result is not a function of their inputs: runtimes cannot agree on them."""
 
-_PATHS = re.compile(
-    rb"(?<![\w.:/-])/(?:[\w.+-]+/)+[\w.+-]+"  # /any/absolute/path after a character that ends one
-    rb"|/(?:home|root|tmp|usr|opt|var|mnt|srv|private|Users|work|workspace)/[\w.+/-]+"
+_ABSOLUTE_PATH = (
+    rb"(?<![\w.:/-])/(?:[\w.+-]+/)+[\w.+-]+"  # /any/path after a character that ends a word
+    rb"|/(?:home|root|tmp|usr|opt|var|mnt|srv|private|Users)/[\w.+/-]+"
     rb"|[A-Za-z]:\\+(?:[\w.+ -]+\\+)+[\w.+ -]+"
 )
 _TENSOR_DATA = re.compile(r"/data/\d+$|/weights/weight_\d+$|/constants/tensor_\d+$")
@@ -143,18 +147,26 @@ def check_parameters(
 def check_paths(bundle: Bundle) -> Check:
     """Check that no file says where it was made; ``parity.json``, made last, is left out."""
     found = []
+    paths = _path_pattern()
     for name in (MANIFEST, *bundle.file_names):
         if name == PARITY:
             continue
         content = (bundle.path / name).read_bytes() if name == MANIFEST else bundle.read(name)
         try:
-            matches = filter(None, (_PATHS.search(text) for text in _texts(name, content)))
+            matches = filter(None, (paths.search(text) for text in _texts(name, content)))
             first = next(matches, None)
             if first is not None:
                 found.append(f"{name}: {first.group().decode(errors='replace')}")
         except Exception as error:  # zip, protobuf: each with exceptions of its own
             found.append(f"{name} cannot be read: {error}")
     return _check("bundle", "no file holds a local path", not found, "; ".join(found))
+
+
+def _path_pattern() -> re.Pattern[bytes]:
+    """What looks like an absolute path, and this machine's own folders whatever precedes them."""
+    here = {Path.cwd(), Path(sys.prefix), Path(torch.__file__).parents[1]}
+    folders = (re.escape(os.fsencode(folder)) for folder in here if len(folder.parts) > 1)
+    return re.compile(b"|".join([_ABSOLUTE_PATH, *(rb"%b[/\\][\w.+/-]+" % f for f in folders)]))
 
 
 def _texts(name: str, content: bytes) -> Iterator[bytes]:
