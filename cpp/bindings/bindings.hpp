@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "engine/tiles.hpp"
@@ -40,24 +41,9 @@ class Rows {
 // ValueError unless both have the same number of rows.
 void require_same_count(std::size_t expected, std::size_t found, const std::string& name);
 
-// Run `work(poll)` without the GIL. The poll honours Ctrl-C (and any other signal handler that
-// raises): the pending Python exception is thrown once the work has stopped.
-template <typename Work>
-void without_gil(const Work& work) {
-  namespace py = pybind11;
-  bool interrupted = false;
-  const Poll poll = [&interrupted] {
-    const py::gil_scoped_acquire acquire;
-    interrupted = PyErr_CheckSignals() != 0;
-    return interrupted;
-  };
-  try {
-    const py::gil_scoped_release release;
-    work(poll);
-  } catch (...) {
-    if (interrupted) throw py::error_already_set();
-    throw;
-  }
-}
+// Run `work(poll)` without the GIL, and have it back afterwards, whatever the work threw. The poll
+// honours Ctrl-C (and any other signal handler that raises): the pending Python exception is thrown
+// once the work has stopped. When the interpreter ends under a daemon thread, the work stops too.
+void without_gil(const std::function<void(const Poll& poll)>& work);
 
 }  // namespace digitvae::bindings

@@ -14,8 +14,9 @@ std::unique_ptr<Network> load(const std::shared_ptr<Runtime>& runtime, const py:
   char* data = nullptr;
   py::ssize_t size = 0;
   if (PyBytes_AsStringAndSize(model.ptr(), &data, &size) != 0) throw py::error_already_set();
-  const py::gil_scoped_release release;
-  return std::make_unique<Network>(runtime, data, static_cast<std::size_t>(size));
+  std::unique_ptr<Network> network;
+  without_gil([&](const Poll&) { network = std::make_unique<Network>(runtime, data, static_cast<std::size_t>(size)); });
+  return network;
 }
 
 template <typename Network>

@@ -40,9 +40,14 @@ Rows::Rows(const py::buffer& buffer, const std::string& name, std::size_t column
     }
     expected_stride *= info_.shape[i];
   }
-  is_float_ = info_.format == py::format_descriptor<float>::format();
-  if (!is_float_ && info_.format != py::format_descriptor<std::uint8_t>::format()) {
+  // ctypes writes the byte order down even where it is the machine's own.
+  const std::string format = info_.format.substr(info_.format.find_first_not_of("@=<"));
+  is_float_ = format == "f";
+  if (!is_float_ && format != "B") {
     throw py::value_error(name + " has buffer format '" + info_.format + "', expected 'f' (float32) or 'B' (uint8)");
+  }
+  if (is_float_ && reinterpret_cast<std::uintptr_t>(info_.ptr) % alignof(float) != 0) {
+    throw py::value_error(name + " is float32 that does not begin at a multiple of four bytes; pass a copy");
   }
   const auto values = static_cast<std::size_t>(info_.size);
   if (values % columns != 0) {

@@ -20,9 +20,10 @@ void register_interpolation(py::module_& module) {
         const float* const from_rows = from.floats();
         const float* const to_rows = to.floats();
         float* const path_rows = path.floats();
-        const py::gil_scoped_release release;
-        digitvae::interpolate(from_rows, to_rows, from.count(), dim, steps,
-                              spherical ? Interpolation::kSpherical : Interpolation::kLinear, path_rows);
+        const Interpolation method = spherical ? Interpolation::kSpherical : Interpolation::kLinear;
+        without_gil([&](const Poll& poll) {
+          digitvae::interpolate(from_rows, to_rows, from.count(), dim, steps, method, path_rows, 0, poll);
+        });
       },
       py::arg("a"), py::arg("b"), py::arg("out"), py::kw_only(), py::arg("dim"), py::arg("steps"),
       py::arg("spherical"));

@@ -1,5 +1,5 @@
 #include "bindings.hpp"
-#include "random/latents.hpp"
+#include "engine/prior.hpp"
 #include "random/philox.hpp"
 
 namespace py = pybind11;
@@ -28,8 +28,9 @@ void register_random(py::module_& module) {
         if (dim == 0) throw py::value_error("dim is 0, expected at least 1");
         const Rows rows(out, "out", dim, true);
         float* const target = rows.floats();
-        const py::gil_scoped_release release;
-        fill_standard_normal(seed, static_cast<Stream>(stream), first, rows.count(), dim, target);
+        without_gil([&](const Poll& poll) {
+          sample_prior(seed, static_cast<Stream>(stream), first, rows.count(), dim, target, 0, poll);
+        });
       },
       py::arg("out"), py::kw_only(), py::arg("dim"), py::arg("seed"), py::arg("first"), py::arg("stream"));
 }

@@ -15,7 +15,7 @@ namespace {
 std::vector<float> path(const std::vector<float>& a, const std::vector<float>& b, std::size_t dim, std::size_t steps,
                         Interpolation method) {
   std::vector<float> out(a.size() * steps);
-  interpolate(a.data(), b.data(), a.size() / dim, dim, steps, method, out.data());
+  interpolate(a.data(), b.data(), a.size() / dim, dim, steps, method, out.data(), 2, {});
   return out;
 }
 
@@ -47,10 +47,22 @@ TEST_CASE("slerp of parallel vectors or of a zero vector is lerp") {
   }
 }
 
-TEST_CASE("slerp is accurate at tiny angles, where acos of the dot product is not") {
-  const float tiny = 1e-5F;
-  const std::vector<float> arc = path({1.0F, 0.0F}, {1.0F, tiny}, 2, 3, Interpolation::kSpherical);
-  CHECK(arc[3] == Approx(static_cast<double>(tiny) / 2.0).epsilon(1e-6));
+TEST_CASE("slerp is exact to float32 from small angles to nearly opposite directions") {
+  const long double pi = std::acos(-1.0L);
+  for (const long double angle : {1e-5L, 0.05L, 1.0L, 3.0L, pi - 1e-3L, pi - 1e-4L, pi - 1e-5L}) {
+    const std::vector<float> a{1.0F, 0.0F};
+    const std::vector<float> b{static_cast<float>(std::cos(angle)), static_cast<float>(std::sin(angle))};
+    // The angle between the rounded vectors, from their exact cross and dot products.
+    const long double rounded = std::atan2(static_cast<long double>(b[1]), static_cast<long double>(b[0]));
+    const std::vector<float> arc = path(a, b, 2, 5, Interpolation::kSpherical);
+    for (std::size_t k = 1; k < 4; ++k) {
+      const long double t = static_cast<long double>(k) / 4.0L;
+      const long double weight_a = std::sin((1.0L - t) * rounded) / std::sin(rounded);
+      const long double weight_b = std::sin(t * rounded) / std::sin(rounded);
+      CHECK(arc[2 * k] == Approx(static_cast<double>(weight_a + weight_b * b[0])).margin(2e-7).epsilon(0));
+      CHECK(arc[2 * k + 1] == Approx(static_cast<double>(weight_b * b[1])).margin(2e-7).epsilon(0));
+    }
+  }
 }
 
 TEST_CASE("opposite directions have no slerp, and the row is named") {

@@ -24,12 +24,16 @@ TEST_CASE("pixels are round-half-even of 255 x, at every tie, its neighbours and
   }
 }
 
-TEST_CASE("an exact tie goes to the even pixel") {
-  const float x[] = {0.5F / 255.0F, 127.5F / 255.0F};  // 0.5 and 127.5 after the product
-  REQUIRE(x[1] * 255.0F == 127.5F);
-  std::uint8_t pixels[2];
-  pixels_from_intensities(x, 2, pixels);
-  CHECK(pixels[1] == 128);
+TEST_CASE("exact ties go to the even pixel, up or down") {
+  const float x[] = {0.5F / 255.0F, 126.5F / 255.0F, 127.5F / 255.0F};
+  REQUIRE(x[0] * 255.0F == 0.5F);
+  REQUIRE(x[1] * 255.0F == 126.5F);
+  REQUIRE(x[2] * 255.0F == 127.5F);
+  std::uint8_t pixels[3];
+  pixels_from_intensities(x, 3, pixels);
+  CHECK(pixels[0] == 0);
+  CHECK(pixels[1] == 126);
+  CHECK(pixels[2] == 128);
 }
 
 TEST_CASE("every pixel survives the way to intensities and back, and divides correctly rounded") {

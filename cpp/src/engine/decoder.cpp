@@ -32,11 +32,13 @@ class Decoder::TileDecoder {
       if (rows == kTileRows) {  // straight into the caller's memory
         const Session::Tensor target(session_, out, kTileRows, pixels_);
         session_.run(z_, {&target});
+        require_intensities(out, rows);
         return;
       }
     }
     session_.run(z_, {&x_});
     const float* const source = intensities_.data() + begin * pixels_;
+    require_intensities(source, rows);
     if constexpr (std::is_same_v<Pixel, float>) {
       std::copy_n(source, rows * pixels_, out);
     } else {
@@ -45,6 +47,13 @@ class Decoder::TileDecoder {
   }
 
  private:
+  // While the tile is in cache: a decoder that leaves [0, 1], or gives NaN, must not pass for an image.
+  void require_intensities(const float* x, std::size_t rows) const {
+    const std::size_t index = first_outside(x, rows * pixels_, 0.0F, 1.0F);
+    if (index == rows * pixels_) return;
+    throw ModelError("the decoder computed " + std::to_string(x[index]) + " for a pixel, expected 0 to 1");
+  }
+
   const Session& session_;
   std::size_t pixels_;
   std::vector<float> latents_;

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 
+#include "engine/tiles.hpp"
+
 namespace digitvae {
 
 enum class Interpolation {
@@ -15,6 +17,6 @@ enum class Interpolation {
 // Throws InvalidArgument, naming the row: a value that is not finite; spherical between opposite
 // directions (the path is not determined). A zero vector has no direction: spherical is linear then.
 void interpolate(const float* a, const float* b, std::size_t count, std::size_t dim, std::size_t steps,
-                 Interpolation method, float* out);
+                 Interpolation method, float* out, unsigned threads, const Poll& poll);
 
 }  // namespace digitvae

@@ -2,9 +2,11 @@
 
 #include <cstring>
 
+#include "multiversion.hpp"
+
 namespace digitvae {
 
-void pixels_from_intensities(const float* x, std::size_t count, std::uint8_t* out) {
+DIGITVAE_MULTIVERSION void pixels_from_intensities(const float* x, std::size_t count, std::uint8_t* out) {
   // Adding 1.5 · 2²³ leaves the integer, rounded half to even, in the low bits of the sum.
   constexpr float kRounder = 12582912.0F;
   for (std::size_t i = 0; i < count; ++i) {
@@ -19,15 +21,16 @@ void intensities_from_pixels(const std::uint8_t* pixels, std::size_t count, floa
   for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<float>(pixels[i]) / 255.0F;
 }
 
-std::size_t first_outside(const float* values, std::size_t count, float low, float high) {
+DIGITVAE_MULTIVERSION std::size_t first_outside(const float* values, std::size_t count, float low, float high) {
   // Whole blocks without a branch, so that the common case vectorises.
   constexpr std::size_t kBlock = 256;
   for (std::size_t start = 0; start < count; start += kBlock) {
     const std::size_t end = start + kBlock < count ? start + kBlock : count;
-    unsigned outside = 0;
-    for (std::size_t i = start; i < end; ++i)
-      outside |= static_cast<unsigned>(!(values[i] >= low && values[i] <= high));
-    if (outside == 0) continue;
+    unsigned inside = 1;
+    for (std::size_t i = start; i < end; ++i) {
+      inside &= static_cast<unsigned>(values[i] >= low) & static_cast<unsigned>(values[i] <= high);
+    }
+    if (inside != 0) continue;
     for (std::size_t i = start; i < end; ++i) {
       if (!(values[i] >= low && values[i] <= high)) return i;
     }

@@ -7,7 +7,6 @@
 #include <chrono>
 #include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -84,8 +83,8 @@ void for_each_tile(std::size_t tiles, unsigned threads, const std::function<Tile
   for (std::size_t i = 0; i < helpers; ++i) {
     try {
       pool.emplace_back([&schedule, &make_worker] { work_through(schedule, make_worker, Poll{}); });
-    } catch (const std::system_error&) {
-      break;  // the system gives no more threads: those we have do the work, the bytes are the same
+    } catch (const std::exception&) {
+      break;  // the system gives no more threads or memory: those we have do the work, to the same bits
     }
   }
   work_through(schedule, make_worker, poll);

@@ -5,16 +5,11 @@
 #include <cmath>
 #include <cstring>
 
+#include "multiversion.hpp"
 #include "random/philox.hpp"
 
-// One source, several instruction sets, the same bits: every operation below is an IEEE 754
-// + − × ÷ √ in float64 or an integer operation, and this file is compiled without contraction.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__) && \
-    !defined(__SANITIZE_ADDRESS__)
-#define DIGITVAE_MULTIVERSION __attribute__((target_clones("default", "avx2", "avx512f")))
-#else
-#define DIGITVAE_MULTIVERSION
-#endif
+// Every operation below is an IEEE 754 + − × ÷ √ in float64 or an integer operation, and this file is
+// compiled without contraction: that is what makes the bits the same everywhere.
 
 namespace digitvae {
 namespace {

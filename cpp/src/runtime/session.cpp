@@ -59,6 +59,10 @@ Session::Session(std::shared_ptr<const Runtime> runtime, const void* model, std:
   runtime_->check(api.SetInterOpNumThreads(options.get(), 1), "setting session options");
   runtime_->check(api.SetSessionExecutionMode(options.get(), ORT_SEQUENTIAL), "setting session options");
   runtime_->check(api.SetSessionGraphOptimizationLevel(options.get(), ORT_ENABLE_ALL), "setting session options");
+  // A model is one file: weights elsewhere would be read from wherever the process happens to be.
+  runtime_->check(
+      api.AddSessionConfigEntry(options.get(), "session.model_external_initializers_file_folder_path", "/dev/null"),
+      "setting session options");
   const std::string failure =
       runtime_->message_of(api.CreateSessionFromArray(&runtime_->env(), model, bytes, options.get(), &session_));
   if (!failure.empty()) {
