@@ -31,7 +31,7 @@ test: test-cpp test-python ## Everything needed (torch, MNIST), then all tests, 
 
 test-cpp: $(DEV)
 	export PATH="$(CURDIR)/$(BIN):$$PATH" DIGITVAE_ORT_LIBRARY="$$($(BIN)/python -m digitvae.runtime)" && \
-	cmake --preset $(PRESET) && cmake --build --preset $(PRESET) && ctest --preset $(PRESET)
+	cmake --preset $(PRESET) $(CMAKE_OPTIONS) && cmake --build --preset $(PRESET) && ctest --preset $(PRESET)
 
 test-python: $(DEV) data
 	$(BIN)/python -m pytest
@@ -74,13 +74,13 @@ headers: ## Fill the cache with the C++ headers that building needs (Debian; els
 clean: ## Remove what building and testing leave behind (not runs/)
 	rm -rf build dist demo $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-$(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+$(BIN)/pip:
+	$(PYTHON) -m venv --clear $(VENV)
 
-$(PRODUCT): $(BIN)/python $(PACKAGE_SOURCES) | headers
+$(PRODUCT): $(BIN)/pip $(PACKAGE_SOURCES) | headers
 	$(BIN)/pip install --quiet .
 	@touch $@
 
-$(DEV): $(BIN)/python $(PACKAGE_SOURCES) | headers
+$(DEV): $(BIN)/pip $(PACKAGE_SOURCES) | headers
 	$(BIN)/pip install --quiet '.[dev]'
 	@touch $@ $(PRODUCT)

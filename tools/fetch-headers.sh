@@ -2,11 +2,12 @@
 # Fill the local cache with the headers that building needs and this machine may lack:
 #   onnxruntime/include  official C API of ONNX Runtime (header-only use, library opened at run time)
 #   catch2/include       the single header of Catch2 2.x (C++ unit tests)
-# On Debian both are taken from Debian packages, without root and without installing anything.
+# On Debian they are taken from Debian packages, without root and without installing anything
+# (Catch2 from Debian 12 only: later releases have Catch2 3, without the single header).
 # Elsewhere nothing is done: CMake looks for system packages and then fetches pinned releases.
 set -eu
 
-cache="${DIGITVAE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/digitvae}"
+cache="${DIGITVAE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/digitvae}"
 ort_header="$cache/onnxruntime/include/onnxruntime_c_api.h"
 catch_header="$cache/catch2/include/catch2/catch.hpp"
 
@@ -28,7 +29,6 @@ fetch_package() {
     apt_dir="$work/apt-$suite"
     if [ ! -d "$apt_dir" ]; then
         mkdir -p "$apt_dir/sources" "$apt_dir/lists/partial" "$apt_dir/cache/archives/partial"
-        . /etc/os-release
         for source in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
             [ -f "$source" ] || continue
             grep -qw "$VERSION_CODENAME" "$source" || continue
@@ -77,8 +77,10 @@ elif [ -f "$catch_header" ]; then say "Catch2: cached in $cache"; need_catch=no
 fi
 [ "$need_ort$need_catch" != nono ] || exit 0
 
-if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null || [ ! -f /etc/debian_version ]; then
-    say "not a Debian machine: CMake will look for system packages and then fetch pinned releases"
+ID='' VERSION_CODENAME=''
+[ ! -r /etc/os-release ] || . /etc/os-release
+if [ "$ID" != debian ] || [ -z "$VERSION_CODENAME" ] || ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+    say "not a Debian release: CMake will look for system packages and then fetch pinned releases"
     exit 0
 fi
 
@@ -93,7 +95,6 @@ if [ "$need_ort" = yes ]; then
     fi
 fi
 if [ "$need_catch" = yes ]; then
-    . /etc/os-release
     say "Catch2: taking catch2 of Debian $VERSION_CODENAME (headers only)"
     if fetch_package "$VERSION_CODENAME" catch2 && [ -f "$work/catch2/usr/include/catch2/catch.hpp" ]; then
         install_folder "$work/catch2/usr/include" "$cache/catch2/include"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Array = npt.NDArray[Any]
 
+PixelType = Literal["uint8", "float32"]
 MAX_COUNT = 1 << 40
 MAX_INDEX = (1 << 64) - 1
 MAX_THREADS = 1024
@@ -25,17 +26,31 @@ def as_array(value: object, name: str, dtypes: tuple[str, ...]) -> Array:
     if value.dtype.name not in dtypes:
         raise TypeError(
             f"{name} has dtype {value.dtype}, expected {expected}; convert it with "
-            f"{name}.astype({dtypes[-1]!r})"
+            f"{name}.astype({dtypes[0] if value.dtype.kind in 'iub' else dtypes[-1]!r})"
         )
     return np.ascontiguousarray(value)
+
+
+def pixel_type(dtype: object) -> PixelType:
+    """``"uint8"`` or ``"float32"``, also given as NumPy's type or dtype of that name."""
+    import numpy as np
+
+    try:
+        name = np.dtype(dtype).name  # type: ignore[call-overload]
+    except TypeError:
+        name = ""
+    if name == "uint8":
+        return "uint8"
+    if name == "float32":
+        return "float32"
+    raise ValueError(f"dtype is {dtype!r}, expected 'uint8' or 'float32'")
 
 
 def output(out: Array | None, shape: tuple[int, ...], dtype: str) -> Array:
     """The caller's ``out`` if it fits exactly, or a new array; ValueError, TypeError otherwise."""
     import numpy as np
 
-    if dtype not in ("uint8", "float32"):
-        raise ValueError(f"dtype is {dtype!r}, expected 'uint8' or 'float32'")
+    dtype = pixel_type(dtype)
     if out is None:
         return np.empty(shape, dtype)
     if not isinstance(out, np.ndarray):

@@ -25,6 +25,7 @@ REQUIRED_FILES = (DECODER, ENCODER)
 REQUIRED_DIMS = ("latent", "hidden", "height", "width")
 
 _MAX_MANIFEST_BYTES = 1 << 20
+_MAX_NAME_BYTES = 255
 _HEX_DIGITS = frozenset("0123456789abcdef")
 
 
@@ -62,10 +63,12 @@ class Bundle:
     Attributes:
         path: The folder, absolute.
         manifest: The parsed ``manifest.json``.
+        sha256: Of ``manifest.json``, which holds every file's hash: it names the bundle.
     """
 
     path: Path
     manifest: dict[str, Any]
+    sha256: str
 
     @classmethod
     def open(cls, path: str | Path | None = None) -> Bundle:
@@ -79,25 +82,25 @@ class Bundle:
                 the schema is unknown, a name leaves the folder, a size is not the manifest's.
         """
         folder = shipped_path() if path is None else Path(path)
-        if not folder.exists():
-            raise BundleError(f"there is no bundle at {folder}: the folder does not exist")
-        if not folder.is_dir():
-            raise BundleError(f"{folder} is a file, expected a bundle: a folder with {MANIFEST}")
-        folder = folder.resolve()
-        bundle = cls(folder, _read_manifest(folder))
-        for name in bundle.file_names:
-            bundle._check_entry(name)
+        try:
+            if not folder.exists():
+                raise BundleError(f"there is no bundle at {folder}: the folder does not exist")
+            if not folder.is_dir():
+                raise BundleError(f"{folder} is a file, expected a bundle: a folder of files")
+            folder = folder.resolve()
+            content = _read_manifest_bytes(folder)
+            manifest = _parse_manifest(folder / MANIFEST, content)
+            bundle = cls(folder, manifest, hashlib.sha256(content).hexdigest())
+            for name in bundle.file_names:
+                bundle._check_entry(name)
+        except OSError as error:
+            raise BundleError(f"cannot read the bundle {folder}: {error.strerror}") from error
         return bundle
 
     @property
     def file_names(self) -> tuple[str, ...]:
         """Names of the files that the manifest lists, sorted."""
         return tuple(sorted(self.manifest["files"]))
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of ``manifest.json``: since it holds every file's hash, it names the bundle."""
-        return hashlib.sha256((self.path / MANIFEST).read_bytes()).hexdigest()
 
     @property
     def latent_dim(self) -> int:
@@ -114,8 +117,8 @@ class Bundle:
             raise BundleError(
                 f"{name} is not in the bundle {self.path}: its manifest does not list it"
             )
-        expected = self._check_entry(name)
         try:
+            expected = self._check_entry(name)
             content = (self.path / name).read_bytes()
         except OSError as error:
             raise BundleError(f"cannot read {self.path / name}: {error.strerror}") from error
@@ -156,18 +159,24 @@ class Bundle:
         return str(entry["sha256"])
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def _read_manifest_bytes(folder: Path) -> bytes:
     file = folder / MANIFEST
     if not file.is_file():
         raise BundleError(f"{folder} is not a bundle: it has no {MANIFEST}")
-    if file.stat().st_size > _MAX_MANIFEST_BYTES:
+    if file.resolve().parent != folder:
+        raise BundleError(f"{file} is a link that leaves the bundle, to {file.resolve()}")
+    with file.open("rb") as opened:
+        content = opened.read(_MAX_MANIFEST_BYTES + 1)
+    if len(content) > _MAX_MANIFEST_BYTES:
         raise BundleError(f"{file} is larger than a manifest can be ({_MAX_MANIFEST_BYTES} bytes)")
+    return content
+
+
+def _parse_manifest(file: Path, content: bytes) -> dict[str, Any]:
     try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
+        manifest = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{file} is not JSON: {error}") from error
-    except OSError as error:
-        raise BundleError(f"cannot read {file}: {error.strerror}") from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("schema"), str):
         raise BundleError(f"{file} is not a digitvae manifest: it names no schema")
     if manifest["schema"] != SCHEMA:
@@ -192,7 +201,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _check_manifest_entry(file: Path, name: str, entry: object) -> None:
-    if not name or name.startswith(".") or any(char in name for char in "/\\\0:"):
+    plain = name.isprintable() and len(name.encode()) <= _MAX_NAME_BYTES
+    if not name or name.startswith(".") or not plain or any(char in name for char in "/\\:"):
         raise BundleError(f"{file} lists {name!r}, which is not a plain file name")
     digest = entry.get("sha256") if isinstance(entry, dict) else None
     size = entry.get("bytes") if isinstance(entry, dict) else None

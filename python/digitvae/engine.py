@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from digitvae import _native
 from digitvae.arguments import (
     MAX_COUNT,
+    PixelType,
     as_array,
     check_count,
     check_range,
     check_threads,
     output,
+    pixel_type,
     whole,
 )
 from digitvae.bundle import DECODER, ENCODER, Bundle
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
     FloatArray = npt.NDArray[np.float32]
 
-PixelType = Literal["uint8", "float32"]
 InterpolationMethod = Literal["lerp", "slerp"]
 
 LATENT_STREAM = 0
@@ -88,16 +89,15 @@ class Model:
         self._decoder = _native.Decoder(runtime, bundle.read(DECODER))
         self._encoder: _native.Encoder | None = None
         self._encoder_lock = threading.Lock()
-        dims = bundle.manifest["dims"]
-        found = (self._decoder.latent_dim, self._decoder.height, self._decoder.width)
-        if found != (dims["latent"], dims["height"], dims["width"]):
-            raise BundleError(
-                f"{bundle.path / DECODER} says latent, height, width = {found}, the manifest {dims}"
-            )
+        _check_network(bundle, DECODER, self._decoder)
 
     def __repr__(self) -> str:
         dataset = self._decoder.dataset
         return f"<digitvae.Model {dataset}, {self.latent_dim} latents, {self.bundle.path}>"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle as the bundle's path: another process loads it again."""
+        return load, (str(self.bundle.path),)
 
     @property
     def latent_dim(self) -> int:
@@ -209,6 +209,7 @@ class Model:
         n, chunk = check_count(n), check_count(chunk, "chunk")
         seed, first = check_range(seed, first, n)
         check_threads(threads)
+        dtype = pixel_type(dtype)
         shape = (chunk, self.height, self.width)
         buffer = None if out is None else output(out, shape, dtype)
 
@@ -275,21 +276,23 @@ class Model:
         self._decoder.decode(latents, images, threads=check_threads(threads))
         return images
 
-    def encode(self, x: Array, *, threads: int | None = None) -> Posterior:
+    def encode(
+        self, x: Array, *, threads: int | None = None, out: Posterior | None = None
+    ) -> Posterior:
         """Encode images into their approximate posterior.
 
         Args:
             x: uint8, or float32 in [0, 1]; [n, 28, 28] or [n, 784], or [28, 28] or [784] for one.
             threads: Worker threads; default: all available.
+            out: Two float32 arrays of the result's shape to fill.
 
         Raises:
             TypeError: x is not a uint8 or float32 array.
             ValueError: x has another shape, or a value outside [0, 1].
         """
-        import numpy as np
-
         images = as_array(x, "x", ("uint8", "float32"))
-        shape, grid = images.shape, (self.height, self.width)
+        shape: tuple[int, ...] = images.shape
+        grid = (self.height, self.width)
         if shape[-2:] == grid and len(shape) in (2, 3):
             batch = shape[:-2]
         elif shape[-1:] == (self.pixels,) and len(shape) in (1, 2):
@@ -299,8 +302,8 @@ class Model:
                 f"x has shape {shape}, expected [n, {self.height}, {self.width}] or "
                 f"[n, {self.pixels}]"
             )
-        mu = np.empty((*batch, self.latent_dim), np.float32)
-        logvar = np.empty_like(mu)
+        shape = (*batch, self.latent_dim)
+        mu, logvar = (output(one, shape, "float32") for one in out or (None, None))
         self._load_encoder().encode(images, mu, logvar, threads=check_threads(threads))
         return Posterior(mu, logvar)
 
@@ -359,7 +362,9 @@ class Model:
     def _load_encoder(self) -> _native.Encoder:
         with self._encoder_lock:
             if self._encoder is None:
-                self._encoder = _native.Encoder(self._runtime, self.bundle.read(ENCODER))
+                encoder = _native.Encoder(self._runtime, self.bundle.read(ENCODER))
+                _check_network(self.bundle, ENCODER, encoder)
+                self._encoder = encoder
             return self._encoder
 
     def _as_latents(self, z: object, name: str) -> tuple[FloatArray, tuple[int, ...]]:
@@ -370,3 +375,16 @@ class Model:
                 f"[{self.latent_dim}]"
             )
         return latents, latents.shape[:-1]
+
+
+def _check_network(bundle: Bundle, name: str, network: _native.Decoder | _native.Encoder) -> None:
+    """What a network says of itself must be what the manifest says."""
+    manifest = bundle.manifest
+    dims = manifest["dims"]
+    said = (network.latent_dim, network.height, network.width, network.dataset)
+    listed = (dims["latent"], dims["height"], dims["width"], manifest.get("dataset"))
+    if said != listed:
+        raise BundleError(
+            f"{bundle.path / name} says latent, height, width, dataset = {said}, the manifest "
+            f"says {listed}: they are not of one model"
+        )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from digitvae import _native
@@ -105,12 +105,13 @@ def test_scalar_normals_equal_the_numpy_reference_bit_for_bit(
 
 
 @given(radius_word=U32, angle_word=U32)
+@example(radius_word=0, angle_word=3758609343)  # the largest error known
 def test_normals_agree_with_box_muller_by_libm(radius_word: int, angle_word: int) -> None:
     u, v = (np.longdouble((word + 0.5) * 2.0**-32) for word in (radius_word, angle_word))
     radius, angle = np.sqrt(-2 * np.log(u)), 2 * np.arccos(np.longdouble(-1)) * v
     found = _native.normals_from_words(radius_word, angle_word)
-    assert abs(found[0] - radius * np.cos(angle)) < 2e-15
-    assert abs(found[1] - radius * np.sin(angle)) < 2e-15
+    assert abs(found[0] - radius * np.cos(angle)) < 2.5e-15
+    assert abs(found[1] - radius * np.sin(angle)) < 2.5e-15
 
 
 def test_a_million_latents_have_the_moments_of_a_standard_normal() -> None:
