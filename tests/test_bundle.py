@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -79,6 +80,22 @@ def test_a_huge_manifest_is_not_even_read(copy: Path) -> None:
 
 
 BAD_NAMES = ["../decoder.onnx", "/etc/passwd", "a/b", "a\\b", "", ".", "..", ".hidden", "c:x", "\0"]
+BAD_NAMES += ["x" * 256, "é" * 128, "x\x1b[2Jy", "x\ny"]
+    "x" * 256,
+    "é" * 128,
+    "x\x1b[2Jy",
+    "x\ny",
+    "../decoder.onnx",
+    "/etc/passwd",
+    "a/b",
+    "a\\b",
+    "",
+    ".",
+    "..",
+    ".hidden",
+    "c:x",
+    "\0",
+]
 
 DAMAGES: list[tuple[str, Callable[[Manifest], object], str]] = [
     ("schema", lambda m: m.update(schema="digitvae-bundle/99"), "schema 'digitvae-bundle/99'"),
@@ -159,12 +176,21 @@ def test_a_changed_encoder_is_noticed_when_it_is_used(copy: Path) -> None:
         Bundle.open(copy).check_files()
 
 
-def test_a_link_out_of_the_folder_is_refused_and_one_inside_is_not(copy: Path) -> None:
-    outside = copy.with_name("outside.onnx")
-    (copy / "decoder.onnx").rename(outside)
-    (copy / "decoder.onnx").symlink_to(outside)
+@pytest.mark.parametrize("name", ["decoder.onnx", MANIFEST])
+def test_a_link_out_of_the_folder_is_refused_and_one_inside_is_not(copy: Path, name: str) -> None:
+    (copy / name).rename(copy / "inside")
+    (copy / name).symlink_to("inside")
+    assert dv.load(copy).sample(1).shape == (1, 28, 28)
+    outside = (copy / "inside").rename(copy.with_name("outside"))
+    (copy / name).unlink()
+    (copy / name).symlink_to(outside)
     with pytest.raises(dv.BundleError, match="is a link that leaves the bundle"):
         Bundle.open(copy)
+
+
+def test_a_path_that_the_system_refuses_is_a_bundle_error() -> None:
+    with pytest.raises(dv.BundleError, match="cannot read the bundle"):
+        Bundle.open("x" * 5000)
 
 
 def test_a_bundle_reached_through_a_link_is_fine(copy: Path) -> None:
@@ -187,10 +213,41 @@ def test_bytes_that_are_no_model_are_refused_even_with_the_right_hash(copy: Path
         dv.load(copy)
 
 
-def test_dims_that_contradict_the_model_are_refused(copy: Path) -> None:
-    edit(copy, lambda m: m["dims"].update(latent=41))
-    with pytest.raises(dv.BundleError, match="latent, height, width"):
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m["dims"].update(latent=41),
+        lambda m: m["dims"].update(height=14),
+        lambda m: m["dims"].update(width=56),
+        lambda m: m.update(dataset="fashion-mnist"),
+        lambda m: m.pop("dataset"),
+    ],
+)
+def test_a_manifest_that_contradicts_the_decoder_is_refused(
+    copy: Path, change: Callable[[Manifest], object]
+) -> None:
+    edit(copy, change)
+    with pytest.raises(dv.BundleError, match=r"decoder\.onnx says .* they are not of one model"):
         dv.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("height", "14"), ("height", "56"), ("dataset", "fashion-mnist")]
+)
+def test_an_encoder_of_another_model_is_refused_even_with_the_right_hash(
+    copy: Path, key: str, value: str
+) -> None:
+    encoder = onnx.load(copy / "encoder.onnx")
+    for entry in encoder.metadata_props:
+        if entry.key == f"digitvae.{key}":
+            entry.value = value
+        if entry.key == "digitvae.width" and key == "height":
+            entry.value = str(784 // int(value))  # still 784 pixels, so that only the dims are off
+    onnx.save(encoder, copy / "encoder.onnx")
+    edit(copy, lambda m: m["files"].update(describe_files(copy, ["encoder.onnx"])))
+    model = dv.load(copy)
+    with pytest.raises(dv.BundleError, match=r"encoder\.onnx says .* they are not of one model"):
+        model.encode(model.sample(1))
 
 
 def test_reading_a_file_the_manifest_does_not_list_is_refused(copy: Path) -> None:

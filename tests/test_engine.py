@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -227,6 +229,8 @@ BAD_CALLS: list[tuple[str, type[Exception], str]] = [
     ("m.sample_into(bytearray(785))", ValueError, "785 values, expected a multiple of 784"),
     ("m.sample_into(bytes(784))", BufferError, "not writable|read-only|writable"),
     ("m.stream(5, chunk=0)", ValueError, "chunk is 0"),
+    ("m.stream(5, dtype='int8')", ValueError, "dtype is 'int8'"),
+    ("m.stream(5, threads=-1)", ValueError, "threads is -1"),
     ("m.latents(2, out=np.empty((2, 41), 'f4'))", ValueError, "expected float32"),
     ("m.decode(np.zeros((2, 39), 'f4'))", ValueError, "shape .2, 39., expected"),
     ("m.decode(np.zeros((2, 2, 40), 'f4'))", ValueError, "shape .2, 2, 40., expected"),
@@ -238,9 +242,13 @@ BAD_CALLS: list[tuple[str, type[Exception], str]] = [
     ("m.decode(np.full((1, 40), 1e21, 'f4'))", ValueError, "is 1e.21"),
     ("m.encode(np.zeros((2, 28, 27), 'u1'))", ValueError, "shape .2, 28, 27., expected"),
     ("m.encode(np.zeros((2, 783), 'u1'))", ValueError, "expected"),
-    ("m.encode(np.zeros((2, 784), 'i8'))", TypeError, "dtype int64"),
+    ("m.encode(np.zeros((2, 784), 'i8'))", TypeError, r"int64.*astype\('uint8'\)"),
+    ("m.encode(np.zeros((2, 784)))", TypeError, r"float64.*astype\('float32'\)"),
     ("m.encode(np.full((2, 784), 255, 'f4'))", ValueError, "row 0, column 0 is 255"),
     ("m.encode(np.full((2, 784), np.nan, 'f4'))", ValueError, "is nan"),
+    ("m.encode(np.full((2, 784), -0.001, 'f4'))", ValueError, "row 0, column 0 is -0.001"),
+    ("m.encode(z, out=(z, z))", ValueError, "expected"),
+    ("m.encode(np.zeros((2, 784), 'u1'), out=(z, z[:1]))", ValueError, "expected float32 .2, 40."),
     ("m.interpolate(z[0], z[1], 1)", ValueError, "steps is 1, expected 2"),
     ("m.interpolate(z[0], z)", ValueError, "not the same"),
     ("m.interpolate(z[0], z[1], method='cubic')", ValueError, "method is 'cubic'"),
@@ -265,6 +273,43 @@ def test_wrong_arguments_say_what_was_wrong(
 def test_numpy_integers_are_whole_numbers(model: dv.Model) -> None:
     found = model.sample(np.int64(3), seed=np.uint64(4), first=np.int32(1))  # type: ignore[arg-type]
     np.testing.assert_array_equal(found, model.sample(3, seed=4, first=1))
+
+
+def test_numpy_types_name_the_pixels_too(model: dv.Model) -> None:
+    for dtype in (np.uint8, np.dtype("float32"), np.float32):
+        found = model.sample(2, dtype=dtype)  # type: ignore[arg-type]
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found, model.sample(2, dtype=np.dtype(dtype).name))  # type: ignore[arg-type]
+
+
+def test_encoding_fills_the_arrays_it_is_given(model: dv.Model) -> None:
+    images = model.sample(5)
+    out = dv.Posterior(np.empty((5, 40), np.float32), np.empty((5, 40), np.float32))
+    found = model.encode(images, out=out)
+    assert found.mu is out.mu
+    assert found.logvar is out.logvar
+    np.testing.assert_array_equal(out.mu, model.encode(images).mu)
+    np.testing.assert_array_equal(out.logvar, model.encode(images).logvar)
+
+
+def test_a_pickled_model_is_the_same_model(model: dv.Model) -> None:
+    copy = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(copy.sample(5, seed=2), model.sample(5, seed=2))
+
+
+def test_any_memory_of_bytes_or_floats_is_filled_and_misaligned_floats_are_refused(
+    model: dv.Model,
+) -> None:
+    expected = model.sample(2, seed=3)
+    numbers = (ctypes.c_uint8 * (2 * 784))()
+    model.sample_into(numbers, seed=3)
+    assert bytes(numbers) == expected.tobytes()
+    floats = (ctypes.c_float * (2 * 784))()
+    model.sample_into(floats, seed=3)
+    assert bytes(floats) == model.sample(2, seed=3, dtype="float32").tobytes()
+    odd = memoryview(bytearray(4 * 784 + 4))[1 : 1 + 4 * 784].cast("f")
+    with pytest.raises(ValueError, match="multiple of four bytes"):
+        model.sample_into(odd)
 
 
 def test_threads_may_share_a_model(model: dv.Model) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import struct
 import subprocess
 import sys
@@ -107,3 +108,13 @@ def test_a_header_that_promises_more_than_memory_is_found_truncated(tmp_path: Pa
 def test_importing_it_loads_no_numpy() -> None:
     code = "import sys, digitvae.idx; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("shape", [(1,) * 65, (0, 2**32 - 1, 2**32 - 1, 2**32 - 1)])
+def test_a_shape_that_numpy_cannot_hold_is_a_data_error(
+    tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    header = bytes([0, 0, 8, len(shape)]) + b"".join(size.to_bytes(4, "big") for size in shape)
+    (tmp_path / "odd").write_bytes(header + bytes(math.prod(shape)))
+    with pytest.raises(DataError, match="cannot be held"):
+        idx.read(tmp_path / "odd")

@@ -71,7 +71,7 @@ def parse(stream: IO[bytes] | gzip.GzipFile, name: str) -> NDArray[np.uint8]:
     """Read one IDX array, which must end where the stream ends.
 
     Never reads more than the header promises and one byte, and never allocates before it has
-    read: neither a false header nor a compressed bomb fills the memory.
+    read, so a false header fills no memory.
 
     Args:
         stream: positioned at the header.
@@ -107,4 +107,7 @@ def parse(stream: IO[bytes] | gzip.GzipFile, name: str) -> NDArray[np.uint8]:
         )
     if stream.read(1):
         raise DataError(f"{name}: bytes left over after the {count:,} that shape {shape} needs")
-    return np.frombuffer(data, np.uint8).reshape(shape)
+    try:
+        return np.frombuffer(data, np.uint8).reshape(shape)
+    except ValueError as error:  # more dimensions, or larger ones, than NumPy has
+        raise DataError(f"{name}: shape {shape} cannot be held: {error}") from error
