@@ -17,7 +17,7 @@ from digitvae.bundle import MANIFEST, describe_files, shipped_path, write_manife
 from digitvae.errors import BundleError
 from digitvae.parity import ParityReport, verify
 from digitvae.parity.inputs import BATCHES, batches, extreme_images, extreme_latents, whole
-from digitvae.parity.runtimes import EAGER, NATIVE, RUNTIMES
+from digitvae.parity.runtimes import EAGER, NATIVE, RUNTIMES, at_most_one
 from digitvae.parity.tables import tables
 from digitvae.parity.truth import Truth
 
@@ -142,6 +142,14 @@ def test_the_native_engine_has_the_bits_of_padded_tiles_in_python(tiny_bundle: P
     assert _native.TILE_ROWS == 64
     found = model.decode(z, dtype="float32").reshape(150, 784)
     assert found.tobytes() == np.concatenate(expected)[:150].tobytes()
+
+
+def test_what_rounds_to_just_above_one_is_taken_for_one() -> None:
+    values = np.array([[1 - 2**-24, 1, 1 + 2**-23, 1 + 2**-22, np.nan, -0.0]], np.float32)
+    (found,) = at_most_one(lambda rows: (rows,))(values)
+    expected = values.copy()
+    expected[0, 2] = 1
+    assert found.tobytes() == expected.tobytes()
 
 
 def test_a_missing_data_set_is_reported_as_not_run(report: ParityReport) -> None:
