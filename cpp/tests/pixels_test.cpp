@@ -60,3 +60,16 @@ TEST_CASE("first_outside finds the first offender wherever it stands, NaN includ
   }
   CHECK(first_outside(nullptr, 0, 0.0F, 1.0F) == 0);
 }
+
+TEST_CASE("what a sigmoid rounds up beyond one is one, and nothing else passes for an intensity") {
+  const float above = std::nextafter(1.0F, 2.0F);
+  std::vector<float> x{0.0F, above, 1.0F, 0.25F, std::nextafter(1.0F, 0.0F)};
+  CHECK(cap_intensities(x.data(), x.size()) == 5);
+  CHECK(x == std::vector<float>{0.0F, 1.0F, 1.0F, 0.25F, std::nextafter(1.0F, 0.0F)});
+  for (const float bad : {std::nextafter(above, 2.0F), -1e-30F, std::numeric_limits<float>::quiet_NaN(),
+                          std::numeric_limits<float>::infinity()}) {
+    std::vector<float> values(300, above);
+    values[270] = bad;
+    CHECK(cap_intensities(values.data(), values.size()) == 270);
+  }
+}

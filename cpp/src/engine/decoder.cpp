@@ -37,7 +37,7 @@ class Decoder::TileDecoder {
       }
     }
     session_.run(z_, {&x_});
-    const float* const source = intensities_.data() + begin * pixels_;
+    float* const source = intensities_.data() + begin * pixels_;
     require_intensities(source, rows);
     if constexpr (std::is_same_v<Pixel, float>) {
       std::copy_n(source, rows * pixels_, out);
@@ -48,8 +48,8 @@ class Decoder::TileDecoder {
 
  private:
   // While the tile is in cache: a decoder that leaves [0, 1], or gives NaN, must not pass for an image.
-  void require_intensities(const float* x, std::size_t rows) const {
-    const std::size_t index = first_outside(x, rows * pixels_, 0.0F, 1.0F);
+  void require_intensities(float* x, std::size_t rows) const {
+    const std::size_t index = cap_intensities(x, rows * pixels_);
     if (index == rows * pixels_) return;
     throw ModelError("the decoder computed " + std::to_string(x[index]) + " for a pixel, expected 0 to 1");
   }

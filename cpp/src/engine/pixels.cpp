@@ -1,10 +1,18 @@
 #include "engine/pixels.hpp"
 
 #include <cstring>
+#include <limits>
 
 #include "multiversion.hpp"
 
 namespace digitvae {
+namespace {
+
+DIGITVAE_MULTIVERSION void cap_at_one(float* x, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) x[i] = x[i] > 1.0F ? 1.0F : x[i];
+}
+
+}  // namespace
 
 DIGITVAE_MULTIVERSION void pixels_from_intensities(const float* x, std::size_t count, std::uint8_t* out) {
   // Adding 1.5 · 2²³ leaves the integer, rounded half to even, in the low bits of the sum.
@@ -19,6 +27,13 @@ DIGITVAE_MULTIVERSION void pixels_from_intensities(const float* x, std::size_t c
 
 void intensities_from_pixels(const std::uint8_t* pixels, std::size_t count, float* out) {
   for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<float>(pixels[i]) / 255.0F;
+}
+
+std::size_t cap_intensities(float* x, std::size_t count) {
+  constexpr float kJustAboveOne = 1.0F + std::numeric_limits<float>::epsilon();
+  const std::size_t outside = first_outside(x, count, 0.0F, kJustAboveOne);
+  if (outside == count) cap_at_one(x, count);
+  return outside;
 }
 
 DIGITVAE_MULTIVERSION std::size_t first_outside(const float* values, std::size_t count, float low, float high) {
