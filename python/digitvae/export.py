@@ -131,6 +131,9 @@ def onnx_bytes(network: nn.Module, argument: str, outputs: list[str], dataset: s
     for node in model.graph.node:
         del node.metadata_props[:]
         node.ClearField("doc_string")
+        attributes = sorted(node.attribute, key=lambda attribute: str(attribute.name))
+        del node.attribute[:]
+        node.attribute.extend(attributes)  # in one order, whatever the exporter's is
     facts = {
         "schema": SCHEMA,
         "latent_dim": LATENTS,
