@@ -146,8 +146,10 @@ def require_torch(also: tuple[str, ...] = ()) -> None:
         DigitVAEError: It is missing, or another of the packages that training installs.
     """
     # Threads that wait for each other by spinning take the processor from the one that is waited
-    # for: next to one other busy process an epoch takes twenty times as long.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # for: by default an epoch takes ten times as long next to two other busy processes. This many
+    # spins bridge the gaps of an idle machine and end soon on a busy one (docs/training.md).
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     from importlib.util import find_spec
 
     from digitvae.errors import DigitVAEError
