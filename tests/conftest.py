@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from digitvae.data import Split
 
 TINY_IMAGES = 4096
+
+# As the commands do, and as early: threads that spin for long slow the tests down next to anything
+# else that runs (docs/training.md, "Time").
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 # Whoever starts the tests in the background has them ignore Ctrl-C, and so would every program that
 # they start. Some of them are there to be interrupted.
