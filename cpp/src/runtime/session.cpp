@@ -149,15 +149,6 @@ Session::Tensor::~Tensor() {
   if (value_ != nullptr) runtime_->api().ReleaseValue(value_);
 }
 
-Session::Tensor::Tensor(Tensor&& other) noexcept
-    : runtime_(other.runtime_), value_(std::exchange(other.value_, nullptr)) {}
-
-Session::Tensor& Session::Tensor::operator=(Tensor&& other) noexcept {
-  std::swap(runtime_, other.runtime_);
-  std::swap(value_, other.value_);
-  return *this;
-}
-
 void Session::run(const Tensor& input, const std::vector<const Tensor*>& outputs) const {
   constexpr std::size_t kMaxOutputs = 4;
   if (outputs.size() != outputs_.size() || outputs.size() > kMaxOutputs)

@@ -39,8 +39,8 @@ class Session {
    public:
     Tensor(const Session& session, float* data, std::size_t rows, std::size_t columns);
     ~Tensor();
-    Tensor(Tensor&& other) noexcept;
-    Tensor& operator=(Tensor&& other) noexcept;
+    Tensor(const Tensor&) = delete;
+    Tensor& operator=(const Tensor&) = delete;
     OrtValue* get() const { return value_; }
 
    private:
