@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from digitvae import arguments
 from digitvae.cli.numbers import MAX_SEED, parse_whole
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ else:
     ParamType = click.ParamType  # generic for type checkers only
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
-PixelType = Literal["uint8", "float32"]
+PixelType = arguments.PixelType
 
 PATH = click.Path(path_type=Path)
 """A path that the command itself looks at, so that its errors are the library's own."""
