@@ -24,6 +24,15 @@ ROWS = (1, 2, 3, 7, 8, 16, 32, 64, 128, 255, 256, 257, 1024, 8192)
 ROUND_DIGITS = 8192
 
 
+def decoder_session(model: dv.Model) -> Any:
+    """The decoder's graph in a plain ONNX Runtime session of one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(
+        model.bundle.read("decoder.onnx"), options, providers=["CPUExecutionProvider"]
+    )
+
+
 def bind(session: Any, z: np.ndarray[Any, Any]) -> Any:
     """A binding of these latents to fresh output memory."""
     x = np.empty((len(z), 784), np.float32)
@@ -39,11 +48,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     rounds = parser.parse_args().rounds
     model = dv.load()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        model.bundle.read("decoder.onnx"), options, providers=["CPUExecutionProvider"]
-    )
+    session = decoder_session(model)
     z = model.latents(ROUND_DIGITS)
     bindings = {rows: bind(session, np.ascontiguousarray(z[:rows])) for rows in ROWS}
     times: dict[int, list[float]] = {rows: [] for rows in ROWS}

@@ -14,10 +14,9 @@ import time
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 
 import digitvae as dv
-from benchmarks.tile_size import bind
+from benchmarks.tile_size import bind, decoder_session
 from digitvae import _native
 
 if TYPE_CHECKING:
@@ -32,11 +31,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     rounds = parser.parse_args().rounds
     model = dv.load()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        model.bundle.read("decoder.onnx"), options, providers=["CPUExecutionProvider"]
-    )
+    session = decoder_session(model)
     tile = bind(session, model.latents(_native.TILE_ROWS))
     out = np.empty((DIGITS, 28, 28), np.uint8)
 
