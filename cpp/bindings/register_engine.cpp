@@ -29,11 +29,13 @@ void def_info(py::class_<Network>& cls) {
 
 void sample(const Decoder& decoder, const py::buffer& out, std::uint64_t seed, std::uint64_t first, unsigned threads) {
   const Rows images(out, "out", decoder.info().pixels(), true);
+  LatentSource source;
+  source.seed = seed;
   without_gil([&](const Poll& poll) {
     if (images.is_float()) {
-      decoder.sample(seed, first, images.count(), images.floats(), threads, poll);
+      decoder.sample(source, first, images.count(), images.floats(), nullptr, threads, poll);
     } else {
-      decoder.sample(seed, first, images.count(), images.bytes(), threads, poll);
+      decoder.sample(source, first, images.count(), images.bytes(), nullptr, threads, poll);
     }
   });
 }

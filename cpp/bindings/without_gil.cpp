@@ -34,7 +34,7 @@ void without_gil(const std::function<void(const Poll& poll)>& work) {
   bool interrupted = false;
   std::exception_ptr failure;
   PyThreadState* state = PyEval_SaveThread();
-  const Poll poll = [&state, &interrupted] {
+  const Poll poll = [&state, &interrupted](std::size_t, std::size_t) {
     if (interpreter_is_ending()) return true;
     take_gil(state);
     interrupted = PyErr_CheckSignals() != 0;

@@ -36,10 +36,12 @@ const Encoder& encoder() {
   return instance;
 }
 
+LatentSource source_of(std::uint64_t seed) { return {seed, nullptr, kAnyDigit}; }
+
 template <typename Pixel>
 std::vector<Pixel> sample(std::uint64_t seed, std::uint64_t first, std::size_t count, unsigned threads = 1) {
   std::vector<Pixel> images(count * kPixels);
-  decoder().sample(seed, first, count, images.data(), threads, {});
+  decoder().sample(source_of(seed), first, count, images.data(), nullptr, threads, {});
   return images;
 }
 
@@ -56,7 +58,7 @@ TEST_CASE("an encoder is not a decoder, and the other way round") {
   const std::string encoder_model = read_model("encoder.onnx");
   CHECK_THROWS_AS(Encoder(open_runtime(), decoder_model.data(), decoder_model.size()), ModelError);
   CHECK_THROWS_WITH(Decoder(open_runtime(), encoder_model.data(), encoder_model.size()),
-                    Catch::Contains("x [batch, 784]") && Catch::Contains("expected z [batch, 40]"));
+                    Catch::Contains("x float32 [batch, 784]") && Catch::Contains("expected z float32 [batch, 40]"));
 }
 
 TEST_CASE("samples are the same bits for any threads and any cut of the range") {
@@ -96,7 +98,7 @@ TEST_CASE("uint8 samples are the rounded float samples, and samples are decoded 
 
 TEST_CASE("nothing beyond the requested images is written") {
   std::vector<float> images(3 * kPixels, -7.0F);
-  decoder().sample(0, 62, 2, images.data(), 1, {});
+  decoder().sample(source_of(0), 62, 2, images.data(), nullptr, 1, {});
   CHECK(images[2 * kPixels - 1] >= 0.0F);
   for (std::size_t i = 2 * kPixels; i < images.size(); ++i) REQUIRE(images[i] == -7.0F);
 }
@@ -161,5 +163,7 @@ TEST_CASE("one decoder serves many threads at once") {
 
 TEST_CASE("a poll cancels a long run") {
   std::vector<std::uint8_t> images(20000 * kPixels);
-  CHECK_THROWS_AS(decoder().sample(0, 0, 20000, images.data(), 2, [] { return true; }), Cancelled);
+  CHECK_THROWS_AS(decoder().sample(source_of(0), 0, 20000, images.data(), nullptr, 2,
+                                   [](std::size_t, std::size_t) { return true; }),
+                  Cancelled);
 }

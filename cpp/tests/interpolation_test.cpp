@@ -79,3 +79,30 @@ TEST_CASE("steps below two and values that are not finite are refused") {
   const float infinity = std::numeric_limits<float>::infinity();
   CHECK_THROWS_WITH(path({1.0F}, {-infinity}, 1, 3, Interpolation::kLinear), Catch::Contains("b must be finite"));
 }
+
+TEST_CASE("a grid is bilinear in float64 and even in both directions") {
+  const std::vector<float> corners = {0.0F, 1.0F, 8.0F, -2.0F, 16.0F, 3.0F, 64.0F, 7.0F};  // 4 × 2
+  std::vector<float> grid(3 * 5 * 2);
+  grid_between(corners.data(), 2, 3, 5, grid.data(), 1, {});
+  for (std::size_t row = 0; row < 3; ++row) {
+    for (std::size_t column = 0; column < 5; ++column) {
+      const double down = static_cast<double>(row) / 2.0;
+      const double right = static_cast<double>(column) / 4.0;
+      for (std::size_t j = 0; j < 2; ++j) {
+        const double top = corners[j] + right * (static_cast<double>(corners[2 + j]) - corners[j]);
+        const double bottom = corners[4 + j] + right * (static_cast<double>(corners[6 + j]) - corners[4 + j]);
+        REQUIRE(grid[(row * 5 + column) * 2 + j] == Approx(top + down * (bottom - top)).epsilon(1e-7));
+      }
+    }
+  }
+}
+
+TEST_CASE("corners of a grid keep their bits, signed zeros and the largest numbers included") {
+  constexpr float kMax = std::numeric_limits<float>::max();
+  const std::vector<float> corners = {-0.0F, kMax, -kMax, 1e-45F};  // 4 × 1
+  std::vector<float> grid(4);
+  grid_between(corners.data(), 1, 2, 2, grid.data(), 1, {});
+  CHECK(std::memcmp(grid.data(), corners.data(), sizeof(float) * 4) == 0);
+  const std::vector<float> wrong = {0.0F, 0.0F, std::numeric_limits<float>::infinity(), 0.0F};
+  CHECK_THROWS_WITH(grid_between(wrong.data(), 1, 2, 2, grid.data(), 1, {}), Catch::Contains("row 2, column 0 is inf"));
+}

@@ -87,3 +87,15 @@ TEST_CASE("seeds and streams change every row") {
   fill_standard_normal(1, Stream::kMixture, 0, 1, 4, other);
   CHECK(std::memcmp(base, other, sizeof base) != 0);
 }
+
+TEST_CASE("the choice of a mixture component is the upper 24 bits of its word, in [0, 1)") {
+  // Stream 1, block 0: philox4x32_10({0, 1, index low, index high}, seed)[0], checked against the bijection.
+  for (const std::uint64_t index : {std::uint64_t{0}, std::uint64_t{5}, (std::uint64_t{1} << 40) + 3}) {
+    const std::uint32_t word =
+        philox4x32_10({0, 1, static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32)},
+                      {0x89abcdefU, 0x01234567U})[0];
+    const float u = mixture_uniform(0x0123456789abcdefULL, index);
+    CHECK(static_cast<double>(u) * 16777216.0 == static_cast<double>(word >> 8));
+    CHECK((u >= 0.0F && u < 1.0F));
+  }
+}

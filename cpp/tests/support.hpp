@@ -1,4 +1,4 @@
-// Where the tests find a bundle and the ONNX Runtime library.
+// Where the tests find a bundle, small models and the ONNX Runtime library.
 #pragma once
 
 #include <cstdlib>
@@ -17,15 +17,22 @@ inline std::string environment(const char* name, const std::string& fallback = "
   return value != nullptr ? value : fallback;
 }
 
-inline std::shared_ptr<const Runtime> open_runtime() {
-  return Runtime::open(environment("DIGITVAE_ORT_LIBRARY", "libonnxruntime.so.1"));
-}
+inline std::shared_ptr<const Runtime> open_runtime() { return Runtime::open(); }
 
-inline std::string read_model(const std::string& name) {
-  const std::string path = environment("DIGITVAE_TEST_BUNDLE") + "/" + name;
+inline std::string read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw std::runtime_error("cannot read " + path);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
+
+// Of the shipped bundle.
+inline std::string model_path(const std::string& name) { return environment("DIGITVAE_TEST_BUNDLE") + "/" + name; }
+inline std::string read_model(const std::string& name) { return read_file(model_path(name)); }
+
+// Small models that cpp/fuzz/make_corpus.py makes.
+inline std::string read_corpus(const std::string& name) {
+  return read_file(environment("DIGITVAE_TEST_CORPUS") + "/" + name);
+}
+inline std::string read_test_prior() { return read_file(environment("DIGITVAE_TEST_PRIOR")); }
 
 }  // namespace digitvae::testing

@@ -1,5 +1,6 @@
 #include "engine/tiles.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
@@ -65,7 +66,24 @@ TEST_CASE("a poll that says stop cancels the work") {
     };
   };
   int polls = 0;
-  CHECK_THROWS_AS(for_each_tile(1000000, 2, make_worker, [&] { return ++polls == 2; }), Cancelled);
+  CHECK_THROWS_AS(for_each_tile(1000000, 2, make_worker, [&](std::size_t, std::size_t) { return ++polls == 2; }),
+                  Cancelled);
   CHECK(polls == 2);
   CHECK(done < 1000000);
+}
+
+TEST_CASE("a poll hears how much is done") {
+  std::vector<std::size_t> heard;
+  const auto make_worker = []() -> TileWork {
+    return [](std::size_t) { std::this_thread::sleep_for(std::chrono::milliseconds(5)); };
+  };
+  for_each_tile(20, 2, make_worker, [&](std::size_t done, std::size_t tiles) {
+    CHECK(tiles == 20);
+    heard.push_back(done);
+    return false;
+  });
+  REQUIRE_FALSE(heard.empty());
+  CHECK(std::is_sorted(heard.begin(), heard.end()));
+  CHECK(heard.front() >= 1);
+  CHECK(heard.back() <= 20);
 }

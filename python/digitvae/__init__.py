@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from digitvae.bundle import Bundle
     from digitvae.engine import Model, Posterior, load
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 __all__ = [
     "Bundle",

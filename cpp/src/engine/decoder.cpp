@@ -2,122 +2,172 @@
 
 #include <algorithm>
 #include <limits>
+#include <string>
 #include <type_traits>
 #include <utility>
 
 #include "engine/pixels.hpp"
 #include "error.hpp"
-#include "random/latents.hpp"
 
 namespace digitvae {
+namespace {
 
-// One thread's scratch: a tile of latents, a tile of intensities, both already wrapped as tensors.
+// The rows first … first + count − 1 as tiles aligned to the absolute index.
+class AlignedRange {
+ public:
+  struct Part {
+    std::uint64_t start;  // absolute index of its first row
+    std::size_t begin;    // of that row in its tile
+    std::size_t rows;
+  };
+
+  AlignedRange(std::uint64_t first, std::size_t count) : first_(first), last_(first + (count - 1)) {
+    if (last_ < first) throw InvalidArgument("first + count goes beyond 2^64 images");
+  }
+
+  std::size_t tiles() const { return static_cast<std::size_t>(last_ / kTileRows - first_ / kTileRows + 1); }
+
+  Part part(std::size_t tile) const {
+    const std::uint64_t tile_start = (first_ / kTileRows + tile) * kTileRows;
+    const std::uint64_t start = std::max(first_, tile_start);
+    const std::uint64_t end = std::min(last_ - tile_start, std::uint64_t{kTileRows - 1}) + tile_start;  // inclusive
+    return {start, static_cast<std::size_t>(start - tile_start), static_cast<std::size_t>(end - start + 1)};
+  }
+
+  std::size_t offset(const Part& part) const { return static_cast<std::size_t>(part.start - first_); }
+
+ private:
+  std::uint64_t first_;
+  std::uint64_t last_;
+};
+
+}  // namespace
+
+// One thread's scratch: a tile of latents, a tile of intensities.
 template <typename Pixel>
 class Decoder::TileDecoder {
  public:
-  explicit TileDecoder(const Decoder& decoder)
+  // `most_rows`: rows of the largest part that will come.
+  TileDecoder(const Decoder& decoder, std::size_t most_rows)
       : session_(decoder.session_),
+        shapes_(decoder.shapes_),
+        dim_(decoder.info_.latent_dim),
         pixels_(decoder.info_.pixels()),
-        latents_(kTileRows * decoder.info_.latent_dim),
-        intensities_(kTileRows * pixels_),
-        z_(session_, latents_.data(), kTileRows, decoder.info_.latent_dim),
-        x_(session_, intensities_.data(), kTileRows, pixels_) {}
+        scratch_(new float[shapes_.rows_for(most_rows) * (dim_ + pixels_)]),
+        intensities_(scratch_.get() + shapes_.rows_for(most_rows) * dim_) {}
 
-  float* latents() { return latents_.data(); }
-  std::size_t latent_values() const { return latents_.size(); }
+  // Where the latents of `rows` rows go that stand at `begin` in their tile.
+  float* latents_of(std::size_t begin, std::size_t rows) {
+    rows_ = rows;
+    shape_ = shapes_.rows_for(rows);
+    begin_ = shape_ == kTileRows ? begin : 0;
+    if (rows_ != shape_) std::fill_n(scratch_.get(), shape_ * dim_, 0.0F);
+    return scratch_.get() + begin_ * dim_;
+  }
 
-  // Decode the tile; rows [begin, begin + rows) go to `out`.
-  void decode(std::size_t begin, std::size_t rows, Pixel* out) {
+  // Decode those rows to `out`.
+  void decode(Pixel* out) {
+    const Session::Tensor z(session_, scratch_.get(), shape_, dim_);
     if constexpr (std::is_same_v<Pixel, float>) {
-      if (rows == kTileRows) {  // straight into the caller's memory
-        const Session::Tensor target(session_, out, kTileRows, pixels_);
-        session_.run(z_, {&target});
-        require_intensities(out, rows);
+      if (rows_ == shape_) {  // straight into the caller's memory
+        const Session::Tensor x(session_, out, shape_, pixels_);
+        session_.run({&z}, {&x});
+        require_intensities(out);
         return;
       }
     }
-    session_.run(z_, {&x_});
-    float* const source = intensities_.data() + begin * pixels_;
-    require_intensities(source, rows);
+    const Session::Tensor x(session_, intensities_, shape_, pixels_);
+    session_.run({&z}, {&x});
+    float* const source = intensities_ + begin_ * pixels_;
+    require_intensities(source);
     if constexpr (std::is_same_v<Pixel, float>) {
-      std::copy_n(source, rows * pixels_, out);
+      std::copy_n(source, rows_ * pixels_, out);
     } else {
-      pixels_from_intensities(source, rows * pixels_, out);
+      pixels_from_intensities(source, rows_ * pixels_, out);
     }
   }
 
  private:
   // While the tile is in cache: a decoder that leaves [0, 1], or gives NaN, must not pass for an image.
-  void require_intensities(float* x, std::size_t rows) const {
-    const std::size_t index = cap_intensities(x, rows * pixels_);
-    if (index == rows * pixels_) return;
+  void require_intensities(float* x) const {
+    const std::size_t index = cap_intensities(x, rows_ * pixels_);
+    if (index == rows_ * pixels_) return;
     throw ModelError("the decoder computed " + std::to_string(x[index]) + " for a pixel, expected 0 to 1");
   }
 
   const Session& session_;
+  const TileShapes& shapes_;
+  std::size_t dim_;
   std::size_t pixels_;
-  std::vector<float> latents_;
-  std::vector<float> intensities_;
-  Session::Tensor z_;
-  Session::Tensor x_;
+  std::unique_ptr<float[]> scratch_;
+  float* intensities_;
+  std::size_t rows_ = 0;
+  std::size_t shape_ = 0;
+  std::size_t begin_ = 0;
 };
 
 Decoder::Decoder(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes)
-    : session_(std::move(runtime), model, bytes), info_(read_model_info(session_)) {
-  require_interface(session_, {{"z", info_.latent_dim}}, {{"x", info_.pixels()}});
+    : session_(std::move(runtime), model, bytes), info_(read_network_info(session_)), shapes_(session_) {
+  require_interface(session_, {batch_of("z", info_.latent_dim)}, {batch_of("x", info_.pixels())});
 }
 
 template <typename Pixel>
-void Decoder::sample(std::uint64_t seed, std::uint64_t first, std::size_t count, Pixel* out, unsigned threads,
-                     const Poll& poll) const {
+void Decoder::sample(const LatentSource& source, std::uint64_t first, std::size_t count, Pixel* out,
+                     std::int32_t* labels, unsigned threads, const Poll& poll) const {
+  require_fit(source, info_);
   if (count == 0) return;
-  if (count - 1 > std::numeric_limits<std::uint64_t>::max() - first) {
-    throw InvalidArgument("first + count goes beyond 2^64 images");
-  }
-  const std::uint64_t last = first + (count - 1);
-  const std::uint64_t first_tile = first / kTileRows;
-  const auto tiles = static_cast<std::size_t>(last / kTileRows - first_tile + 1);
-  const std::size_t pixels = info_.pixels();
-  const std::size_t dim = info_.latent_dim;
-
+  const AlignedRange range(first, count);
   const auto make_worker = [&]() -> TileWork {
-    const auto tile_decoder = std::make_shared<TileDecoder<Pixel>>(*this);
-    return [=](std::size_t tile) {
-      const std::uint64_t tile_start = (first_tile + tile) * kTileRows;
-      const std::uint64_t start = std::max(first, tile_start);
-      const std::uint64_t end = std::min(last - tile_start, std::uint64_t{kTileRows - 1}) + tile_start;  // inclusive
-      const auto begin = static_cast<std::size_t>(start - tile_start);
-      const auto rows = static_cast<std::size_t>(end - start + 1);
-      if (rows != kTileRows) std::fill_n(tile_decoder->latents(), tile_decoder->latent_values(), 0.0F);
-      fill_standard_normal(seed, Stream::kLatent, start, rows, dim, tile_decoder->latents() + begin * dim);
-      tile_decoder->decode(begin, rows, out + static_cast<std::size_t>(start - first) * pixels);
+    const auto maker = std::make_shared<LatentMaker>(source, info_.latent_dim);
+    const auto decoder = std::make_shared<TileDecoder<Pixel>>(*this, std::min(count, kTileRows));
+    return [this, &range, out, labels, maker, decoder](std::size_t tile) {
+      const AlignedRange::Part part = range.part(tile);
+      const std::size_t offset = range.offset(part);
+      maker->make(part.start, part.rows, decoder->latents_of(part.begin, part.rows),
+                  labels == nullptr ? nullptr : labels + offset);
+      decoder->decode(out + offset * info_.pixels());
     };
   };
-  for_each_tile(tiles, threads, make_worker, poll);
+  for_each_tile(range.tiles(), threads, make_worker, poll);
+}
+
+void Decoder::latents(const LatentSource& source, std::uint64_t first, std::size_t count, float* z,
+                      std::int32_t* labels, unsigned threads, const Poll& poll) const {
+  require_fit(source, info_);
+  if (count == 0) return;
+  const AlignedRange range(first, count);
+  const auto make_worker = [&]() -> TileWork {
+    const auto maker = std::make_shared<LatentMaker>(source, info_.latent_dim);
+    return [this, &range, z, labels, maker](std::size_t tile) {
+      const AlignedRange::Part part = range.part(tile);
+      const std::size_t offset = range.offset(part);
+      maker->make(part.start, part.rows, z + offset * info_.latent_dim, labels == nullptr ? nullptr : labels + offset);
+    };
+  };
+  for_each_tile(range.tiles(), threads, make_worker, poll);
 }
 
 template <typename Pixel>
 void Decoder::decode(const float* z, std::size_t count, Pixel* out, unsigned threads, const Poll& poll) const {
   const std::size_t dim = info_.latent_dim;
-  const std::size_t pixels = info_.pixels();
   require_within(z, count, dim, -kMaxLatent, kMaxLatent, "latents must be finite and within ±1e20");
 
   const auto make_worker = [&]() -> TileWork {
-    const auto tile_decoder = std::make_shared<TileDecoder<Pixel>>(*this);
-    return [=](std::size_t tile) {
+    const auto decoder = std::make_shared<TileDecoder<Pixel>>(*this, std::min(count, kTileRows));
+    return [this, z, count, dim, out, decoder](std::size_t tile) {
       const std::size_t start = tile * kTileRows;
       const std::size_t rows = std::min(kTileRows, count - start);
-      float* const latents = tile_decoder->latents();
-      std::copy_n(z + start * dim, rows * dim, latents);
-      std::fill(latents + rows * dim, latents + kTileRows * dim, 0.0F);
-      tile_decoder->decode(0, rows, out + start * pixels);
+      std::copy_n(z + start * dim, rows * dim, decoder->latents_of(0, rows));
+      decoder->decode(out + start * info_.pixels());
     };
   };
   for_each_tile((count + kTileRows - 1) / kTileRows, threads, make_worker, poll);
 }
 
-template void Decoder::sample(std::uint64_t, std::uint64_t, std::size_t, float*, unsigned, const Poll&) const;
-template void Decoder::sample(std::uint64_t, std::uint64_t, std::size_t, std::uint8_t*, unsigned, const Poll&) const;
+template void Decoder::sample(const LatentSource&, std::uint64_t, std::size_t, float*, std::int32_t*, unsigned,
+                              const Poll&) const;
+template void Decoder::sample(const LatentSource&, std::uint64_t, std::size_t, std::uint8_t*, std::int32_t*, unsigned,
+                              const Poll&) const;
 template void Decoder::decode(const float*, std::size_t, float*, unsigned, const Poll&) const;
 template void Decoder::decode(const float*, std::size_t, std::uint8_t*, unsigned, const Poll&) const;
 

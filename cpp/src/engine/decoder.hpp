@@ -5,14 +5,12 @@
 #include <cstdint>
 #include <memory>
 
+#include "engine/mixture.hpp"
 #include "engine/model.hpp"
+#include "engine/tile_shapes.hpp"
 #include "engine/tiles.hpp"
 
 namespace digitvae {
-
-// Latents beyond this could overflow inside the network and come out as NaN. The prior never
-// leaves ±6.8.
-inline constexpr float kMaxLatent = 1e20F;
 
 // Thread-safe: any number of calls may run on one decoder at the same time.
 // Pixel is float (intensities in [0, 1]) or std::uint8_t (round-half-even(255 · x)).
@@ -22,12 +20,18 @@ class Decoder {
   Decoder(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes);
 
   const ModelInfo& info() const { return info_; }
+  const Session& session() const { return session_; }
 
-  // Images first … first+count−1 of `seed`, z ~ N(0, I), into out [count, pixels]. Image i has the
-  // same bits however the range is cut: tiles are aligned to the absolute index.
+  // Images first … first+count−1 of `source` into out [count, pixels], and their classes into labels
+  // [count] unless it is null (which it must be without a mixture). Image i has the same bits however
+  // the range is cut: tiles are aligned to the absolute index.
   template <typename Pixel>
-  void sample(std::uint64_t seed, std::uint64_t first, std::size_t count, Pixel* out, unsigned threads,
-              const Poll& poll) const;
+  void sample(const LatentSource& source, std::uint64_t first, std::size_t count, Pixel* out, std::int32_t* labels,
+              unsigned threads, const Poll& poll) const;
+
+  // The latents of those images, into z [count, latent_dim].
+  void latents(const LatentSource& source, std::uint64_t first, std::size_t count, float* z, std::int32_t* labels,
+               unsigned threads, const Poll& poll) const;
 
   // z [count, latent_dim] → out [count, pixels]. Throws InvalidArgument, before any work, naming
   // the first row with a value that is NaN, infinite, or beyond ±kMaxLatent.
@@ -40,6 +44,7 @@ class Decoder {
 
   Session session_;
   ModelInfo info_;
+  TileShapes shapes_;
 };
 
 }  // namespace digitvae

@@ -1,37 +1,30 @@
 #include "engine/encoder.hpp"
 
 #include <algorithm>
+#include <limits>
+#include <string>
 #include <type_traits>
 #include <utility>
 
 #include "engine/pixels.hpp"
+#include "error.hpp"
 
 namespace digitvae {
 namespace {
 
-// One thread's scratch, already wrapped as tensors.
-struct TileEncoder {
-  TileEncoder(const Session& session, std::size_t pixels, std::size_t dim)
-      : x(kTileRows * pixels),
-        mu(kTileRows * dim),
-        logvar(kTileRows * dim),
-        x_tensor(session, x.data(), kTileRows, pixels),
-        mu_tensor(session, mu.data(), kTileRows, dim),
-        logvar_tensor(session, logvar.data(), kTileRows, dim) {}
-
-  std::vector<float> x;
-  std::vector<float> mu;
-  std::vector<float> logvar;
-  Session::Tensor x_tensor;
-  Session::Tensor mu_tensor;
-  Session::Tensor logvar_tensor;
-};
+void require_finite(const float* values, std::size_t count, const std::string& what) {
+  constexpr float kMax = std::numeric_limits<float>::max();
+  const std::size_t index = first_outside(values, count, -kMax, kMax);
+  if (index == count) return;
+  throw ModelError("the encoder computed " + std::to_string(values[index]) + " for " + what + ", expected a number");
+}
 
 }  // namespace
 
 Encoder::Encoder(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes)
-    : session_(std::move(runtime), model, bytes), info_(read_model_info(session_)) {
-  require_interface(session_, {{"x", info_.pixels()}}, {{"mu", info_.latent_dim}, {"logvar", info_.latent_dim}});
+    : session_(std::move(runtime), model, bytes), info_(read_network_info(session_)), shapes_(session_) {
+  require_interface(session_, {batch_of("x", info_.pixels())},
+                    {batch_of("mu", info_.latent_dim), batch_of("logvar", info_.latent_dim)});
 }
 
 template <typename Pixel>
@@ -42,19 +35,29 @@ void Encoder::encode(const Pixel* x, std::size_t count, float* mu, float* logvar
   if constexpr (std::is_same_v<Pixel, float>) require_within(x, count, pixels, 0.0F, 1.0F, "images must lie in [0, 1]");
 
   const auto make_worker = [&]() -> TileWork {
-    const auto scratch = std::make_shared<TileEncoder>(session_, pixels, dim);
+    const std::size_t most_rows = shapes_.rows_for(std::min(count, kTileRows));
+    const std::shared_ptr<float[]> scratch(new float[most_rows * (pixels + 2 * dim)]);
     return [=](std::size_t tile) {
+      float* const tile_x = scratch.get();
+      float* const tile_mu = tile_x + most_rows * pixels;
+      float* const tile_logvar = tile_mu + most_rows * dim;
       const std::size_t start = tile * kTileRows;
       const std::size_t rows = std::min(kTileRows, count - start);
+      const std::size_t shape = shapes_.rows_for(rows);
       if constexpr (std::is_same_v<Pixel, float>) {
-        std::copy_n(x + start * pixels, rows * pixels, scratch->x.data());
+        std::copy_n(x + start * pixels, rows * pixels, tile_x);
       } else {
-        intensities_from_pixels(x + start * pixels, rows * pixels, scratch->x.data());
+        intensities_from_pixels(x + start * pixels, rows * pixels, tile_x);
       }
-      std::fill(scratch->x.begin() + static_cast<std::ptrdiff_t>(rows * pixels), scratch->x.end(), 0.0F);
-      session_.run(scratch->x_tensor, {&scratch->mu_tensor, &scratch->logvar_tensor});
-      std::copy_n(scratch->mu.data(), rows * dim, mu + start * dim);
-      std::copy_n(scratch->logvar.data(), rows * dim, logvar + start * dim);
+      std::fill(tile_x + rows * pixels, tile_x + shape * pixels, 0.0F);
+      const Session::Tensor x_tensor(session_, tile_x, shape, pixels);
+      const Session::Tensor mu_tensor(session_, tile_mu, shape, dim);
+      const Session::Tensor logvar_tensor(session_, tile_logvar, shape, dim);
+      session_.run({&x_tensor}, {&mu_tensor, &logvar_tensor});
+      require_finite(tile_mu, rows * dim, "mu");
+      require_finite(tile_logvar, rows * dim, "logvar");
+      std::copy_n(tile_mu, rows * dim, mu + start * dim);
+      std::copy_n(tile_logvar, rows * dim, logvar + start * dim);
     };
   };
   for_each_tile((count + kTileRows - 1) / kTileRows, threads, make_worker, poll);

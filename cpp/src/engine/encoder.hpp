@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "engine/model.hpp"
+#include "engine/tile_shapes.hpp"
 #include "engine/tiles.hpp"
 
 namespace digitvae {
@@ -17,6 +18,7 @@ class Encoder {
   Encoder(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes);
 
   const ModelInfo& info() const { return info_; }
+  const Session& session() const { return session_; }
 
   // x [count, pixels] → mu, logvar [count, latent_dim]. Pixel is float (must lie in [0, 1], else
   // InvalidArgument naming the first offending row, before any work) or std::uint8_t (÷ 255).
@@ -26,6 +28,7 @@ class Encoder {
  private:
   Session session_;
   ModelInfo info_;
+  TileShapes shapes_;
 };
 
 }  // namespace digitvae

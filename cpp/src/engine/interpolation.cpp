@@ -55,13 +55,38 @@ void point_on_path(const float* a, const float* b, std::size_t dim, std::size_t 
   }
 }
 
+// Bilinear, the corners already checked.
+void point_on_plane(const float* corners, std::size_t dim, double right, double down, float* out) {
+  const bool on_corner = (right == 0.0 || right == 1.0) && (down == 0.0 || down == 1.0);
+  if (on_corner) {
+    const std::size_t corner = (down == 1.0 ? 2U : 0U) + (right == 1.0 ? 1U : 0U);
+    std::copy_n(corners + corner * dim, dim, out);
+    return;
+  }
+  const double weights[4] = {(1.0 - right) * (1.0 - down), right * (1.0 - down), (1.0 - right) * down, right * down};
+  for (std::size_t j = 0; j < dim; ++j) {
+    double sum = 0.0;
+    for (std::size_t corner = 0; corner < 4; ++corner) {
+      sum += weights[corner] * static_cast<double>(corners[corner * dim + j]);
+    }
+    out[j] = static_cast<float>(sum);
+  }
+}
+
+void require_corners(const float* corners, std::size_t dim) {
+  constexpr float kMax = std::numeric_limits<float>::max();
+  require_within(corners, 4, dim, -kMax, kMax, "corners must be finite");
+}
+
+// kTileRows would be too fine here: a point takes well under a microsecond.
+constexpr std::size_t kBlock = 4096;
+
 }  // namespace
 
 void interpolate(const float* a, const float* b, std::size_t count, std::size_t dim, std::size_t steps,
                  Interpolation method, float* out, unsigned threads, const Poll& poll) {
   constexpr float kMax = std::numeric_limits<float>::max();
   constexpr double kPi = 3.14159265358979323846;
-  constexpr std::size_t kBlock = 4096;  // latents between two polls
   if (steps < 2) throw InvalidArgument("steps is " + std::to_string(steps) + ", expected at least 2 (both ends)");
   require_within(a, count, dim, -kMax, kMax, "latents a must be finite");
   require_within(b, count, dim, -kMax, kMax, "latents b must be finite");
@@ -81,6 +106,35 @@ void interpolate(const float* a, const float* b, std::size_t count, std::size_t 
       for (std::size_t i = block * kBlock; i < end; ++i) {
         const std::size_t row = i / steps;
         point_on_path(a + row * dim, b + row * dim, dim, i % steps, steps, angles[row], out + i * dim);
+      }
+    };
+  };
+  for_each_tile((total + kBlock - 1) / kBlock, threads, make_worker, poll);
+}
+
+void point_between(const float* corners, std::size_t dim, double right, double down, float* out) {
+  if (!(right >= 0.0 && right <= 1.0) || !(down >= 0.0 && down <= 1.0)) {
+    throw InvalidArgument("the point is at right = " + std::to_string(right) + ", down = " + std::to_string(down) +
+                          ", expected both in [0, 1]");
+  }
+  require_corners(corners, dim);
+  point_on_plane(corners, dim, right, down, out);
+}
+
+void grid_between(const float* corners, std::size_t dim, std::size_t rows, std::size_t columns, float* out,
+                  unsigned threads, const Poll& poll) {
+  if (rows < 2 || columns < 2) {
+    throw InvalidArgument("the grid is " + std::to_string(rows) + " x " + std::to_string(columns) +
+                          ", expected at least 2 x 2 (the corners)");
+  }
+  require_corners(corners, dim);
+  const std::size_t total = rows * columns;
+  const auto share = [](std::size_t i, std::size_t n) { return static_cast<double>(i) / static_cast<double>(n - 1); };
+  const auto make_worker = [&]() -> TileWork {
+    return [&](std::size_t block) {
+      const std::size_t end = std::min(total, (block + 1) * kBlock);
+      for (std::size_t i = block * kBlock; i < end; ++i) {
+        point_on_plane(corners, dim, share(i % columns, columns), share(i / columns, rows), out + i * dim);
       }
     };
   };

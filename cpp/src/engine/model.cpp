@@ -10,9 +10,11 @@ namespace digitvae {
 namespace {
 
 std::string required(const Session& session, const std::string& key) {
-  const std::optional<std::string> value = session.metadata(key);
-  if (!value) throw ModelError("the model has no metadata '" + key + "': it was not exported by digitvae");
-  return *value;
+  const auto found = session.metadata().find(key);
+  if (found == session.metadata().end()) {
+    throw ModelError("the model has no metadata '" + key + "': it was not exported by digitvae");
+  }
+  return found->second;
 }
 
 std::size_t required_size(const Session& session, const std::string& key) {
@@ -29,30 +31,48 @@ std::size_t required_size(const Session& session, const std::string& key) {
 std::string describe(const std::vector<TensorSpec>& specs) {
   std::string text;
   for (const TensorSpec& spec : specs) {
-    text += (text.empty() ? "" : ", ") + spec.name + " [batch, " + std::to_string(spec.columns) + "]";
+    text += (text.empty() ? "" : ", ") + spec.name + " " + spec.type + " [";
+    for (std::size_t i = 0; i < spec.shape.size(); ++i) {
+      const std::string dynamic = i == 0 ? "batch" : "?";
+      text += (i == 0 ? "" : ", ") + (spec.shape[i] < 0 ? dynamic : std::to_string(spec.shape[i]));
+    }
+    text += "]";
   }
-  return text;
+  return text.empty() ? "none" : text;
 }
 
 void require_same(const std::vector<TensorSpec>& found, const std::vector<TensorSpec>& expected,
                   const std::string& what) {
-  bool same = found.size() == expected.size();
-  for (std::size_t i = 0; same && i < found.size(); ++i) {
-    same = found[i].name == expected[i].name && found[i].columns == expected[i].columns;
-  }
-  if (!same) throw ModelError("the model's " + what + " are " + describe(found) + ", expected " + describe(expected));
+  if (found == expected) return;
+  throw ModelError("the model's " + what + " are " + describe(found) + ", expected " + describe(expected));
 }
 
-}  // namespace
-
-ModelInfo read_model_info(const Session& session) {
+void require_schema(const Session& session) {
   const std::string schema = required(session, "digitvae.schema");
   if (schema != kSchema) {
     throw ModelError("the model's schema is '" + schema + "', this version of digitvae reads '" + kSchema + "'");
   }
-  return {required_size(session, "digitvae.latent_dim"), required_size(session, "digitvae.height"),
-          required_size(session, "digitvae.width"), required(session, "digitvae.dataset")};
 }
+
+}  // namespace
+
+ModelInfo read_network_info(const Session& session) {
+  require_schema(session);
+  return {required_size(session, "digitvae.latent_dim"), required_size(session, "digitvae.height"),
+          required_size(session, "digitvae.width"), 0, required(session, "digitvae.dataset")};
+}
+
+ModelInfo read_prior_info(const Session& session) {
+  require_schema(session);
+  return {required_size(session, "digitvae.latent_dim"), 0, 0, required_size(session, "digitvae.labels"),
+          required(session, "digitvae.dataset")};
+}
+
+TensorSpec batch_of(const std::string& name, std::size_t columns) {
+  return {name, "float32", {-1, static_cast<std::int64_t>(columns)}};
+}
+
+TensorSpec batch_of_scalars(const std::string& name, const std::string& type) { return {name, type, {-1}}; }
 
 void require_interface(const Session& session, const std::vector<TensorSpec>& inputs,
                        const std::vector<TensorSpec>& outputs) {

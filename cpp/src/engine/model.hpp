@@ -11,17 +11,28 @@ namespace digitvae {
 
 inline constexpr const char* kSchema = "digitvae-bundle/1";
 
+// Latents beyond this could overflow inside the network and come out as NaN. The prior N(0, I) never
+// leaves ±6.8.
+inline constexpr float kMaxLatent = 1e20F;
+
 struct ModelInfo {
   std::size_t latent_dim;
-  std::size_t height;
+  std::size_t height;  // 0 for a prior, like width
   std::size_t width;
+  std::size_t labels;  // classes of a prior; 0 for the others
   std::string dataset;
 
   std::size_t pixels() const { return height * width; }
 };
 
-// Read `digitvae.*` from the model's metadata. Throws ModelError: missing, not a number, unknown schema.
-ModelInfo read_model_info(const Session& session);
+// Read `digitvae.*` from the metadata of a decoder or encoder, or of a prior. Throws ModelError:
+// missing, not a number, unknown schema.
+ModelInfo read_network_info(const Session& session);
+ModelInfo read_prior_info(const Session& session);
+
+// The interface of a tensor with a dynamic batch: [batch, columns], or [batch].
+TensorSpec batch_of(const std::string& name, std::size_t columns);
+TensorSpec batch_of_scalars(const std::string& name, const std::string& type);
 
 // Throws ModelError unless the graph has exactly these tensors, in this order.
 void require_interface(const Session& session, const std::vector<TensorSpec>& inputs,

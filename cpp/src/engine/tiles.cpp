@@ -29,6 +29,10 @@ class Schedule {
     return tile < tiles_;
   }
 
+  void finish_one() { done_.fetch_add(1, std::memory_order_relaxed); }
+  std::size_t done() const { return done_.load(std::memory_order_relaxed); }
+  std::size_t tiles() const { return tiles_; }
+
   void fail(std::exception_ptr error) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (!error_) error_ = std::move(error);
@@ -42,6 +46,7 @@ class Schedule {
  private:
   const std::size_t tiles_;
   std::atomic<std::size_t> next_{0};
+  std::atomic<std::size_t> done_{0};
   std::atomic<bool> stopped_{false};
   std::mutex mutex_;
   std::exception_ptr error_;
@@ -53,8 +58,9 @@ void work_through(Schedule& schedule, const std::function<TileWork()>& make_work
     Clock::time_point last_poll = Clock::now();
     for (std::size_t tile = 0; schedule.take(tile);) {
       work(tile);
+      schedule.finish_one();
       if (poll && Clock::now() - last_poll >= kPollInterval) {
-        if (poll()) throw Cancelled();
+        if (poll(schedule.done(), schedule.tiles())) throw Cancelled();
         last_poll = Clock::now();
       }
     }

@@ -8,12 +8,13 @@ namespace digitvae {
 
 // Rows in a tile. Every run of a model has exactly this many rows (the last tile is zero-padded):
 // matrix kernels are free to round a row differently when the number of rows differs, and only a
-// constant shape rules that out on every processor. Measured: 64 rows come within 2 % of the best
-// size in throughput and keep a single digit cheap (docs/performance.md).
+// constant shape rules that out on every processor; tile_shapes.hpp has the exception that is proved
+// first. Measured: 64 rows come within 2 % of the best size in throughput (docs/performance.md).
 inline constexpr std::size_t kTileRows = 64;
 
-// Asked now and then, on the calling thread only; true means stop. May be empty.
-using Poll = std::function<bool()>;
+// Asked now and then, on the calling thread only, with the tiles done so far and all; true means stop.
+// May be empty.
+using Poll = std::function<bool(std::size_t done, std::size_t tiles)>;
 // Does one tile; every worker thread gets its own, so that it can own scratch memory.
 using TileWork = std::function<void(std::size_t tile)>;
 

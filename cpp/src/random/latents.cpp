@@ -119,12 +119,15 @@ struct NormalBatch {
   std::array<float, kBatch> normals[4];
 };
 
-DIGITVAE_MULTIVERSION void philox_batch(WordBatch& batch, std::uint32_t key0, std::uint32_t key1) {
+// `count`: blocks in use, a multiple of kLanes: a single row does not pay for a whole batch.
+constexpr std::size_t kLanes = 16;
+
+DIGITVAE_MULTIVERSION void philox_batch(WordBatch& batch, std::size_t count, std::uint32_t key0, std::uint32_t key1) {
   std::uint32_t* const w0 = batch.words[0].data();
   std::uint32_t* const w1 = batch.words[1].data();
   std::uint32_t* const w2 = batch.words[2].data();
   std::uint32_t* const w3 = batch.words[3].data();
-  for (std::size_t i = 0; i < kBatch; ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     std::uint32_t a = w0[i];
     std::uint32_t b = w1[i];
     std::uint32_t c = w2[i];
@@ -148,13 +151,13 @@ DIGITVAE_MULTIVERSION void philox_batch(WordBatch& batch, std::uint32_t key0, st
   }
 }
 
-DIGITVAE_MULTIVERSION void normal_batch(const WordBatch& batch, NormalBatch& out) {
+DIGITVAE_MULTIVERSION void normal_batch(const WordBatch& batch, std::size_t count, NormalBatch& out) {
   for (std::size_t pair = 0; pair < 2; ++pair) {
     const std::uint32_t* const radius_words = batch.words[2 * pair].data();
     const std::uint32_t* const angle_words = batch.words[2 * pair + 1].data();
     float* const first = out.normals[2 * pair].data();
     float* const second = out.normals[2 * pair + 1].data();
-    for (std::size_t i = 0; i < kBatch; ++i) {
+    for (std::size_t i = 0; i < count; ++i) {
       const NormalPair normals = box_muller(radius_words[i], angle_words[i]);
       first[i] = static_cast<float>(normals.first);
       second[i] = static_cast<float>(normals.second);
@@ -163,6 +166,14 @@ DIGITVAE_MULTIVERSION void normal_batch(const WordBatch& batch, NormalBatch& out
 }
 
 }  // namespace
+
+float mixture_uniform(std::uint64_t seed, std::uint64_t index) {
+  const PhiloxCounter words =
+      philox4x32_10({0, static_cast<std::uint32_t>(Stream::kMixture), static_cast<std::uint32_t>(index),
+                     static_cast<std::uint32_t>(index >> 32)},
+                    {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
+  return static_cast<float>(words[0] >> 8) * 0x1p-24F;
+}
 
 double uniform_from_word(std::uint32_t word) { return uniform(word); }
 
@@ -182,9 +193,10 @@ void fill_standard_normal(std::uint64_t seed, Stream stream, std::uint64_t first
   std::size_t block = 0;
   for (std::size_t done = 0; done < total_blocks; done += kBatch) {
     const std::size_t batch = std::min(kBatch, total_blocks - done);
+    const std::size_t padded = (batch + kLanes - 1) / kLanes * kLanes;
     const std::size_t start_row = row;
     const std::size_t start_block = block;
-    for (std::size_t i = 0; i < kBatch; ++i) {
+    for (std::size_t i = 0; i < padded; ++i) {
       const std::uint64_t index = first + row;
       words.words[0][i] = static_cast<std::uint32_t>(block);
       words.words[1][i] = static_cast<std::uint32_t>(stream);
@@ -195,8 +207,8 @@ void fill_standard_normal(std::uint64_t seed, Stream stream, std::uint64_t first
         ++row;
       }
     }
-    philox_batch(words, key0, key1);
-    normal_batch(words, normals);
+    philox_batch(words, padded, key0, key1);
+    normal_batch(words, padded, normals);
     row = start_row;
     block = start_block;
     for (std::size_t i = 0; i < batch; ++i) {

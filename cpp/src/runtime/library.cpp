@@ -1,11 +1,13 @@
 #include "runtime/library.hpp"
 
-#include <dlfcn.h>
 #include <onnxruntime_c_api.h>
 
+#include <cstring>
+#include <new>
 #include <utility>
 
 #include "error.hpp"
+#include "runtime/api_base.hpp"
 
 namespace digitvae {
 namespace {
@@ -15,32 +17,23 @@ namespace {
 constexpr std::uint32_t kRequiredApi = 20;
 static_assert(kRequiredApi <= ORT_API_VERSION, "the ONNX Runtime headers are too old: API 20 (release 1.20) is needed");
 
+// ONNX Runtime has no status code for this: it reports the exception's text, or its own.
+bool tells_of_exhausted_memory(const char* message) {
+  return std::strstr(message, "bad_alloc") != nullptr || std::strstr(message, "Failed to allocate memory") != nullptr;
+}
+
 }  // namespace
 
 std::shared_ptr<const Runtime> Runtime::open(const std::string& path) {
-  // RTLD_LOCAL: the Python package onnxruntime may live in the same process with its own copy.
-  void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-  if (library == nullptr) {
-    const char* const reason = dlerror();
-    throw RuntimeLibraryError("cannot open the ONNX Runtime library " + path + ": " +
-                              (reason != nullptr ? reason : "unknown reason"));
-  }
-  using GetApiBase = const OrtApiBase* (*)();
-  const auto get_api_base = reinterpret_cast<GetApiBase>(dlsym(library, "OrtGetApiBase"));
-  const OrtApiBase* const base = get_api_base != nullptr ? get_api_base() : nullptr;
-  if (base == nullptr) {
-    dlclose(library);
-    throw RuntimeLibraryError(path + " is not the ONNX Runtime library: it has no OrtGetApiBase");
-  }
-  const std::string version = base->GetVersionString();
-  const OrtApi* const api = base->GetApi(kRequiredApi);
+  const ApiBase found = find_api_base(path);
+  const std::string version = found.base->GetVersionString();
+  const OrtApi* const api = found.base->GetApi(kRequiredApi);
   if (api == nullptr) {
-    dlclose(library);
-    throw RuntimeLibraryError("the ONNX Runtime library " + path + " is version " + version +
+    throw RuntimeLibraryError("the ONNX Runtime library " + found.library + " is version " + version +
                               ", too old: digitvae needs 1." + std::to_string(kRequiredApi) +
                               " or newer. Upgrade it, or point DIGITVAE_ORT_LIBRARY at a newer one");
   }
-  return std::shared_ptr<const Runtime>(new Runtime(path, version, api));
+  return std::shared_ptr<const Runtime>(new Runtime(found.library, version, api));
 }
 
 Runtime::Runtime(std::string path, std::string version, const OrtApi* api)
@@ -54,14 +47,16 @@ Runtime::~Runtime() {
 
 std::string Runtime::message_of(OrtStatus* status) const {
   if (status == nullptr) return {};
-  std::string message = api_->GetErrorMessage(status);
-  api_->ReleaseStatus(status);
-  return message.empty() ? "unknown error" : message;
+  const std::unique_ptr<OrtStatus, void (*)(OrtStatus*)> owned(status, api_->ReleaseStatus);
+  const char* const message = api_->GetErrorMessage(status);
+  if (tells_of_exhausted_memory(message)) throw std::bad_alloc();
+  return *message == '\0' ? "unknown error" : message;
 }
 
-void Runtime::check(OrtStatus* status, const std::string& doing) const {
+void Runtime::check(OrtStatus* status, const char* doing) const {
   if (status == nullptr) return;
-  throw RuntimeLibraryError(doing + ": " + message_of(status) + " (ONNX Runtime " + version_ + ")");
+  const std::string message = message_of(status);
+  throw RuntimeLibraryError(std::string(doing) + ": " + message + " (ONNX Runtime " + version_ + ")");
 }
 
 }  // namespace digitvae

@@ -2,7 +2,7 @@
 
 #include <onnxruntime_c_api.h>
 
-#include <array>
+#include <algorithm>
 #include <utility>
 
 #include "error.hpp"
@@ -29,136 +29,210 @@ class Owned {
   T* value_ = nullptr;
 };
 
-class AllocatedString {
+void free_allocated(const Runtime& runtime, OrtAllocator* allocator, void* memory) {
+  OrtStatus* const status = runtime.api().AllocatorFree(allocator, memory);
+  if (status != nullptr) runtime.api().ReleaseStatus(status);
+}
+
+// Memory that ONNX Runtime allocated for us: a string, or an array.
+template <typename T>
+class Allocated {
  public:
-  AllocatedString(const Runtime& runtime, OrtAllocator* allocator) : runtime_(runtime), allocator_(allocator) {}
-  ~AllocatedString() {
-    if (value_ != nullptr) runtime_.message_of(runtime_.api().AllocatorFree(allocator_, value_));
+  Allocated(const Runtime& runtime, OrtAllocator* allocator) : runtime_(runtime), allocator_(allocator) {}
+  ~Allocated() {
+    if (value_ != nullptr) free_allocated(runtime_, allocator_, value_);
   }
-  AllocatedString(const AllocatedString&) = delete;
-  AllocatedString& operator=(const AllocatedString&) = delete;
-  char** out() { return &value_; }
-  const char* get() const { return value_; }
+  Allocated(const Allocated&) = delete;
+  Allocated& operator=(const Allocated&) = delete;
+  T** out() { return &value_; }
+  T* get() const { return value_; }
 
  private:
   const Runtime& runtime_;
   OrtAllocator* allocator_;
-  char* value_ = nullptr;
+  T* value_ = nullptr;
 };
+
+// The strings of such an array, of which each was allocated by itself.
+class AllocatedStrings {
+ public:
+  AllocatedStrings(const Runtime& runtime, OrtAllocator* allocator, char** strings, std::int64_t count)
+      : runtime_(runtime), allocator_(allocator), strings_(strings), count_(count) {}
+  ~AllocatedStrings() {
+    for (std::int64_t i = 0; i < count_; ++i) free_allocated(runtime_, allocator_, strings_[i]);
+  }
+  AllocatedStrings(const AllocatedStrings&) = delete;
+  AllocatedStrings& operator=(const AllocatedStrings&) = delete;
+
+ private:
+  const Runtime& runtime_;
+  OrtAllocator* allocator_;
+  char** strings_;
+  std::int64_t count_;
+};
+
+std::string type_name(ONNXTensorElementDataType type) {
+  switch (type) {
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT:
+      return "float32";
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE:
+      return "float64";
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16:
+      return "float16";
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32:
+      return "int32";
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64:
+      return "int64";
+    case ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED:
+      return "not a tensor";
+    default:
+      return "element type " + std::to_string(static_cast<int>(type));
+  }
+}
+
+// Parallelism comes from our own workers, each with its own tiles: one thread per run, no pool,
+// which also means nothing is lost in a fork.
+void set_options(const Runtime& runtime, OrtSessionOptions* options) {
+  const OrtApi& api = runtime.api();
+  const char* const doing = "setting session options";
+  runtime.check(api.SetIntraOpNumThreads(options, 1), doing);
+  runtime.check(api.SetInterOpNumThreads(options, 1), doing);
+  runtime.check(api.SetSessionExecutionMode(options, ORT_SEQUENTIAL), doing);
+  runtime.check(api.SetSessionGraphOptimizationLevel(options, ORT_ENABLE_ALL), doing);
+  // A model is one file: weights elsewhere would be read from wherever the process happens to be.
+  runtime.check(api.AddSessionConfigEntry(options, "session.model_external_initializers_file_folder_path", "/dev/null"),
+                doing);
+}
 
 }  // namespace
 
 Session::Session(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes)
-    : runtime_(std::move(runtime)) {
+    : runtime_(std::move(runtime)),
+      session_(nullptr, runtime_->api().ReleaseSession),
+      memory_(nullptr, runtime_->api().ReleaseMemoryInfo) {
+  constexpr std::size_t kMaxBytes = std::size_t{1} << 30;  // protobuf itself ends at 2 GiB
+  if (bytes == 0 || bytes > kMaxBytes) {
+    throw ModelError("the model has " + std::to_string(bytes) + " bytes, expected 1 to 1 GiB");
+  }
   const OrtApi& api = runtime_->api();
   Owned<OrtSessionOptions> options(api.ReleaseSessionOptions);
   runtime_->check(api.CreateSessionOptions(options.out()), "creating session options");
-  // Parallelism comes from our own workers, each with its own tiles: one thread per run, no pool,
-  // which also means nothing is lost in a fork.
-  runtime_->check(api.SetIntraOpNumThreads(options.get(), 1), "setting session options");
-  runtime_->check(api.SetInterOpNumThreads(options.get(), 1), "setting session options");
-  runtime_->check(api.SetSessionExecutionMode(options.get(), ORT_SEQUENTIAL), "setting session options");
-  runtime_->check(api.SetSessionGraphOptimizationLevel(options.get(), ORT_ENABLE_ALL), "setting session options");
-  // A model is one file: weights elsewhere would be read from wherever the process happens to be.
-  runtime_->check(
-      api.AddSessionConfigEntry(options.get(), "session.model_external_initializers_file_folder_path", "/dev/null"),
-      "setting session options");
-  const std::string failure =
-      runtime_->message_of(api.CreateSessionFromArray(&runtime_->env(), model, bytes, options.get(), &session_));
+  set_options(*runtime_, options.get());
+  OrtSession* session = nullptr;
+  OrtStatus* const status = api.CreateSessionFromArray(&runtime_->env(), model, bytes, options.get(), &session);
+  session_.reset(session);
+  const std::string failure = runtime_->message_of(status);
   if (!failure.empty()) {
     throw ModelError("ONNX Runtime " + runtime_->version() + " cannot load the model (" + std::to_string(bytes) +
                      " bytes): " + failure);
   }
-  try {
-    runtime_->check(api.CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &memory_), "describing CPU memory");
-    inputs_ = describe(true);
-    outputs_ = describe(false);
-    for (const TensorSpec& output : outputs_) output_names_.push_back(output.name.c_str());
-  } catch (...) {
-    if (memory_ != nullptr) api.ReleaseMemoryInfo(memory_);
-    api.ReleaseSession(session_);
-    throw;
-  }
+  OrtMemoryInfo* memory = nullptr;
+  runtime_->check(api.CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &memory), "describing CPU memory");
+  memory_.reset(memory);
+  inputs_ = describe(true);
+  outputs_ = describe(false);
+  for (const TensorSpec& input : inputs_) input_names_.push_back(input.name.c_str());
+  for (const TensorSpec& output : outputs_) output_names_.push_back(output.name.c_str());
+  metadata_ = read_metadata();
 }
 
-Session::~Session() {
-  runtime_->api().ReleaseMemoryInfo(memory_);
-  runtime_->api().ReleaseSession(session_);
-}
+Session::~Session() = default;
 
 std::vector<TensorSpec> Session::describe(bool inputs) const {
   const OrtApi& api = runtime_->api();
-  const std::string doing = "reading the model's interface";
+  const char* const doing = "reading the model's interface";
   OrtAllocator* allocator = nullptr;
   runtime_->check(api.GetAllocatorWithDefaultOptions(&allocator), doing);
   std::size_t count = 0;
-  runtime_->check(inputs ? api.SessionGetInputCount(session_, &count) : api.SessionGetOutputCount(session_, &count),
-                  doing);
+  runtime_->check(
+      inputs ? api.SessionGetInputCount(session_.get(), &count) : api.SessionGetOutputCount(session_.get(), &count),
+      doing);
   std::vector<TensorSpec> specs;
   for (std::size_t i = 0; i < count; ++i) {
-    AllocatedString name(*runtime_, allocator);
-    runtime_->check(inputs ? api.SessionGetInputName(session_, i, allocator, name.out())
-                           : api.SessionGetOutputName(session_, i, allocator, name.out()),
+    Allocated<char> name(*runtime_, allocator);
+    runtime_->check(inputs ? api.SessionGetInputName(session_.get(), i, allocator, name.out())
+                           : api.SessionGetOutputName(session_.get(), i, allocator, name.out()),
                     doing);
-    Owned<OrtTypeInfo> type(api.ReleaseTypeInfo);
-    runtime_->check(inputs ? api.SessionGetInputTypeInfo(session_, i, type.out())
-                           : api.SessionGetOutputTypeInfo(session_, i, type.out()),
+    Owned<OrtTypeInfo> info(api.ReleaseTypeInfo);
+    runtime_->check(inputs ? api.SessionGetInputTypeInfo(session_.get(), i, info.out())
+                           : api.SessionGetOutputTypeInfo(session_.get(), i, info.out()),
                     doing);
-    const OrtTensorTypeAndShapeInfo* tensor = nullptr;  // owned by `type`
-    runtime_->check(api.CastTypeInfoToTensorInfo(type.get(), &tensor), doing);
-    ONNXTensorElementDataType element = ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
-    std::size_t rank = 0;
-    std::array<std::int64_t, 2> shape{};
+    const OrtTensorTypeAndShapeInfo* tensor = nullptr;  // owned by `info`
+    runtime_->check(api.CastTypeInfoToTensorInfo(info.get(), &tensor), doing);
+    ONNXTensorElementDataType type = ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
+    std::vector<std::int64_t> shape;
     if (tensor != nullptr) {
-      runtime_->check(api.GetTensorElementType(tensor, &element), doing);
+      std::size_t rank = 0;
+      runtime_->check(api.GetTensorElementType(tensor, &type), doing);
       runtime_->check(api.GetDimensionsCount(tensor, &rank), doing);
-      if (rank == 2) runtime_->check(api.GetDimensions(tensor, shape.data(), rank), doing);
+      shape.resize(rank);
+      runtime_->check(api.GetDimensions(tensor, shape.data(), rank), doing);
     }
-    if (element != ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT || rank != 2 || shape[0] != -1 || shape[1] < 1) {
-      throw ModelError(std::string(inputs ? "input" : "output") + " '" + name.get() +
-                       "' of the model is not float32 [batch, n] with a dynamic batch");
-    }
-    specs.push_back({name.get(), static_cast<std::size_t>(shape[1])});
+    specs.push_back({name.get(), type_name(type), std::move(shape)});
   }
   return specs;
 }
 
-std::optional<std::string> Session::metadata(const std::string& key) const {
+std::map<std::string, std::string, std::less<>> Session::read_metadata() const {
   const OrtApi& api = runtime_->api();
-  const std::string doing = "reading the model's metadata";
+  const char* const doing = "reading the model's metadata";
   OrtAllocator* allocator = nullptr;
   runtime_->check(api.GetAllocatorWithDefaultOptions(&allocator), doing);
   Owned<OrtModelMetadata> metadata(api.ReleaseModelMetadata);
-  runtime_->check(api.SessionGetModelMetadata(session_, metadata.out()), doing);
-  AllocatedString value(*runtime_, allocator);
-  runtime_->check(api.ModelMetadataLookupCustomMetadataMap(metadata.get(), allocator, key.c_str(), value.out()), doing);
-  if (value.get() == nullptr) return std::nullopt;
-  return std::string(value.get());
+  runtime_->check(api.SessionGetModelMetadata(session_.get(), metadata.out()), doing);
+  Allocated<char*> keys(*runtime_, allocator);
+  std::int64_t count = 0;
+  runtime_->check(api.ModelMetadataGetCustomMetadataMapKeys(metadata.get(), allocator, keys.out(), &count), doing);
+  const AllocatedStrings owned(*runtime_, allocator, keys.get(), count);
+  std::map<std::string, std::string, std::less<>> found;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const char* const key = keys.get()[i];
+    Allocated<char> value(*runtime_, allocator);
+    runtime_->check(api.ModelMetadataLookupCustomMetadataMap(metadata.get(), allocator, key, value.out()), doing);
+    if (value.get() != nullptr) found.emplace(key, value.get());
+  }
+  return found;
 }
 
 Session::Tensor::Tensor(const Session& session, float* data, std::size_t rows, std::size_t columns)
-    : runtime_(session.runtime_.get()) {
-  const std::array<std::int64_t, 2> shape{static_cast<std::int64_t>(rows), static_cast<std::int64_t>(columns)};
-  runtime_->check(runtime_->api().CreateTensorWithDataAsOrtValue(session.memory_, data, rows * columns * sizeof(float),
-                                                                 shape.data(), shape.size(),
-                                                                 ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, &value_),
-                  "wrapping a tile");
+    : runtime_(*session.runtime_) {
+  wrap(session, data, rows * columns * sizeof(float), ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, {rows, columns});
+}
+
+Session::Tensor::Tensor(const Session& session, float* data, std::size_t rows) : runtime_(*session.runtime_) {
+  wrap(session, data, rows * sizeof(float), ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, {rows});
+}
+
+Session::Tensor::Tensor(const Session& session, std::int64_t* data, std::size_t rows) : runtime_(*session.runtime_) {
+  wrap(session, data, rows * sizeof(std::int64_t), ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64, {rows});
+}
+
+void Session::Tensor::wrap(const Session& session, void* data, std::size_t bytes, int type,
+                           std::initializer_list<std::size_t> dims) {
+  std::array<std::int64_t, 2> shape{};
+  std::transform(dims.begin(), dims.end(), shape.begin(), [](std::size_t n) { return static_cast<std::int64_t>(n); });
+  runtime_.check(
+      runtime_.api().CreateTensorWithDataAsOrtValue(session.memory_.get(), data, bytes, shape.data(), dims.size(),
+                                                    static_cast<ONNXTensorElementDataType>(type), &value_),
+      "wrapping a tile");
 }
 
 Session::Tensor::~Tensor() {
-  if (value_ != nullptr) runtime_->api().ReleaseValue(value_);
+  if (value_ != nullptr) runtime_.api().ReleaseValue(value_);
 }
 
-void Session::run(const Tensor& input, const std::vector<const Tensor*>& outputs) const {
-  constexpr std::size_t kMaxOutputs = 4;
-  if (outputs.size() != outputs_.size() || outputs.size() > kMaxOutputs)
-    throw InvalidArgument("wrong number of outputs");
-  const char* const input_name = inputs_.front().name.c_str();
-  const OrtValue* const input_value = input.get();
-  std::array<OrtValue*, kMaxOutputs> output_values{};
-  for (std::size_t i = 0; i < outputs.size(); ++i) output_values[i] = outputs[i]->get();
-  runtime_->check(runtime_->api().Run(session_, nullptr, &input_name, &input_value, 1, output_names_.data(),
-                                      outputs.size(), output_values.data()),
+void Session::run(const Tensor* const* inputs, std::size_t input_count, const Tensor* const* outputs,
+                  std::size_t output_count) const {
+  constexpr std::size_t kMax = 4;
+  if (input_count != inputs_.size() || output_count != outputs_.size() || input_count > kMax || output_count > kMax) {
+    throw InvalidArgument("wrong number of inputs or outputs");
+  }
+  std::array<const OrtValue*, kMax> input_values{};
+  std::array<OrtValue*, kMax> output_values{};
+  for (std::size_t i = 0; i < input_count; ++i) input_values[i] = inputs[i]->get();
+  for (std::size_t i = 0; i < output_count; ++i) output_values[i] = outputs[i]->get();
+  runtime_->check(runtime_->api().Run(session_.get(), nullptr, input_names_.data(), input_values.data(), input_count,
+                                      output_names_.data(), output_count, output_values.data()),
                   "running the model");
 }
 

@@ -1,10 +1,12 @@
-// One ONNX model loaded into ONNX Runtime, with every input and output float32 [batch, columns].
+// One ONNX model loaded into ONNX Runtime.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
+#include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,50 +18,69 @@ struct OrtMemoryInfo;
 
 namespace digitvae {
 
+// An input or output, as text: "z float32 [batch, 40]", where `batch` stands for a dynamic first
+// dimension. One form serves comparison and messages.
 struct TensorSpec {
   std::string name;
-  std::size_t columns;
+  std::string type;                 // "float32", "int64", or what else ONNX Runtime says
+  std::vector<std::int64_t> shape;  // −1: dynamic
+
+  bool operator==(const TensorSpec& other) const {
+    return name == other.name && type == other.type && shape == other.shape;
+  }
 };
 
 // Thread-safe once built: many threads may bind and run at the same time.
 class Session {
  public:
-  // Throws ModelError if the bytes are not an ONNX model or a tensor is not float32 [batch, n].
+  // Throws ModelError if the bytes are not an ONNX model that this ONNX Runtime can load.
   Session(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
+  const Runtime& runtime() const { return *runtime_; }
   const std::vector<TensorSpec>& inputs() const { return inputs_; }
   const std::vector<TensorSpec>& outputs() const { return outputs_; }
-  std::optional<std::string> metadata(const std::string& key) const;
+  const std::map<std::string, std::string, std::less<>>& metadata() const { return metadata_; }
 
-  // Memory of the caller's seen as a tensor [rows, columns]; must outlive the tensor.
+  // Memory of the caller's seen as a tensor of float32 or int64; must outlive the tensor.
   class Tensor {
    public:
     Tensor(const Session& session, float* data, std::size_t rows, std::size_t columns);
+    Tensor(const Session& session, float* data, std::size_t rows);
+    Tensor(const Session& session, std::int64_t* data, std::size_t rows);
     ~Tensor();
     Tensor(const Tensor&) = delete;
     Tensor& operator=(const Tensor&) = delete;
     OrtValue* get() const { return value_; }
 
    private:
-    const Runtime* runtime_;
+    void wrap(const Session& session, void* data, std::size_t bytes, int type, std::initializer_list<std::size_t> dims);
+
+    const Runtime& runtime_;
     OrtValue* value_ = nullptr;
   };
 
-  // Run with one input and all outputs in place. Throws RuntimeLibraryError.
-  void run(const Tensor& input, const std::vector<const Tensor*>& outputs) const;
+  // Run with all inputs and all outputs in place. Throws RuntimeLibraryError.
+  void run(std::initializer_list<const Tensor*> inputs, std::initializer_list<const Tensor*> outputs) const {
+    run(inputs.begin(), inputs.size(), outputs.begin(), outputs.size());
+  }
+  void run(const Tensor* const* inputs, std::size_t input_count, const Tensor* const* outputs,
+           std::size_t output_count) const;
 
  private:
   std::vector<TensorSpec> describe(bool inputs) const;
+  std::map<std::string, std::string, std::less<>> read_metadata() const;
 
   std::shared_ptr<const Runtime> runtime_;
-  OrtSession* session_ = nullptr;
-  OrtMemoryInfo* memory_ = nullptr;
+  std::unique_ptr<OrtSession, void (*)(OrtSession*)> session_;
+  std::unique_ptr<OrtMemoryInfo, void (*)(OrtMemoryInfo*)> memory_;
   std::vector<TensorSpec> inputs_;
   std::vector<TensorSpec> outputs_;
+  std::vector<const char*> input_names_;
   std::vector<const char*> output_names_;
+  std::map<std::string, std::string, std::less<>> metadata_;
 };
 
 }  // namespace digitvae

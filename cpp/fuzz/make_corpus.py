@@ -1,0 +1,285 @@
+"""Make the small models that the C++ tests and the fuzzers start from.
+
+    python -m cpp.fuzz.make_corpus          # from the root of the repository
+
+writes ``cpp/fuzz/corpus/models/*.onnx`` and ``cpp/tests/data/prior.onnx``;
+`tests/native/test_corpus.py` holds them to this script. A name says what is wrong with a model:
+``bad_…`` does not open as what follows, the others open and may misbehave when they run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from onnx import TensorProto, helper, numpy_helper
+
+from tests.native import toy_models
+
+HERE = Path(__file__).parent
+MODELS = HERE / "corpus" / "models"
+PRIOR = HERE.parent / "tests" / "data" / "prior.onnx"
+
+TINY_LATENTS, TINY_HEIGHT, TINY_WIDTH, TINY_HIDDEN = 3, 4, 2, 5
+CLASSES, COMPONENTS = 10, 2
+
+FLOAT, INT64, DOUBLE = TensorProto.FLOAT, TensorProto.INT64, TensorProto.DOUBLE
+
+
+def metadata(latents: int, height: int, width: int) -> dict[str, str]:
+    """What a decoder or encoder says of itself."""
+    return {
+        "digitvae.schema": "digitvae-bundle/1",
+        "digitvae.latent_dim": str(latents),
+        "digitvae.height": str(height),
+        "digitvae.width": str(width),
+        "digitvae.dataset": "mnist",
+    }
+
+
+def prior_metadata(latents: int, labels: int = CLASSES) -> dict[str, str]:
+    """What a prior says of itself."""
+    return {
+        "digitvae.schema": "digitvae-bundle/1",
+        "digitvae.latent_dim": str(latents),
+        "digitvae.labels": str(labels),
+        "digitvae.dataset": "mnist",
+    }
+
+
+def model(
+    nodes: list[Any],
+    inputs: list[Any],
+    outputs: list[Any],
+    constants: dict[str, npt.NDArray[Any]],
+    properties: dict[str, str],
+    *,
+    opset: int = 18,
+) -> bytes:
+    """The bytes of a model."""
+    graph = helper.make_graph(
+        nodes,
+        "toy",
+        inputs,
+        outputs,
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
+    for key, value in properties.items():
+        made.metadata_props.add(key=key, value=value)
+    content: bytes = made.SerializeToString()
+    return content
+
+
+def value(name: str, shape: list[str | int] | None, element: int = FLOAT) -> Any:
+    """An input or output."""
+    return helper.make_tensor_value_info(name, element, shape)
+
+
+def node(operator: str, inputs: list[str], outputs: str | list[str], **attributes: Any) -> Any:
+    """One node."""
+    return helper.make_node(
+        operator, inputs, [outputs] if isinstance(outputs, str) else outputs, **attributes
+    )
+
+
+def tiny_decoder(  # each argument is one thing that may be wrong
+    *,
+    latents: int = TINY_LATENTS,
+    z: str = "z",
+    x: str = "x",
+    element: int = FLOAT,
+    shape: list[str | int] | None = None,
+    opset: int = 18,
+    properties: dict[str, str] | None = None,
+    last: str = "Sigmoid",
+    reshape: list[int] | None = None,
+    extra_output: bool = False,
+) -> bytes:
+    """A decoder of two layers with 4 × 2 pixels."""
+    random = np.random.default_rng(1)
+    kind = np.float64 if element == DOUBLE else np.float32
+    pixels = TINY_HEIGHT * TINY_WIDTH
+    constants = {
+        "w1": random.normal(size=(latents, TINY_HIDDEN)).astype(kind),
+        "b1": random.normal(size=TINY_HIDDEN).astype(kind),
+        "w2": random.normal(size=(TINY_HIDDEN, pixels)).astype(kind),
+        "b2": random.normal(size=pixels).astype(kind),
+    }
+    nodes = [
+        node("Gemm", [z, "w1", "b1"], "a"),
+        node("Relu", ["a"], "h"),
+        node("Gemm", ["h", "w2", "b2"], "logits"),
+        node(last, ["logits"], x if reshape is None else "flat"),
+    ]
+    if reshape is not None:
+        constants["target"] = np.array(reshape, np.int64)
+        nodes.append(node("Reshape", ["flat", "target"], x))
+    outputs = [value(x, shape or ["batch", pixels], element)]
+    if extra_output:
+        outputs.append(value("h", ["batch", TINY_HIDDEN], element))
+    return model(
+        nodes,
+        [value(z, [1 if shape == [1, pixels] else "batch", latents], element)],
+        outputs,
+        constants,
+        metadata(latents, TINY_HEIGHT, TINY_WIDTH) if properties is None else properties,
+        opset=opset,
+    )
+
+
+def tiny_encoder() -> bytes:
+    """An encoder of one layer for 4 × 2 pixels."""
+    random = np.random.default_rng(2)
+    pixels = TINY_HEIGHT * TINY_WIDTH
+    constants = {
+        f"w_{name}": random.normal(size=(pixels, TINY_LATENTS)).astype(np.float32)
+        for name in ("mu", "logvar")
+    }
+    return model(
+        [node("MatMul", ["x", f"w_{name}"], name) for name in ("mu", "logvar")],
+        [value("x", ["batch", pixels])],
+        [value(name, ["batch", TINY_LATENTS]) for name in ("mu", "logvar")],
+        constants,
+        metadata(TINY_LATENTS, TINY_HEIGHT, TINY_WIDTH),
+    )
+
+
+def mixture(latents: int) -> dict[str, npt.NDArray[Any]]:
+    """Weights, means and deviations of a class-conditional mixture, [class · component, …]."""
+    random = np.random.default_rng(3)
+    rows = CLASSES * COMPONENTS
+    share = random.uniform(0.2, 0.8, size=(CLASSES, 1))
+    weights = np.concatenate([share, 1 - share], axis=1)
+    within = np.cumsum(weights, axis=1)
+    within[:, -1] = 1.0
+    overall = np.cumsum(weights.reshape(-1)) / CLASSES
+    overall[-1] = 1.0
+    return {
+        "within": within.astype(np.float32),
+        "overall": overall.astype(np.float32),
+        "means": random.normal(size=(rows, latents)).astype(np.float32),
+        "deviations": random.uniform(0.3, 0.7, size=(rows, latents)).astype(np.float32),
+    }
+
+
+def prior(
+    latents: int,
+    *,
+    label_offset: int = 0,
+    scale: float = 1.0,
+    properties: dict[str, str] | None = None,
+    digit_element: int = INT64,
+) -> bytes:
+    """A class-conditional mixture: z = mean + deviation · eps of the component that u chooses.
+
+    With a digit, u chooses among its components; without (−1), among all.
+    """
+    constants = {
+        **mixture(latents),
+        "none": np.array(0, np.int64),
+        "last": np.array([1], np.int64),
+        "components": np.array(COMPONENTS, np.int64),
+        "offset": np.array(label_offset, np.int64),
+        "scale": np.array(scale, np.float32),
+    }
+    nodes = [
+        node("Cast", ["digit"], "wanted", to=INT64),
+        node("Unsqueeze", ["u", "last"], "u_column"),
+        # How many cumulative weights lie at or below u is the number of the component.
+        node("GreaterOrEqual", ["u_column", "overall"], "beyond_overall"),
+        node("Cast", ["beyond_overall"], "overall_steps", to=INT64),
+        node("ReduceSum", ["overall_steps", "last"], "any_component", keepdims=0),
+        node("Max", ["wanted", "none"], "class"),
+        node("Gather", ["within", "class"], "weights"),
+        node("GreaterOrEqual", ["u_column", "weights"], "beyond_within"),
+        node("Cast", ["beyond_within"], "within_steps", to=INT64),
+        node("ReduceSum", ["within_steps", "last"], "step", keepdims=0),
+        node("Mul", ["class", "components"], "class_start"),
+        node("Add", ["class_start", "step"], "class_component"),
+        node("Less", ["wanted", "none"], "any"),
+        node("Where", ["any", "any_component", "class_component"], "component"),
+        node("Gather", ["means", "component"], "mean"),
+        node("Gather", ["deviations", "component"], "deviation"),
+        node("Mul", ["deviation", "eps"], "spread"),
+        node("Add", ["mean", "spread"], "latent"),
+        node("Mul", ["latent", "scale"], "z"),
+        node("Div", ["component", "components"], "found"),
+        node("Add", ["found", "offset"], "label"),
+    ]
+    return model(
+        nodes,
+        [
+            value("u", ["batch"]),
+            value("digit", ["batch"], digit_element),
+            value("eps", ["batch", latents]),
+        ],
+        [value("z", ["batch", latents]), value("label", ["batch"], INT64)],
+        constants,
+        prior_metadata(latents) if properties is None else properties,
+    )
+
+
+def bad_decoders() -> dict[str, bytes]:
+    """Decoders that must not open."""
+    whole = tiny_decoder()
+    good = metadata(TINY_LATENTS, TINY_HEIGHT, TINY_WIDTH)
+    missing = {key: text for key, text in good.items() if key != "digitvae.latent_dim"}
+    return {
+        "input_name": tiny_decoder(z="latent"),
+        "output_name": tiny_decoder(x="image"),
+        "float64": tiny_decoder(element=DOUBLE),
+        "fixed_batch": tiny_decoder(shape=[1, TINY_HEIGHT * TINY_WIDTH]),
+        "rank_one": tiny_decoder(shape=["values"], reshape=[-1]),
+        "rank_three": tiny_decoder(
+            shape=["batch", TINY_HEIGHT, TINY_WIDTH], reshape=[-1, TINY_HEIGHT, TINY_WIDTH]
+        ),
+        "two_outputs": tiny_decoder(extra_output=True),
+        "opset_from_the_future": tiny_decoder(opset=99),
+        "no_metadata": tiny_decoder(properties={}),
+        "no_latent_dim": tiny_decoder(properties=missing),
+        "schema_of_the_future": tiny_decoder(
+            properties={**good, "digitvae.schema": "digitvae-bundle/2"}
+        ),
+        "other_latent_dim": tiny_decoder(properties={**good, "digitvae.latent_dim": "4"}),
+        "latent_dim_no_number": tiny_decoder(properties={**good, "digitvae.latent_dim": "3x"}),
+        "height_zero": tiny_decoder(properties={**good, "digitvae.height": "0"}),
+        "height_huge": tiny_decoder(properties={**good, "digitvae.height": "18446744073709551617"}),
+        "truncated": whole[: len(whole) // 2],
+        "unknown_operator": tiny_decoder(last="Sigmoidal"),
+    }
+
+
+def models() -> dict[str, bytes]:
+    """Every model of the corpus by its file name without extension."""
+    return {
+        "decoder_tiny": tiny_decoder(),
+        "decoder_other_dims": tiny_decoder(latents=TINY_LATENTS + 1),
+        "decoder_out_of_range": tiny_decoder(last="Identity"),
+        "decoder_rows_in_run": toy_models.decoder(toy_models.ROWS_IN_RUN),
+        "decoder_row_in_tile": toy_models.decoder(toy_models.ROW_IN_TILE),
+        "encoder_tiny": tiny_encoder(),
+        "prior_tiny": prior(TINY_LATENTS),
+        "prior_wrong_label": prior(40, label_offset=CLASSES),
+        "prior_not_a_number": prior(40, scale=float("nan")),
+        "bad_prior_int32_digit": prior(TINY_LATENTS, digit_element=TensorProto.INT32),
+        "bad_prior_no_labels": prior(
+            TINY_LATENTS, properties=metadata(TINY_LATENTS, TINY_HEIGHT, TINY_WIDTH)
+        ),
+        **{f"bad_decoder_{name}": content for name, content in bad_decoders().items()},
+    }
+
+
+def main() -> None:
+    """Write all of them."""
+    MODELS.mkdir(parents=True, exist_ok=True)
+    for name, content in models().items():
+        (MODELS / f"{name}.onnx").write_bytes(content)
+    PRIOR.parent.mkdir(parents=True, exist_ok=True)
+    PRIOR.write_bytes(prior(40))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+// Latents, images and streams of images from random numbers.
+#include <digitvae/digitvae.h>
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "c_api/arguments.hpp"
+#include "c_api/handles.hpp"
+#include "c_api/status.hpp"
+
+namespace digitvae::c_api {
+namespace {
+
+LatentSource source_of(const dvae_sample_options& options) {
+  return {options.seed, options.prior == nullptr ? nullptr : &options.prior->core, options.digit};
+}
+
+void require_labels(const dvae_sample_options& options, const std::int32_t* labels, std::size_t count) {
+  if (labels == nullptr) return;
+  if (options.prior == nullptr) throw InvalidArgument("labels were asked for but no prior is given: N(0, I) has none");
+  array_bytes(count, 1, sizeof *labels, "labels");
+}
+
+void report_end(const dvae_sample_options& options, std::uint64_t total) {
+  if (options.progress != nullptr) options.progress(options.progress_context, total, total);
+}
+
+template <typename Pixel>
+dvae_status sample(const dvae_decoder* decoder, const dvae_sample_options* given, std::size_t count, Pixel* images,
+                   std::size_t images_bytes, std::int32_t* labels) {
+  return guarded([&] {
+    const Decoder& core = require(decoder, "decoder").core;
+    const dvae_sample_options options = read_sample_options(given);
+    require_rows(count);
+    require_output(images, images_bytes, count, core.info().pixels(), "images");
+    require_labels(options, labels, count);
+    const Output image_output{images, count * core.info().pixels() * sizeof(Pixel)};
+    all_or_zeros({image_output, {labels, count * sizeof *labels}}, [&] {
+      core.sample(source_of(options), options.first, count, images, labels, options.threads,
+                  poll_of(options.progress, options.progress_context, 0, count, count));
+    });
+    report_end(options, count);
+  });
+}
+
+template <typename Pixel, typename Callback>
+dvae_status stream(const dvae_decoder* decoder, const dvae_sample_options* given, std::uint64_t count,
+                   std::size_t chunk, Callback callback, void* context) {
+  return guarded([&] {
+    constexpr std::size_t kDefaultChunk = 4096;
+    const Decoder& core = require(decoder, "decoder").core;
+    const dvae_sample_options options = read_sample_options(given);
+    if (callback == nullptr) throw InvalidArgument("callback is a null pointer");
+    if (count == 0) throw InvalidArgument("count is 0, expected at least 1");
+    if (count - 1 > std::numeric_limits<std::uint64_t>::max() - options.first) {
+      throw InvalidArgument("first + count goes beyond 2^64 images");
+    }
+    const LatentSource source = source_of(options);
+    require_fit(source, core.info());
+
+    const auto largest = static_cast<std::size_t>(std::min<std::uint64_t>(chunk == 0 ? kDefaultChunk : chunk, count));
+    array_bytes(largest, core.info().pixels(), sizeof(Pixel), "chunk");
+    const std::unique_ptr<Pixel[]> images(new Pixel[largest * core.info().pixels()]);
+    std::vector<std::int32_t> labels(options.prior == nullptr ? 0 : largest);
+    std::int32_t* const label_rows = options.prior == nullptr ? nullptr : labels.data();
+    for (std::uint64_t done = 0; done < count;) {
+      const auto rows = static_cast<std::size_t>(std::min<std::uint64_t>(largest, count - done));
+      core.sample(source, options.first + done, rows, images.get(), label_rows, options.threads,
+                  poll_of(options.progress, options.progress_context, done, rows, count));
+      if (callback(context, options.first + done, rows, images.get(), label_rows) != 0) throw Cancelled();
+      done += rows;
+    }
+    report_end(options, count);
+  });
+}
+
+}  // namespace
+}  // namespace digitvae::c_api
+
+using namespace digitvae::c_api;
+
+extern "C" {
+
+dvae_status dvae_latents(const dvae_decoder* decoder, const dvae_sample_options* options, size_t count, float* z,
+                         size_t z_bytes, int32_t* labels) {
+  return guarded([&] {
+    const digitvae::Decoder& core = require(decoder, "decoder").core;
+    const dvae_sample_options read = read_sample_options(options);
+    require_rows(count);
+    require_output(z, z_bytes, count, core.info().latent_dim, "z");
+    require_labels(read, labels, count);
+    const Output latent_output{z, count * core.info().latent_dim * sizeof *z};
+    all_or_zeros({latent_output, {labels, count * sizeof *labels}}, [&] {
+      core.latents(source_of(read), read.first, count, z, labels, read.threads,
+                   poll_of(read.progress, read.progress_context, 0, count, count));
+    });
+    report_end(read, count);
+  });
+}
+
+dvae_status dvae_sample_u8(const dvae_decoder* decoder, const dvae_sample_options* options, size_t count,
+                           uint8_t* images, size_t images_bytes, int32_t* labels) {
+  return sample(decoder, options, count, images, images_bytes, labels);
+}
+
+dvae_status dvae_sample_f32(const dvae_decoder* decoder, const dvae_sample_options* options, size_t count,
+                            float* images, size_t images_bytes, int32_t* labels) {
+  return sample(decoder, options, count, images, images_bytes, labels);
+}
+
+dvae_status dvae_stream_u8(const dvae_decoder* decoder, const dvae_sample_options* options, uint64_t count,
+                           size_t chunk, dvae_chunk_u8 callback, void* context) {
+  return stream<uint8_t>(decoder, options, count, chunk, callback, context);
+}
+
+dvae_status dvae_stream_f32(const dvae_decoder* decoder, const dvae_sample_options* options, uint64_t count,
+                            size_t chunk, dvae_chunk_f32 callback, void* context) {
+  return stream<float>(decoder, options, count, chunk, callback, context);
+}
+
+}  // extern "C"

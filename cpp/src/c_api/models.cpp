@@ -1,0 +1,146 @@
+// Opening, describing and closing models.
+#include <digitvae/digitvae.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <system_error>
+#include <vector>
+
+#include "c_api/arguments.hpp"
+#include "c_api/handles.hpp"
+#include "c_api/status.hpp"
+
+namespace digitvae::c_api {
+namespace {
+
+std::vector<char> read_file(const std::string& path) {
+  constexpr std::uintmax_t kMaxBytes = std::uintmax_t{1} << 30;
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  if (std::filesystem::is_directory(status)) {
+    throw FileError("cannot read the model " + path + ": it is a folder; give the .onnx file in it");
+  }
+  const std::uintmax_t bytes = std::filesystem::is_regular_file(status) ? std::filesystem::file_size(path, error) : 0;
+  if (error) throw FileError("cannot read the model " + path + ": " + error.message());
+  if (!std::filesystem::is_regular_file(status)) throw FileError("cannot read the model " + path + ": not a file");
+  if (bytes > kMaxBytes) {
+    throw FileError("the model " + path + " has " + std::to_string(bytes) + " bytes, expected at most 1 GiB");
+  }
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
+  if (file == nullptr) {
+    throw FileError("cannot read the model " + path + ": " + std::generic_category().message(errno));
+  }
+  std::vector<char> content(static_cast<std::size_t>(bytes));
+  if (std::fread(content.data(), 1, content.size(), file.get()) != content.size()) {
+    throw FileError("cannot read the model " + path + ": it ends early, or cannot be read");
+  }
+  return content;
+}
+
+template <typename Handle>
+void open_from_bytes(const void* model, std::size_t bytes, const dvae_open_options* given, Handle** handle) {
+  const dvae_open_options options = read_open_options(given);
+  const std::string library = options.ort_library == nullptr ? "" : options.ort_library;
+  if (options.ort_library != nullptr && library.empty()) {
+    throw InvalidArgument("ort_library is an empty string, expected a path, or NULL to look for it");
+  }
+  *handle = new Handle{{Runtime::open(library), model, bytes}};
+}
+
+template <typename Handle>
+dvae_status open_memory(const void* model, std::size_t bytes, const dvae_open_options* options, Handle** handle) {
+  return guarded([&] {
+    require(handle, "handle");
+    *handle = nullptr;
+    if (model == nullptr) throw InvalidArgument("model is a null pointer");
+    open_from_bytes(model, bytes, options, handle);
+  });
+}
+
+template <typename Handle>
+dvae_status open_file(const char* path, const dvae_open_options* options, Handle** handle) {
+  return guarded([&] {
+    require(handle, "handle");
+    *handle = nullptr;
+    const std::vector<char> model = read_file(&require(path, "path"));
+    try {
+      open_from_bytes(model.data(), model.size(), options, handle);
+    } catch (const ModelError& error) {
+      throw ModelError(std::string(path) + ": " + error.what());
+    }
+  });
+}
+
+template <typename Handle>
+dvae_status describe(const Handle* handle, dvae_info* info) {
+  return guarded([&] {
+    const ModelInfo& model = require(handle, "handle").core.info();
+    const Runtime& runtime = handle->core.session().runtime();
+    require(info, "info");
+    read_options(info, DVAE_INFO_INIT, "dvae_info");
+    *info = {sizeof(dvae_info),     model.latent_dim,          model.height,          model.width, model.labels,
+             model.dataset.c_str(), runtime.version().c_str(), runtime.path().c_str()};
+  });
+}
+
+template <typename Handle>
+dvae_status look_up(const Handle* handle, const char* key, const char** value) {
+  return guarded([&] {
+    const auto& metadata = require(handle, "handle").core.session().metadata();
+    require(key, "key");
+    require(value, "value");
+    const auto found = metadata.find(key);
+    *value = found == metadata.end() ? nullptr : found->second.c_str();
+  });
+}
+
+}  // namespace
+}  // namespace digitvae::c_api
+
+using namespace digitvae::c_api;
+
+extern "C" {
+
+dvae_status dvae_decoder_open(const char* path, const dvae_open_options* options, dvae_decoder** handle) {
+  return open_file(path, options, handle);
+}
+dvae_status dvae_decoder_open_memory(const void* model, size_t model_bytes, const dvae_open_options* options,
+                                     dvae_decoder** handle) {
+  return open_memory(model, model_bytes, options, handle);
+}
+dvae_status dvae_encoder_open(const char* path, const dvae_open_options* options, dvae_encoder** handle) {
+  return open_file(path, options, handle);
+}
+dvae_status dvae_encoder_open_memory(const void* model, size_t model_bytes, const dvae_open_options* options,
+                                     dvae_encoder** handle) {
+  return open_memory(model, model_bytes, options, handle);
+}
+dvae_status dvae_prior_open(const char* path, const dvae_open_options* options, dvae_prior** handle) {
+  return open_file(path, options, handle);
+}
+dvae_status dvae_prior_open_memory(const void* model, size_t model_bytes, const dvae_open_options* options,
+                                   dvae_prior** handle) {
+  return open_memory(model, model_bytes, options, handle);
+}
+
+void dvae_decoder_close(dvae_decoder* handle) { delete handle; }
+void dvae_encoder_close(dvae_encoder* handle) { delete handle; }
+void dvae_prior_close(dvae_prior* handle) { delete handle; }
+
+dvae_status dvae_decoder_info(const dvae_decoder* handle, dvae_info* info) { return describe(handle, info); }
+dvae_status dvae_encoder_info(const dvae_encoder* handle, dvae_info* info) { return describe(handle, info); }
+dvae_status dvae_prior_info(const dvae_prior* handle, dvae_info* info) { return describe(handle, info); }
+
+dvae_status dvae_decoder_metadata(const dvae_decoder* handle, const char* key, const char** value) {
+  return look_up(handle, key, value);
+}
+dvae_status dvae_encoder_metadata(const dvae_encoder* handle, const char* key, const char** value) {
+  return look_up(handle, key, value);
+}
+dvae_status dvae_prior_metadata(const dvae_prior* handle, const char* key, const char** value) {
+  return look_up(handle, key, value);
+}
+
+}  // extern "C"

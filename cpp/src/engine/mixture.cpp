@@ -1,0 +1,119 @@
+#include "engine/mixture.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/pixels.hpp"
+#include "error.hpp"
+#include "random/latents.hpp"
+
+namespace digitvae {
+
+Mixture::Mixture(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes)
+    : session_(std::move(runtime), model, bytes), info_(read_prior_info(session_)) {
+  require_interface(
+      session_,
+      {batch_of_scalars("u", "float32"), batch_of_scalars("digit", "int64"), batch_of("eps", info_.latent_dim)},
+      {batch_of("z", info_.latent_dim), batch_of_scalars("label", "int64")});
+}
+
+void require_fit(const LatentSource& source, const ModelInfo& decoder) {
+  if (source.mixture == nullptr) {
+    if (source.digit == kAnyDigit) return;
+    throw InvalidArgument("digit is " + std::to_string(source.digit) +
+                          " but no prior is given: N(0, I) knows no classes; use -1, or open prior.onnx");
+  }
+  const ModelInfo& prior = source.mixture->info();
+  if (prior.latent_dim != decoder.latent_dim || prior.dataset != decoder.dataset) {
+    throw InvalidArgument("the prior does not fit the decoder: it was made for " + prior.dataset + " with " +
+                          std::to_string(prior.latent_dim) + " latents, the decoder for " + decoder.dataset + " with " +
+                          std::to_string(decoder.latent_dim));
+  }
+  if (source.digit < kAnyDigit || source.digit >= static_cast<std::int64_t>(prior.labels)) {
+    throw InvalidArgument("digit is " + std::to_string(source.digit) + ", expected 0 to " +
+                          std::to_string(prior.labels - 1) + ", or -1 for any");
+  }
+}
+
+// Scratch for one tile, wrapped as tensors.
+class LatentMaker::MixtureTile {
+ public:
+  MixtureTile(const LatentSource& source, std::size_t dim)
+      : session_(source.mixture->session()),
+        seed_(source.seed),
+        wanted_(source.digit),
+        labels_(static_cast<std::int64_t>(source.mixture->info().labels)),
+        dim_(dim),
+        choice_(kTileRows),
+        digit_(kTileRows, source.digit),
+        noise_(kTileRows * dim),
+        latents_(kTileRows * dim),
+        label_(kTileRows),
+        choice_tensor_(session_, choice_.data(), kTileRows),
+        digit_tensor_(session_, digit_.data(), kTileRows),
+        noise_tensor_(session_, noise_.data(), kTileRows, dim),
+        latents_tensor_(session_, latents_.data(), kTileRows, dim),
+        label_tensor_(session_, label_.data(), kTileRows) {}
+
+  void make(std::uint64_t start, std::size_t rows, float* z, std::int32_t* labels) {
+    // The whole tile, whichever rows of it are wanted: its content is the same for every cut of a range.
+    const std::uint64_t tile_start = start - start % kTileRows;
+    const auto begin = static_cast<std::size_t>(start - tile_start);
+    fill_standard_normal(seed_, Stream::kLatent, tile_start, kTileRows, dim_, noise_.data());
+    for (std::size_t i = 0; i < kTileRows; ++i) choice_[i] = mixture_uniform(seed_, tile_start + i);
+    session_.run({&choice_tensor_, &digit_tensor_, &noise_tensor_}, {&latents_tensor_, &label_tensor_});
+    require_sound(begin, rows);
+    std::copy_n(latents_.data() + begin * dim_, rows * dim_, z);
+    if (labels == nullptr) return;
+    for (std::size_t i = 0; i < rows; ++i) labels[i] = static_cast<std::int32_t>(label_[begin + i]);
+  }
+
+ private:
+  void require_sound(std::size_t begin, std::size_t rows) const {
+    const std::size_t index = first_outside(latents_.data() + begin * dim_, rows * dim_, -kMaxLatent, kMaxLatent);
+    if (index != rows * dim_) {
+      throw ModelError("the prior computed a latent that is not finite, or beyond ±1e20: " +
+                       std::to_string(latents_[begin * dim_ + index]));
+    }
+    for (std::size_t i = begin; i < begin + rows; ++i) {
+      const bool known = label_[i] >= 0 && label_[i] < labels_;
+      if (known && (wanted_ == kAnyDigit || label_[i] == wanted_)) continue;
+      throw ModelError("the prior gave the label " + std::to_string(label_[i]) + ", expected " +
+                       (wanted_ == kAnyDigit ? "0 to " + std::to_string(labels_ - 1) : std::to_string(wanted_)));
+    }
+  }
+
+  const Session& session_;
+  std::uint64_t seed_;
+  std::int32_t wanted_;
+  std::int64_t labels_;
+  std::size_t dim_;
+  std::vector<float> choice_;
+  std::vector<std::int64_t> digit_;
+  std::vector<float> noise_;
+  std::vector<float> latents_;
+  std::vector<std::int64_t> label_;
+  Session::Tensor choice_tensor_;
+  Session::Tensor digit_tensor_;
+  Session::Tensor noise_tensor_;
+  Session::Tensor latents_tensor_;
+  Session::Tensor label_tensor_;
+};
+
+LatentMaker::LatentMaker(const LatentSource& source, std::size_t latent_dim) : source_(source), dim_(latent_dim) {
+  if (source.mixture != nullptr) tile_ = std::make_unique<MixtureTile>(source, latent_dim);
+}
+
+LatentMaker::~LatentMaker() = default;
+
+void LatentMaker::make(std::uint64_t start, std::size_t rows, float* z, std::int32_t* labels) {
+  if (tile_ != nullptr) {
+    tile_->make(start, rows, z, labels);
+  } else {
+    fill_standard_normal(source_.seed, Stream::kLatent, start, rows, dim_, z);
+  }
+}
+
+}  // namespace digitvae

@@ -1,0 +1,62 @@
+// The class-conditional latent mixture of a bundle: prior.onnx. It turns specified random numbers into
+// latents and labels, so that everything random stays outside the graph.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "engine/model.hpp"
+#include "engine/tiles.hpp"
+
+namespace digitvae {
+
+inline constexpr std::int32_t kAnyDigit = -1;
+
+// Thread-safe: any number of calls may use one mixture at the same time.
+class Mixture {
+ public:
+  // `model`: the bytes of prior.onnx; not needed after the constructor returns.
+  Mixture(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes);
+
+  const ModelInfo& info() const { return info_; }
+  const Session& session() const { return session_; }
+
+ private:
+  Session session_;
+  ModelInfo info_;
+};
+
+// Which latents are meant: those of a seed, from N(0, I) or from a mixture.
+struct LatentSource {
+  std::uint64_t seed = 0;
+  const Mixture* mixture = nullptr;  // nullptr: N(0, I)
+  std::int32_t digit = kAnyDigit;    // only with a mixture
+};
+
+// Throws InvalidArgument: a mixture made for other latents or another dataset than `decoder`, a digit
+// without a mixture, or one that the mixture does not have.
+void require_fit(const LatentSource& source, const ModelInfo& decoder);
+
+// One worker's means of making latents of one source.
+class LatentMaker {
+ public:
+  LatentMaker(const LatentSource& source, std::size_t latent_dim);
+  ~LatentMaker();
+  LatentMaker(const LatentMaker&) = delete;
+  LatentMaker& operator=(const LatentMaker&) = delete;
+
+  // Latents start … start + rows − 1 of the source into z [rows, latent_dim], and their classes into
+  // labels [rows] unless it is null (which it must be without a mixture). With a mixture, the rows must
+  // be of one tile of the absolute index. Throws ModelError if the mixture computes what is no latent.
+  void make(std::uint64_t start, std::size_t rows, float* z, std::int32_t* labels);
+
+ private:
+  class MixtureTile;
+
+  LatentSource source_;
+  std::size_t dim_;
+  std::unique_ptr<MixtureTile> tile_;
+};
+
+}  // namespace digitvae
