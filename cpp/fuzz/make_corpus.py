@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto, helper, numpy_helper
-
 from tests.native import toy_models
 
 HERE = Path(__file__).parent

@@ -89,7 +89,10 @@ def test_a_decoder_that_leaves_the_unit_interval_is_refused(model: dv.Model) -> 
         ({"digitvae.schema": "digitvae-bundle/2"}, "schema is 'digitvae-bundle/2'"),
         ({"digitvae.dataset": None}, "no metadata 'digitvae.dataset'"),
         ({"digitvae.latent_dim": None}, "no metadata 'digitvae.latent_dim'"),
-        ({"digitvae.latent_dim": "39"}, r"z float32 \[batch, 40\], expected z float32 \[batch, 39\]"),
+        (
+            {"digitvae.latent_dim": "39"},
+            r"z float32 \[batch, 40\], expected z float32 \[batch, 39\]",
+        ),
         ({"digitvae.height": "14"}, r"x float32 \[batch, 784\], expected x float32 \[batch, 392\]"),
         ({"digitvae.width": "0"}, "expected a number from 1 to 65536"),
         ({"digitvae.width": "65537"}, "expected a number from 1 to 65536"),
@@ -109,7 +112,9 @@ def test_metadata_that_is_missing_or_wrong_is_refused(
 
 
 def test_a_batch_that_is_not_dynamic_is_refused() -> None:
-    with pytest.raises(dv.BundleError, match=r"z float32 \[64, 40\], expected z float32 \[batch, 40\]"):
+    with pytest.raises(
+        dv.BundleError, match=r"z float32 \[64, 40\], expected z float32 \[batch, 40\]"
+    ):
         load(toy_models.decoder(batch=64))
 
 
