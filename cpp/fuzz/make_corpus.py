@@ -2,9 +2,10 @@
 
     python -m cpp.fuzz.make_corpus          # from the root of the repository
 
-writes ``cpp/fuzz/corpus/models/*.onnx`` and ``cpp/tests/data/prior.onnx``;
+writes ``cpp/fuzz/corpus/{models,calls}`` and ``cpp/tests/data/prior.onnx``;
 `tests/native/test_corpus.py` holds them to this script. A name says what is wrong with a model:
-``bad_…`` does not open as what follows, the others open and may misbehave when they run.
+``bad_…`` does not open as what follows, the others open and may misbehave when they run. Inputs that
+a fuzzer found are kept beside them under names that begin with ``found_``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from tests.native import toy_models
 
 HERE = Path(__file__).parent
 MODELS = HERE / "corpus" / "models"
+CALLS = HERE / "corpus" / "calls"
+FUNCTIONS = 12  # in the switch of fuzz_calls.cpp
 PRIOR = HERE.parent / "tests" / "data" / "prior.onnx"
 
 TINY_LATENTS, TINY_HEIGHT, TINY_WIDTH, TINY_HIDDEN = 3, 4, 2, 5
@@ -271,8 +274,21 @@ def models() -> dict[str, bytes]:
     }
 
 
+def calls() -> dict[str, bytes]:
+    """Seeds of ``fuzz_calls``: one for each function and length, of any bytes."""
+    random = np.random.default_rng(4)
+    return {
+        f"function_{function}_{length}": bytes([function]) + random.bytes(length)
+        for function in range(FUNCTIONS)
+        for length in (40, 400)
+    }
+
+
 def main() -> None:
     """Write all of them."""
+    CALLS.mkdir(parents=True, exist_ok=True)
+    for name, content in calls().items():
+        (CALLS / name).write_bytes(content)
     MODELS.mkdir(parents=True, exist_ok=True)
     for name, content in models().items():
         (MODELS / f"{name}.onnx").write_bytes(content)
