@@ -17,6 +17,7 @@ extern "C" const char etext;
 
 namespace {
 
+constexpr std::size_t kMoreThanAnyMachineHas = std::size_t{1} << 50;
 constexpr long kNever = -1;
 std::atomic<long> allocations_left{kNever};  // counts down while it is not negative; the one at 0 fails
 std::atomic<bool> one_failed{false};
@@ -35,6 +36,7 @@ void* allocate(std::size_t size, std::size_t alignment, const void* caller) {
     one_failed = true;
     return nullptr;
   }
+  if (size > kMoreThanAnyMachineHas) return nullptr;  // malloc says so too, but ends the program under sanitizers
   if (alignment <= alignof(std::max_align_t)) return std::malloc(size == 0 ? 1 : size);
   return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
 }
@@ -127,5 +129,19 @@ TEST_CASE("an allocation that fails while images are made is a status, and zeros
     CHECK(failures > 0);
   }
   dvae_prior_close(prior);
+  dvae_decoder_close(decoder);
+}
+
+TEST_CASE("a chunk that no memory can hold is a status, and no call") {
+  const std::string model = read_corpus("decoder_tiny.onnx");
+  dvae_decoder* decoder = nullptr;
+  REQUIRE(dvae_decoder_open_memory(model.data(), model.size(), nullptr, &decoder) == DVAE_OK);
+  int calls = 0;
+  const auto count_calls = [](void* context, std::uint64_t, std::size_t, const std::uint8_t*, const std::int32_t*) {
+    ++*static_cast<int*>(context);
+    return std::int32_t{0};
+  };
+  CHECK(dvae_stream_u8(decoder, nullptr, UINT64_MAX, std::size_t{1} << 50, count_calls, &calls) == DVAE_OUT_OF_MEMORY);
+  CHECK(calls == 0);
   dvae_decoder_close(decoder);
 }

@@ -53,7 +53,13 @@ TileShapes::TileShapes(const Session& session) : session_(session) {}
 
 std::size_t TileShapes::rows_for(std::size_t rows) const {
   if (rows > kSmall.back()) return kTileRows;
-  std::call_once(tried_, [this] { try_small_shapes(); });
+  if (!tried_.load(std::memory_order_acquire)) {
+    const std::lock_guard<std::mutex> lock(trying_);
+    if (!tried_.load(std::memory_order_relaxed)) {
+      try_small_shapes();
+      tried_.store(true, std::memory_order_release);
+    }
+  }
   for (std::size_t i = 0; i < kSmall.size(); ++i) {
     if (same_bits_[i] && rows <= kSmall[i]) return kSmall[i];
   }

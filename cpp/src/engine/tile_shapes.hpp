@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <mutex>
 
@@ -30,7 +31,10 @@ class TileShapes {
   void try_small_shapes() const;
 
   const Session& session_;
-  mutable std::once_flag tried_;
+  // Not a std::once_flag: an exception from its call (out of memory) leaves it locked for ever on some
+  // systems, and under ThreadSanitizer.
+  mutable std::mutex trying_;
+  mutable std::atomic<bool> tried_{false};
   mutable std::array<bool, kSmall.size()> same_bits_{};
 };
 
