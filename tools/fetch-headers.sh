@@ -7,56 +7,15 @@
 # Elsewhere nothing is done: CMake looks for system packages and then fetches pinned releases.
 set -eu
 
-cache="${DIGITVAE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/digitvae}"
+label=headers
+# shellcheck source=tools/debian-packages.sh
+. "$(dirname "$0")/debian-packages.sh"
+
 ort_header="$cache/onnxruntime/include/onnxruntime_c_api.h"
 catch_header="$cache/catch2/include/catch2/catch.hpp"
 
 # Debian's suites: Debian 12 has no libonnxruntime-dev, Debian 13 has (1.21, C API 21).
 ort_suite=trixie
-
-say() { printf 'headers: %s\n' "$*"; }
-
-work=''
-cleanup() { [ -z "$work" ] || rm -rf "$work"; }
-trap cleanup EXIT
-trap 'exit 130' INT TERM
-
-# fetch_package SUITE PACKAGE: download and unpack a Debian package into $work/PACKAGE.
-# The machine's own source files with the suite's name replaced, and package lists of our own:
-# nothing of the system's package state is read or changed, so no root is needed.
-fetch_package() {
-    suite=$1 package=$2
-    apt_dir="$work/apt-$suite"
-    if [ ! -d "$apt_dir" ]; then
-        mkdir -p "$apt_dir/sources" "$apt_dir/lists/partial" "$apt_dir/cache/archives/partial"
-        for source in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
-            [ -f "$source" ] || continue
-            grep -qw "$VERSION_CODENAME" "$source" || continue
-            sed "s/\b$VERSION_CODENAME\b/$suite/g" "$source" >"$apt_dir/sources/$(basename "$source")"
-        done
-        private_apt "$apt_dir" -qq update >"$apt_dir/log" 2>&1 || true   # a third-party source may lack the suite
-    fi
-    mkdir -p "$work/$package"
-    (cd "$work/$package" && private_apt "$apt_dir" download "$package" >>"$apt_dir/log" 2>&1 &&
-        dpkg-deb -x ./*.deb .) || { say "could not download $package from $suite:"; tail -n 5 "$apt_dir/log" >&2; return 1; }
-}
-
-private_apt() {
-    dir=$1
-    shift
-    apt-get -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$dir/sources" \
-        -o Dir::State::Lists="$dir/lists" -o Dir::Cache="$dir/cache" \
-        -o APT::Sandbox::User="$(id -un)" -o Acquire::Retries=3 -o Acquire::http::Timeout=30 "$@"
-}
-
-# install_folder FROM TO: appear whole or not at all, whoever else is filling the cache.
-install_folder() {
-    mkdir -p "$(dirname "$2")"
-    staged="$2.$$"
-    cp -r "$1" "$staged"
-    rm -rf "$2"
-    mv -T "$staged" "$2"
-}
 
 have_system_header() {
     for dir in /usr/include /usr/local/include; do
@@ -77,9 +36,7 @@ elif [ -f "$catch_header" ]; then say "Catch2: cached in $cache"; need_catch=no
 fi
 [ "$need_ort$need_catch" != nono ] || exit 0
 
-ID='' VERSION_CODENAME=''
-[ ! -r /etc/os-release ] || . /etc/os-release
-if [ "$ID" != debian ] || [ -z "$VERSION_CODENAME" ] || ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+if ! on_debian; then
     say "not a Debian release: CMake will look for system packages and then fetch pinned releases"
     exit 0
 fi
