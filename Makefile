@@ -8,18 +8,25 @@ BIN := $(VENV)/bin
 RUN ?= runs/mnist
 PRESET ?= release
 
-PACKAGE_SOURCES := pyproject.toml CMakeLists.txt $(shell find cmake cpp/CMakeLists.txt cpp/src cpp/bindings python export -type f \
+PACKAGE_SOURCES := pyproject.toml CMakeLists.txt $(shell find cmake cpp/CMakeLists.txt cpp/include cpp/src cpp/bindings python export -type f \
 	-not -name '*.so' -not -path '*/__pycache__/*' 2>/dev/null)
-CPP_SOURCES = $(shell git ls-files 'cpp/*.cpp' 'cpp/*.hpp' 'cpp/*.h')
+CPP_SOURCES = $(shell git ls-files 'cpp/*.c' 'cpp/*.cpp' 'cpp/*.h' 'cpp/*.hpp')
+FUZZ_SECONDS ?= 60
 
 # One environment, two states: the product alone (no torch), or with all that tests and training need.
 PRODUCT := $(VENV)/.product
 DEV := $(VENV)/.dev
 
-.PHONY: help headers demo data test test-cpp test-python lint format train bundle notebook verify bench clean
+# What building and running the C++ tests takes from the environment.
+TOOLS := $(shell sh tools/fetch-tools.sh --print-path)
+CPP_ENVIRONMENT = export PATH="$(TOOLS):$(CURDIR)/$(BIN):$$PATH" ASAN_SYMBOLIZER_PATH="$(TOOLS)/llvm-symbolizer" \
+	DIGITVAE_ORT_LIBRARY="$$($(BIN)/python -m digitvae.runtime)" ORT_DISABLE_TELEMETRY=1
+CMAKE_BUILD = cmake --preset $(1) $(CMAKE_OPTIONS) && cmake --build --preset $(1)
+
+.PHONY: help headers tools demo data test test-cpp test-sanitizers test-valgrind fuzz test-python lint format train bundle notebook verify bench clean
 
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(PRODUCT) ## Install without torch, generate digits from the shipped bundle, leave demo/digits.png
 	@mkdir -p demo
@@ -30,11 +37,23 @@ demo: $(PRODUCT) ## Install without torch, generate digits from the shipped bund
 test: test-cpp test-python ## Everything needed (torch, MNIST), then all tests, C++ and Python
 
 test-cpp: $(DEV)
-	export PATH="$(CURDIR)/$(BIN):$$PATH" DIGITVAE_ORT_LIBRARY="$$($(BIN)/python -m digitvae.runtime)" && \
-	cmake --preset $(PRESET) $(CMAKE_OPTIONS) && cmake --build --preset $(PRESET) && ctest --preset $(PRESET)
+	$(CPP_ENVIRONMENT) && $(call CMAKE_BUILD,$(PRESET)) && ctest --preset $(PRESET)
 
 test-python: $(DEV) data
+	@sh tools/fetch-tools.sh sdl2
 	$(BIN)/python -m pytest
+
+test-sanitizers: $(DEV) ## The C++ tests under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer
+	$(CPP_ENVIRONMENT) && \
+	$(call CMAKE_BUILD,asan) && ctest --preset asan && $(call CMAKE_BUILD,tsan) && ctest --preset tsan
+
+test-valgrind: $(DEV) ## The C++ tests under valgrind, but for the largest
+	@sh tools/fetch-tools.sh valgrind
+	$(CPP_ENVIRONMENT) && $(call CMAKE_BUILD,valgrind) && ctest --preset valgrind
+
+fuzz: $(DEV) ## Fuzz model loading and the C ABI for FUZZ_SECONDS each; what is found stays in build/fuzz
+	@sh tools/fetch-tools.sh clang
+	$(CPP_ENVIRONMENT) && $(call CMAKE_BUILD,fuzz) && sh cpp/fuzz/run.sh build/fuzz $(FUZZ_SECONDS)
 
 lint: $(DEV) ## Formatting, static checks and types, Python and C++
 	$(BIN)/ruff check .
@@ -70,6 +89,9 @@ bench: $(DEV) ## Time generation side by side with plain ONNX Runtime
 
 headers: ## Fill the cache with the C++ headers that building needs (Debian; elsewhere CMake fetches them)
 	@sh tools/fetch-headers.sh
+
+tools: ## Fill the cache with valgrind, Clang and SDL2 where the machine lacks them (Debian)
+	@sh tools/fetch-tools.sh
 
 clean: ## Remove what building and testing leave behind (not runs/)
 	rm -rf build dist demo $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -98,3 +99,33 @@ def test_the_module_prints_the_path_for_shells() -> None:
         [sys.executable, "-m", "digitvae.runtime"], check=True, capture_output=True, text=True
     )
     assert said.stdout == f"{packaged_library()}\n"
+
+
+def test_onnx_runtime_is_told_to_keep_to_itself_unless_the_user_decided(tmp_path: Path) -> None:
+    program = "import digitvae, os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+
+    def said(**decided: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", program],
+            env={**environment, **decided},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    assert said() == "1"
+    assert said(ORT_DISABLE_TELEMETRY="0") == "0"
+
+
+def test_generating_leaves_nothing_in_the_home_folder(tmp_path: Path) -> None:
+    """ONNX Runtime would leave an identifier and a database there (not on what it takes for CI)."""
+    environment = {k: v for k, v in os.environ.items() if k not in {"ORT_DISABLE_TELEMETRY", "CI"}}
+    environment |= {"HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    (tmp_path / "home").mkdir()
+    subprocess.run(
+        [sys.executable, "-m", "digitvae.cli.app", "generate", "1", "-o", tmp_path / "digit.png"],
+        env=environment,
+        check=True,
+    )
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["digit.png", "home"]

@@ -42,7 +42,7 @@ T take_count(Input& input) {
     case 1:
       return input.take<T>();
     case 2:
-      return std::numeric_limits<T>::max() / input.take<std::uint8_t>() + input.take<std::uint8_t>() % 2;
+      return std::numeric_limits<T>::max() / (1 + input.take<std::uint8_t>() % 64) + input.take<std::uint8_t>() % 2;
     case 3:
       return std::numeric_limits<T>::max() - input.take<std::uint8_t>();
     default:

@@ -4,8 +4,8 @@
 
 writes ``cpp/fuzz/corpus/{models,calls}`` and ``cpp/tests/data/prior.onnx``;
 `tests/native/test_corpus.py` holds them to this script. A name says what is wrong with a model:
-``bad_…`` does not open as what follows, the others open and may misbehave when they run. Inputs that
-a fuzzer found are kept beside them under names that begin with ``found_``.
+``bad_…`` does not open as what follows, the others open and may misbehave when they run. Inputs
+that a fuzzer found are kept beside them under names that begin with ``found_``.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ bool is_part(const std::vector<T>& part, const std::vector<T>& whole, std::size_
 
 }  // namespace
 
-TEST_CASE("C: samples are decoded latents, the same for every cut of the range, count and threads") {
+TEST_CASE("C: samples are decoded latents, the same for every cut of the range, count and threads", "[large]") {
   const dvae_sample_options options = options_of(7);
   const std::vector<std::uint8_t> whole = sample(options, 200);
   const std::vector<float> z = latents(options, 200);
@@ -117,7 +117,7 @@ TEST_CASE("C: float32 samples round to the uint8 ones") {
   }
 }
 
-TEST_CASE("C: a mixture gives labels, keeps to the digit asked for, and is the same for every cut") {
+TEST_CASE("C: a mixture gives labels, keeps to the digit asked for, and is the same for every cut", "[large]") {
   std::vector<std::int32_t> labels(300, -7);
   const std::vector<float> z = latents(options_of(5, 0, prior()), 300, labels.data());
   const std::vector<std::uint8_t> whole = sample(options_of(5, 0, prior()), 300);
@@ -295,7 +295,7 @@ std::int32_t report(void* context, std::uint64_t done, std::uint64_t total) {
 
 }  // namespace
 
-TEST_CASE("C: a stream hands over the samples in order, whatever the chunk") {
+TEST_CASE("C: a stream hands over the samples in order, whatever the chunk", "[large]") {
   const dvae_sample_options options = options_of(2, 10);
   const std::vector<std::uint8_t> whole = sample(options, 300);
   for (const std::size_t chunk : {0U, 1U, 64U, 100U, 300U, 5000U}) {
@@ -333,7 +333,7 @@ TEST_CASE("C: streams that cannot be are refused") {
   CHECK(all.chunks.empty());
 }
 
-TEST_CASE("C: progress rises to the total, and can cancel, leaving zeros") {
+TEST_CASE("C: progress rises to the total, and can cancel, leaving zeros", "[large]") {
   std::vector<std::uint8_t> images(20000 * kPixels, 9);
   Reports reports;
   dvae_sample_options options = options_of(0);
@@ -354,6 +354,19 @@ TEST_CASE("C: progress rises to the total, and can cancel, leaving zeros") {
   Collected all;
   CHECK(dvae_stream_u8(decoder(), &options, 20000, 20000, collect, &all) == DVAE_CANCELLED);
   CHECK(all.chunks.empty());
+
+  // A stream reports and can be cancelled also if no chunk takes long enough for a report of its own.
+  Reports of_stream;
+  options.progress_context = &of_stream;
+  CHECK(dvae_stream_u8(decoder(), &options, 20000, 64, collect, &all) == DVAE_OK);
+  REQUIRE(of_stream.done.size() >= 2);
+  CHECK(std::is_sorted(of_stream.done.begin(), of_stream.done.end()));
+  CHECK(of_stream.done.front() < 20000);
+  CHECK(of_stream.done.back() == 20000);
+  of_stream.cancel = true;
+  all = {};
+  CHECK(dvae_stream_u8(decoder(), &options, 20000, 64, collect, &all) == DVAE_CANCELLED);
+  CHECK(all.chunks.size() < 20000 / 64);
 
   Reports of_decoding;
   dvae_run_options run = DVAE_RUN_OPTIONS_INIT;

@@ -61,7 +61,7 @@ TEST_CASE("an encoder is not a decoder, and the other way round") {
                     Catch::Contains("x float32 [batch, 784]") && Catch::Contains("expected z float32 [batch, 40]"));
 }
 
-TEST_CASE("samples are the same bits for any threads and any cut of the range") {
+TEST_CASE("samples are the same bits for any threads and any cut of the range", "[large]") {
   const std::vector<float> whole = sample<float>(9, 0, 300);
   for (const unsigned threads : {2U, 3U, 0U}) CHECK(sample<float>(9, 0, 300, threads) == whole);
   for (const std::size_t first : {0U, 1U, 63U, 64U, 65U, 127U, 299U}) {
@@ -125,7 +125,7 @@ TEST_CASE("huge latents give intensities in [0, 1], up to the limit, and are ref
   CHECK_THROWS_AS(decoder().decode(z.data(), 1, image.data(), 1, {}), InvalidArgument);
 }
 
-TEST_CASE("encoding bytes is encoding their intensities, for any threads and batch") {
+TEST_CASE("encoding bytes is encoding their intensities, for any threads and batch", "[large]") {
   const std::vector<std::uint8_t> images = sample<std::uint8_t>(2, 0, 130);
   std::vector<float> x(images.size());
   intensities_from_pixels(images.data(), images.size(), x.data());
@@ -150,7 +150,7 @@ TEST_CASE("images outside [0, 1] are refused with their row") {
                     Catch::Contains("row 66, column 3 is 255"));
 }
 
-TEST_CASE("one decoder serves many threads at once") {
+TEST_CASE("one decoder serves many threads at once", "[large]") {
   const std::vector<std::uint8_t> expected = sample<std::uint8_t>(4, 0, 200);
   std::vector<std::vector<std::uint8_t>> results(8);
   std::vector<std::thread> callers;
@@ -161,7 +161,7 @@ TEST_CASE("one decoder serves many threads at once") {
   for (const std::vector<std::uint8_t>& result : results) CHECK(result == expected);
 }
 
-TEST_CASE("a poll cancels a long run") {
+TEST_CASE("a poll cancels a long run", "[large]") {
   std::vector<std::uint8_t> images(20000 * kPixels);
   CHECK_THROWS_AS(decoder().sample(source_of(0), 0, 20000, images.data(), nullptr, 2,
                                    [](std::size_t, std::size_t) { return true; }),

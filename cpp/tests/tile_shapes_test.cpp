@@ -23,7 +23,7 @@ std::vector<float> run(const Session& session, std::vector<float> z, std::size_t
 
 }  // namespace
 
-TEST_CASE("a small run is chosen only where it holds the rows and its bits are those of a full tile") {
+TEST_CASE("a small run is chosen only where it holds the rows and its bits are those of a full tile", "[large]") {
   const std::string model = read_model("decoder.onnx");
   const Session session(open_runtime(), model.data(), model.size());
   const TileShapes shapes(session);

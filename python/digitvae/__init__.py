@@ -5,11 +5,15 @@
 >>> model.sample(3, seed=0).shape
 (3, 28, 28)
 
-Importing this package is cheap: it loads neither torch nor onnxruntime nor numpy.
+Importing this package is cheap: it loads neither torch nor onnxruntime nor numpy. It sets the
+environment variable ``ORT_DISABLE_TELEMETRY`` to 1 unless it is set: official builds of ONNX
+Runtime from 1.29 on otherwise keep an identifier in the home folder and report usage over the
+network.
 """
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from digitvae.errors import (
@@ -25,6 +29,8 @@ from digitvae.errors import (
 if TYPE_CHECKING:
     from digitvae.bundle import Bundle
     from digitvae.engine import Model, Posterior, load
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read once, when ONNX Runtime starts
 
 __version__ = "1.0.0"
 

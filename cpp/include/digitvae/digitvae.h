@@ -14,6 +14,10 @@
  *              none of these outlives the call. Callbacks run on the thread that made the call.
  * State.       There is none outside the handles, but for the calling thread's last error message. When the last
  *              handle is closed, the ONNX Runtime environment is released (its code stays mapped).
+ * Network.     The library itself uses none. Official builds of ONNX Runtime from 1.29 on report usage; the library
+ *              turns that off for all but the first report, which is sent when the first handle is opened. To stop
+ *              this one too, and the identifier that it leaves in the home folder, set the environment variable
+ *              ORT_DISABLE_TELEMETRY to 1 before (a library must not change its program's environment).
  * Arrays.      Row-major and dense. Images are [count, height, width], uint8 (round-half-even of 255 x) or float32
  *              intensities x in [0, 1], 0 background, 1 ink. Latents are float32 [count, latent_dim]. Sizes named
  *              ..._bytes are the size of your buffer in bytes, at least what the result takes.

@@ -12,6 +12,7 @@
 
 #include <digitvae/digitvae.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>

@@ -2,6 +2,7 @@
 #include <digitvae/digitvae.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <vector>
 
@@ -44,6 +45,37 @@ dvae_status sample(const dvae_decoder* decoder, const dvae_sample_options* given
   });
 }
 
+// The progress of a stream. Its clock runs on from chunk to chunk: most chunks take less than one interval.
+class StreamProgress {
+ public:
+  StreamProgress(const dvae_sample_options& options, std::uint64_t total) : options_(options), total_(total) {}
+
+  // For the work on `rows` rows after the first `done`.
+  Poll poll(std::uint64_t done, std::uint64_t rows) {
+    const Poll report = poll_of(options_.progress, options_.progress_context, done, rows, total_);
+    if (!report) return {};
+    return [this, report](std::size_t tiles_done, std::size_t tiles) {
+      const bool stop = report(tiles_done, tiles);
+      last_ = Clock::now();
+      return stop;
+    };
+  }
+
+  // Between chunks, with `done` rows handed over. True means stop.
+  bool asks_to_stop(std::uint64_t done) {
+    if (options_.progress == nullptr || done == total_ || Clock::now() - last_ < kPollInterval) return false;
+    const bool stop = options_.progress(options_.progress_context, done, total_) != 0;
+    last_ = Clock::now();
+    return stop;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  const dvae_sample_options& options_;
+  std::uint64_t total_;
+  Clock::time_point last_ = Clock::now();
+};
+
 template <typename Pixel, typename Callback>
 dvae_status stream(const dvae_decoder* decoder, const dvae_sample_options* given, std::uint64_t count,
                    std::size_t chunk, Callback callback, void* context) {
@@ -64,12 +96,14 @@ dvae_status stream(const dvae_decoder* decoder, const dvae_sample_options* given
     const std::unique_ptr<Pixel[]> images(new Pixel[largest * core.info().pixels()]);
     std::vector<std::int32_t> labels(options.prior == nullptr ? 0 : largest);
     std::int32_t* const label_rows = options.prior == nullptr ? nullptr : labels.data();
+    StreamProgress progress(options, count);
     for (std::uint64_t done = 0; done < count;) {
       const auto rows = static_cast<std::size_t>(std::min<std::uint64_t>(largest, count - done));
       core.sample(source, options.first + done, rows, images.get(), label_rows, options.threads,
-                  poll_of(options.progress, options.progress_context, done, rows, count));
+                  progress.poll(done, rows));
       if (callback(context, options.first + done, rows, images.get(), label_rows) != 0) throw Cancelled();
       done += rows;
+      if (progress.asks_to_stop(done)) throw Cancelled();
     }
     report_end(options, count);
   });

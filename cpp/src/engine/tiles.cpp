@@ -16,7 +16,6 @@ namespace digitvae {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr auto kPollInterval = std::chrono::milliseconds(20);
 
 // Shared by the workers of one call: who takes which tile, and the first thing that went wrong.
 class Schedule {

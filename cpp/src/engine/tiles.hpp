@@ -1,6 +1,7 @@
 // Work cut into tiles of constant shape, spread over threads.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 
@@ -12,9 +13,10 @@ namespace digitvae {
 // first. Measured: 64 rows come within 2 % of the best size in throughput (docs/performance.md).
 inline constexpr std::size_t kTileRows = 64;
 
-// Asked now and then, on the calling thread only, with the tiles done so far and all; true means stop.
-// May be empty.
+// Asked every kPollInterval, on the calling thread only, with the tiles done so far and all; true means
+// stop. May be empty.
 using Poll = std::function<bool(std::size_t done, std::size_t tiles)>;
+inline constexpr auto kPollInterval = std::chrono::milliseconds(20);
 // Does one tile; every worker thread gets its own, so that it can own scratch memory.
 using TileWork = std::function<void(std::size_t tile)>;
 

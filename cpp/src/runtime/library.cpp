@@ -37,12 +37,13 @@ std::shared_ptr<const Runtime> Runtime::open(const std::string& path) {
 }
 
 Runtime::Runtime(std::string path, std::string version, const OrtApi* api)
-    : path_(std::move(path)), version_(std::move(version)), api_(api) {
-  check(api_->CreateEnv(ORT_LOGGING_LEVEL_FATAL, "digitvae", &env_), "creating the ONNX Runtime environment");
-}
-
-Runtime::~Runtime() {
-  if (env_ != nullptr) api_->ReleaseEnv(env_);
+    : path_(std::move(path)), version_(std::move(version)), api_(api), env_(nullptr, api->ReleaseEnv) {
+  OrtEnv* env = nullptr;
+  check(api_->CreateEnv(ORT_LOGGING_LEVEL_FATAL, "digitvae", &env), "creating the ONNX Runtime environment");
+  env_.reset(env);
+  // Official builds report usage over the network. Making digits is nobody else's business (what it takes to stop
+  // also the first report, sent by CreateEnv itself, is the application's to decide: docs/embedding.md).
+  check(api_->DisableTelemetryEvents(env), "turning telemetry off");
 }
 
 std::string Runtime::message_of(OrtStatus* status) const {

@@ -18,7 +18,6 @@ class Runtime {
   // loader's usual names. Throws RuntimeLibraryError: not found, not ONNX Runtime, or too old.
   static std::shared_ptr<const Runtime> open(const std::string& path = {});
 
-  ~Runtime();
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
 
@@ -40,7 +39,7 @@ class Runtime {
   std::string path_;
   std::string version_;
   const OrtApi* api_;
-  OrtEnv* env_ = nullptr;
+  std::unique_ptr<OrtEnv, void (*)(OrtEnv*)> env_;
 };
 
 }  // namespace digitvae
