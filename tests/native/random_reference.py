@@ -109,3 +109,13 @@ def standard_normal(
     z2, z3 = normal_pairs(words[2], words[3])
     rows = np.stack([z0, z1, z2, z3], axis=1).astype(np.float32).reshape(count, 4 * blocks)
     return np.ascontiguousarray(rows[:, :dim])
+
+
+def mixture_uniform(seed: int, first: int, count: int) -> npt.NDArray[np.float32]:
+    """float32 [count] in [0, 1): which component of a mixture row i takes."""
+    index = [(first + i) % 2**64 for i in range(count)]
+    low = np.array([i & 0xFFFFFFFF for i in index], np.uint64)
+    high = np.array([i >> 32 for i in index], np.uint64)
+    zero, one = np.zeros_like(low), np.ones_like(low)
+    words = philox4x32_10([zero, one, low, high], (seed & 0xFFFFFFFF, seed >> 32))
+    return ((words[0] >> np.uint64(8)).astype(np.float64) * 2.0**-24).astype(np.float32)

@@ -1,0 +1,196 @@
+"""The installed package from outside the repository: CMake, pkg-config, shared, static, linked."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+import digitvae as dv
+from tests.build.conftest import DECODER, ROOT, Installed, install_library, must_run, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# The guide's own program: what docs/embedding.md shows is what is built here.
+GUIDE = ROOT / "docs" / "embedding.md"
+FILES = {
+    "include/digitvae/digitvae.h",
+    "include/digitvae/digitvae.hpp",
+    "lib/libdigitvae.so",
+    "lib/libdigitvae.so.1",
+    f"lib/libdigitvae.so.{dv.__version__}",
+    "lib/libdigitvae.a",
+    "lib/cmake/digitvae/DigitvaeEmbedBundle.cmake",
+    "lib/cmake/digitvae/digitvaeConfig.cmake",
+    "lib/cmake/digitvae/digitvaeConfigVersion.cmake",
+    "lib/cmake/digitvae/digitvaeTargets.cmake",
+    "lib/cmake/digitvae/digitvaeTargets-release.cmake",
+    "lib/pkgconfig/digitvae.pc",
+    "share/digitvae/mnist/decoder.onnx",
+    "share/digitvae/mnist/encoder.onnx",
+    "share/doc/digitvae/LICENSE",
+}
+RAMP = " .:-=+*#%@"
+
+
+def code_of_guide(language: str, holding: str) -> str:
+    """The first block of code of the guide in `language` that holds a text."""
+    blocks = GUIDE.read_text(encoding="utf-8").split(f"```{language}\n")[1:]
+    return next(code for code in (block.split("```")[0] for block in blocks) if holding in code)
+
+
+def ascii_art(seed: int) -> str:
+    """Digit 0 of a seed as the programs print it."""
+    lines = dv.load().sample(1, seed=seed)[0].astype(int) * 10 // 256
+    return "".join("".join(RAMP[pixel] for pixel in line) + "\n" for line in lines)
+
+
+@pytest.fixture
+def guide_project(tmp_path: Path) -> Path:
+    """A folder outside the repository with the guide's C program and its CMakeLists.txt."""
+    folder = tmp_path / "guide"
+    folder.mkdir()
+    program = code_of_guide("c", "int main")
+    project = code_of_guide("cmake", "find_package(digitvae 1 CONFIG REQUIRED)")
+    assert len(project.splitlines()) <= 10
+    assert len(program.splitlines()) <= 20
+    (folder / "digit.c").write_text(program, encoding="utf-8")
+    (folder / "CMakeLists.txt").write_text(project, encoding="utf-8")
+    return folder
+
+
+def test_the_files_of_the_package_are_these_and_hold_no_path_of_this_machine(
+    installed: Installed,
+) -> None:
+    found = {str(path.relative_to(installed.prefix)) for path in installed.prefix.rglob("*.*")} | {
+        "share/doc/digitvae/LICENSE"
+    }
+    assert {name for name in found if (installed.prefix / name).is_file()} == FILES
+    for name in FILES:
+        content = (installed.prefix / name).read_bytes()
+        assert str(installed.build.parent).encode() not in content, name
+        assert str(ROOT).encode() not in content, name
+
+
+def test_ten_lines_of_cmake_and_twenty_of_c_print_a_digit(
+    installed: Installed, guide_project: Path, tmp_path: Path
+) -> None:
+    build = installed.cmake_build(guide_project, tmp_path / "build")
+    assert must_run(build / "digit", DECODER).decode() == ascii_art(7)
+
+
+def test_the_guide_s_cpp_program_builds_and_prints_it_too(
+    installed: Installed, tmp_path: Path
+) -> None:
+    (tmp_path / "digit.cpp").write_text(code_of_guide("cpp", "int main"), encoding="utf-8")
+    flags = [f"-I{installed.prefix}/include", f"-L{installed.prefix}/lib", "-ldigitvae"]
+    program = tmp_path / "digit"
+    must_run("g++", "-std=c++17", "-Wall", "-Werror", tmp_path / "digit.cpp", "-o", program, *flags)
+    library_path = {"LD_LIBRARY_PATH": str(installed.prefix / "lib")}
+    assert must_run(program, DECODER, env=library_path).decode() == ascii_art(7)
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_pkg_config_gives_the_flags(
+    installed: Installed, guide_project: Path, tmp_path: Path, static: bool
+) -> None:
+    if shutil.which("pkg-config") is None:
+        pytest.skip("pkg-config is not installed")
+    environment = {"PKG_CONFIG_PATH": str(installed.prefix / "lib" / "pkgconfig")}
+    version = must_run("pkg-config", "--modversion", "digitvae", env=environment)
+    assert version.decode().strip() == dv.__version__
+    ask = "pkg-config --cflags --libs digitvae"
+    if static:
+        ask = "pkg-config --static --cflags --libs digitvae | sed s/-ldigitvae/-l:libdigitvae.a/"
+    program = tmp_path / "digit"
+    # As in the guide, by a shell: pkg-config escapes spaces for one.
+    build = f'eval gcc "$1" -o "$2" $({ask})'
+    sources = [guide_project / "digit.c", program]
+    must_run("sh", "-c", build, "sh", *sources, env=environment)
+    library_path = {"LD_LIBRARY_PATH": "" if static else str(installed.prefix / "lib")}
+    assert must_run(program, DECODER, env=library_path).decode() == ascii_art(7)
+    assert (b"libdigitvae" in must_run("ldd", program, env=library_path)) == (not static)
+
+
+def test_another_major_version_is_refused(installed: Installed, tmp_path: Path) -> None:
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.25)\nproject(p C)\nfind_package(digitvae 2 CONFIG)\n"
+        "message(STATUS found=${digitvae_FOUND})\n",
+        encoding="utf-8",
+    )
+    prefix = f"-DCMAKE_PREFIX_PATH={installed.prefix}"
+    said = must_run("cmake", "-S", tmp_path, "-B", tmp_path / "build", prefix)
+    assert b"found=0" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("app /nowhere", "there is no /nowhere/decoder.onnx"),
+        ("app ${digitvae_BUNDLE_DIR} MODELS decoders", "decoders is no model"),
+        ("app ${digitvae_BUNDLE_DIR} NAME 2nd", "NAME 2nd is not an identifier"),
+        ("app ${digitvae_BUNDLE_DIR} MODEL decoder", "unknown arguments: MODEL"),
+    ],
+)
+def test_a_bundle_that_cannot_be_embedded_is_told(
+    installed: Installed, tmp_path: Path, arguments: str, message: str
+) -> None:
+    (tmp_path / "app.c").write_text("int main(void) { return 0; }\n", encoding="utf-8")
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.25)\nproject(p C)\nfind_package(digitvae 1 REQUIRED)\n"
+        f"add_executable(app app.c)\ndigitvae_embed_bundle({arguments})\n",
+        encoding="utf-8",
+    )
+    prefix = f"-DCMAKE_PREFIX_PATH={installed.prefix}"
+    done = run("cmake", "-S", tmp_path, "-B", tmp_path / "build", prefix)
+    assert done.returncode != 0
+    assert message in " ".join(done.stderr.decode().split())
+
+
+@pytest.mark.slow
+def test_onnx_runtime_can_be_linked_instead(
+    guide_project: Path, tmp_path: Path, ort_library: Path
+) -> None:
+    linked = install_library(
+        tmp_path / "linked", "-DDIGITVAE_LINK_ORT=ON", f"-DDIGITVAE_ORT_LIBRARY={ort_library}"
+    )
+    shutil.rmtree(linked.build)
+    prefix = tmp_path / "moved"
+    shutil.move(linked.prefix, prefix)
+    build = Installed(prefix, linked.build).cmake_build(guide_project, tmp_path / "program")
+    not_looked_at = {"DIGITVAE_ORT_LIBRARY": "/missing"}
+    assert must_run(build / "digit", DECODER, env=not_looked_at).decode() == ascii_art(7)
+    assert b"libonnxruntime.so.1" in must_run("ldd", prefix / "lib" / "libdigitvae.so")
+    library = ctypes.CDLL(str(prefix / "lib" / "libdigitvae.so"))
+    assert library.dvae_runtime_is_linked() == 1
+
+
+@pytest.mark.slow
+def test_the_project_can_be_taken_in_by_another(tmp_path: Path) -> None:
+    """add_subdirectory, as FetchContent does it: the library, and neither tests nor an install."""
+    (tmp_path / "app.c").write_text(
+        "#include <digitvae/digitvae.h>\n#include <stdio.h>\n"
+        "int main(void) { return puts(dvae_version()) < 0; }\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.25)\nproject(app LANGUAGES C CXX)\n"
+        f'add_subdirectory("{ROOT}" digitvae EXCLUDE_FROM_ALL)\n'
+        "add_executable(app app.c)\ntarget_link_libraries(app PRIVATE digitvae::digitvae_static)\n"
+        "digitvae_embed_bundle(app ${digitvae_BUNDLE_DIR} MODELS decoder encoder)\n",
+        encoding="utf-8",
+    )
+    must_run("cmake", "-S", tmp_path, "-B", tmp_path / "build", "-G", "Ninja")
+    must_run("cmake", "--build", tmp_path / "build")
+    assert must_run(tmp_path / "build" / "app").decode().strip() == dv.__version__
+    assert not (tmp_path / "build" / "digitvae" / "cpp" / "tests").exists()
+
+
+def test_linking_and_the_python_module_do_not_go_together(tmp_path: Path) -> None:
+    options = ("-DDIGITVAE_LINK_ORT=ON", "-DDIGITVAE_BUILD_PYTHON=ON")
+    done = run("cmake", "-S", ROOT, "-B", tmp_path, *options)
+    assert done.returncode != 0
+    assert b"DIGITVAE_LINK_ORT does not go with DIGITVAE_BUILD_PYTHON" in done.stderr
