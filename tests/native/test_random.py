@@ -69,6 +69,14 @@ def test_normals_are_those_of_the_document(answers: Any) -> None:
         assert tuple(z[0] for z in reference.normal_pairs(*words(*pair))) == expected
 
 
+def test_mixture_choices_are_those_of_the_document(answers: Any) -> None:
+    """The native ones are compared with the reference by `tests/build/test_mixture.py`."""
+    assert len(answers["mixture choices"]) == 4
+    for answer in answers["mixture choices"]:
+        found = reference.mixture_uniform(answer["seed"], answer["index"], 1)
+        assert found.view(np.uint32)[0] == int(answer["u"], 16)
+
+
 def test_latents_are_those_of_the_document(answers: Any) -> None:
     assert len(answers["latents"]) == 4
     for answer in answers["latents"]:
