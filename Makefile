@@ -10,7 +10,7 @@ PRESET ?= release
 
 PACKAGE_SOURCES := pyproject.toml CMakeLists.txt $(shell find cmake cpp/CMakeLists.txt cpp/include cpp/src cpp/bindings python export -type f \
 	-not -name '*.so' -not -path '*/__pycache__/*' 2>/dev/null)
-CPP_SOURCES = $(shell git ls-files 'cpp/*.c' 'cpp/*.cpp' 'cpp/*.h' 'cpp/*.hpp')
+CPP_SOURCES = $(shell git ls-files '*.c' '*.cpp' '*.h' '*.hpp')
 FUZZ_SECONDS ?= 60
 
 # One environment, two states: the product alone (no torch), or with all that tests and training need.
@@ -86,6 +86,7 @@ bench: $(DEV) ## Time generation side by side with plain ONNX Runtime
 	$(BIN)/python -m benchmarks.generate_to_npy
 	$(BIN)/python -m benchmarks.warm
 	$(BIN)/python -m benchmarks.tile_size
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks.native
 
 headers: ## Fill the cache with the C++ headers that building needs (Debian; elsewhere CMake fetches them)
 	@sh tools/fetch-headers.sh
