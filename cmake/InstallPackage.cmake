@@ -33,6 +33,14 @@ install(FILES "${PROJECT_BINARY_DIR}/package/digitvaeConfig.cmake"
 # ---- pkg-config digitvae ------------------------------------------------------------------------------------
 file(RELATIVE_PATH DIGITVAE_PC_PREFIX "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
 string(REGEX REPLACE "/$" "" DIGITVAE_PC_PREFIX "${DIGITVAE_PC_PREFIX}")
+# Some distributions give absolute folders; only relative ones move with the prefix.
+foreach(folder IN ITEMS "LIBDIR ${CMAKE_INSTALL_LIBDIR}" "INCLUDEDIR ${CMAKE_INSTALL_INCLUDEDIR}" "BUNDLEDIR ${_models}")
+  string(REGEX MATCH "^([A-Z]+) (.*)$" _ "${folder}")
+  set(DIGITVAE_PC_${CMAKE_MATCH_1} "${CMAKE_MATCH_2}")
+  if(NOT IS_ABSOLUTE "${CMAKE_MATCH_2}")
+    string(PREPEND DIGITVAE_PC_${CMAKE_MATCH_1} "\${prefix}/")
+  endif()
+endforeach()
 set(DIGITVAE_PC_PRIVATE "-l${DIGITVAE_CXX_RUNTIME} -lm -pthread")
 if(DIGITVAE_LINK_ORT)
   string(APPEND DIGITVAE_PC_PRIVATE " -l:${DIGITVAE_ORT_SONAME}")

@@ -39,8 +39,13 @@ endif()
 file(REAL_PATH "${_found}" DIGITVAE_ORT_FILE)
 message(STATUS "ONNX Runtime library, to be linked: ${DIGITVAE_ORT_FILE}")
 
-# Programs will look for the name it has as a shared library, which its file need not have.
-set(DIGITVAE_ORT_SONAME libonnxruntime.so.1)
+# Programs will look for the name it has as a shared library, which its file need not have: libonnxruntime.so.1 in
+# official builds, libonnxruntime.so.1.21 in Debian.
+execute_process(COMMAND "${CMAKE_READELF}" -d "${DIGITVAE_ORT_FILE}" OUTPUT_VARIABLE _dynamic ERROR_QUIET)
+if(NOT _dynamic MATCHES "\\(SONAME\\)[^[]*\\[([^]]+)\\]")
+  message(FATAL_ERROR "${DIGITVAE_ORT_FILE} is no shared library with a name (SONAME), says ${CMAKE_READELF} -d")
+endif()
+set(DIGITVAE_ORT_SONAME "${CMAKE_MATCH_1}")
 set(_location "${PROJECT_BINARY_DIR}/onnxruntime/${DIGITVAE_ORT_SONAME}")
 file(MAKE_DIRECTORY "${PROJECT_BINARY_DIR}/onnxruntime")
 file(CREATE_LINK "${DIGITVAE_ORT_FILE}" "${_location}" SYMBOLIC)

@@ -90,7 +90,8 @@ typedef struct dvae_prior dvae_prior;
 typedef struct dvae_open_options {
   size_t struct_size;
   /* Path or name of the ONNX Runtime shared library, 1.20 or newer. NULL: what the environment variable
-   * DIGITVAE_ORT_LIBRARY says, else the system loader's libonnxruntime.so.1, then libonnxruntime.so.
+   * DIGITVAE_ORT_LIBRARY says, else the system loader's libonnxruntime.so.1, libonnxruntime.so or (Debian)
+   * libonnxruntime.so.1.N.
    * Must be NULL if this library was built with ONNX Runtime linked in (dvae_runtime_is_linked). */
   const char* ort_library;
 } dvae_open_options;
@@ -113,10 +114,11 @@ typedef struct dvae_sample_options {
 typedef struct dvae_run_options {
   size_t struct_size;
   uint32_t threads;       /* worker threads, at most 1024; 0 (default): all processors of this process */
+  uint32_t reserved;      /* 0 */
   dvae_progress progress; /* NULL (default): none */
   void* progress_context; /* passed to `progress` */
 } dvae_run_options;
-#define DVAE_RUN_OPTIONS_INIT {sizeof(dvae_run_options), 0, NULL, NULL}
+#define DVAE_RUN_OPTIONS_INIT {sizeof(dvae_run_options), 0, 0, NULL, NULL}
 
 /* ---- models --------------------------------------------------------------------------------------------- */
 
@@ -230,7 +232,8 @@ enum {
 
 /* From each row of a to the same row of b [count, latent_dim], steps >= 2 latents at t = 0, 1/(steps-1), ..., 1, into
  * z [count, steps, latent_dim]. Computed in float64 and rounded once; the ends are a and b to the bit.
- * DVAE_INVALID_ARGUMENT naming the row: a value that is not finite; slerp between opposite directions. */
+ * DVAE_INVALID_ARGUMENT naming the row: a value that is not finite; for slerp, one beyond +-1e20, or opposite
+ * directions. */
 DVAE_API dvae_status dvae_interpolate(const float* a, const float* b, size_t count, size_t latent_dim, size_t steps,
                                       int32_t method, float* z, size_t z_bytes, const dvae_run_options* options);
 

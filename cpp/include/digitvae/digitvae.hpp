@@ -5,8 +5,8 @@
 //   dvae::Decoder decoder("decoder.onnx");
 //   std::vector<std::uint8_t> images = decoder.sample<std::uint8_t>(1000, {.seed = 7});   // C++20 spelling
 //
-// Pixel is std::uint8_t or float. Every call may throw dvae::Error; a callback's own exception passes
-// through the library unharmed.
+// Pixel is std::uint8_t or float. Every call may throw dvae::Error, or std::bad_alloc where digitvae.h says
+// DVAE_OUT_OF_MEMORY; a callback's own exception passes through the library unharmed.
 #ifndef DIGITVAE_DIGITVAE_HPP
 #define DIGITVAE_DIGITVAE_HPP
 
@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -95,6 +96,15 @@ inline void check(dvae_status status) {
   throw Error(status, dvae_last_error());
 }
 
+// count × width values. Throws instead of wrapping around.
+inline std::size_t values_of(std::size_t count, std::size_t width) {
+  if (width != 0 && count > std::numeric_limits<std::size_t>::max() / sizeof(float) / width) {
+    throw Error(DVAE_INVALID_ARGUMENT, std::to_string(count) + " rows of " + std::to_string(width) +
+                                           " values are more than memory can be addressed");
+  }
+  return count * width;
+}
+
 // The number of rows of `width` values in `size`, which must come out even.
 inline std::size_t rows_of(std::size_t size, std::size_t width, const std::string& what) {
   if (width != 0 && size % width == 0) return size / width;
@@ -172,6 +182,7 @@ class Model {
   using Handle = typename Api::Handle;
 
   explicit Model(const std::string& path, const OpenOptions& options = {}) : Model() {
+    if (path.find('\0') != std::string::npos) throw Error(DVAE_INVALID_ARGUMENT, "the path has a zero byte in it");
     const dvae_open_options c_options = to_c(options);
     Handle* handle = nullptr;
     check(Api::open(path.c_str(), &c_options, &handle));
@@ -240,7 +251,7 @@ class Decoder : public detail::Model<detail::DecoderApi> {
 
   // Latents first … first + count − 1 of a seed, [count, latent_dim].
   std::vector<float> latents(std::size_t count, const SampleOptions& options = {}) const {
-    std::vector<float> z(count * info().latent_dim);
+    std::vector<float> z(detail::values_of(count, info().latent_dim));
     call(options, [&](const dvae_sample_options& c_options) {
       return dvae_latents(get(), &c_options, count, z.data(), z.size() * sizeof(float), nullptr);
     });
@@ -250,7 +261,7 @@ class Decoder : public detail::Model<detail::DecoderApi> {
   // Images first … first + count − 1 of a seed, [count, height, width].
   template <typename Pixel>
   std::vector<Pixel> sample(std::size_t count, const SampleOptions& options = {}) const {
-    std::vector<Pixel> images(count * info().pixels());
+    std::vector<Pixel> images(detail::values_of(count, info().pixels()));
     sample_into(images.data(), images.size(), count, options);
     return images;
   }
@@ -258,7 +269,8 @@ class Decoder : public detail::Model<detail::DecoderApi> {
   // With the class of each; needs a prior.
   template <typename Pixel>
   Labelled<Pixel> sample_labelled(std::size_t count, const SampleOptions& options) const {
-    Labelled<Pixel> result{std::vector<Pixel>(count * info().pixels()), std::vector<std::int32_t>(count)};
+    Labelled<Pixel> result{std::vector<Pixel>(detail::values_of(count, info().pixels())),
+                           std::vector<std::int32_t>(count)};
     sample_into(result.values.data(), result.values.size(), count, options, result.labels.data());
     return result;
   }
@@ -307,7 +319,7 @@ class Decoder : public detail::Model<detail::DecoderApi> {
   std::vector<Pixel> decode(const std::vector<float>& z, const RunOptions& options = {}) const {
     detail::require_pixel<Pixel>();
     const std::size_t count = detail::rows_of(z.size(), info().latent_dim, "latents");
-    std::vector<Pixel> images(count * info().pixels());
+    std::vector<Pixel> images(detail::values_of(count, info().pixels()));
     detail::Relay relay(options.progress);
     dvae_run_options c_options = DVAE_RUN_OPTIONS_INIT;
     c_options.threads = options.threads;
@@ -326,7 +338,10 @@ class Decoder : public detail::Model<detail::DecoderApi> {
     dvae_sample_options c_options = DVAE_SAMPLE_OPTIONS_INIT;
     c_options.seed = options.seed;
     c_options.first = options.first;
-    c_options.prior = options.prior == nullptr ? nullptr : options.prior->get();
+    if (options.prior != nullptr) {
+      c_options.prior = options.prior->get();
+      if (c_options.prior == nullptr) throw Error(DVAE_INVALID_ARGUMENT, "the prior was moved elsewhere");
+    }
     c_options.digit = options.digit;
     c_options.threads = options.threads;
     return c_options;
@@ -351,7 +366,8 @@ class Encoder : public detail::Model<detail::EncoderApi> {
   Posterior encode(const std::vector<Pixel>& images, const RunOptions& options = {}) const {
     detail::require_pixel<Pixel>();
     const std::size_t count = detail::rows_of(images.size(), info().pixels(), "images");
-    Posterior posterior{std::vector<float>(count * info().latent_dim), std::vector<float>(count * info().latent_dim)};
+    const std::size_t values = detail::values_of(count, info().latent_dim);
+    Posterior posterior{std::vector<float>(values), std::vector<float>(values)};
     detail::Relay relay(options.progress);
     dvae_run_options c_options = DVAE_RUN_OPTIONS_INIT;
     c_options.threads = options.threads;
@@ -373,7 +389,7 @@ inline std::vector<float> interpolate(const std::vector<float>& a, const std::ve
                                       std::size_t steps, Interpolation method = Interpolation::kLerp) {
   const std::size_t count = detail::rows_of(a.size(), latent_dim, "latents");
   if (b.size() != a.size()) throw Error(DVAE_INVALID_ARGUMENT, "a and b differ in size");
-  std::vector<float> z(a.size() * steps);
+  std::vector<float> z(detail::values_of(a.size(), steps));
   detail::check(dvae_interpolate(a.data(), b.data(), count, latent_dim, steps, static_cast<std::int32_t>(method),
                                  z.data(), z.size() * sizeof(float), nullptr));
   return z;
@@ -383,7 +399,7 @@ inline std::vector<float> interpolate(const std::vector<float>& a, const std::ve
 // bottom left, bottom right.
 inline std::vector<float> grid(const std::vector<float>& corners, std::size_t rows, std::size_t columns) {
   const std::size_t latent_dim = detail::rows_of(corners.size(), 4, "corners");
-  std::vector<float> z(rows * columns * latent_dim);
+  std::vector<float> z(detail::values_of(detail::values_of(rows, columns), latent_dim));
   detail::check(dvae_grid(corners.data(), latent_dim, rows, columns, z.data(), z.size() * sizeof(float), nullptr));
   return z;
 }

@@ -41,6 +41,7 @@ dvae_sample_options read_sample_options(const dvae_sample_options* given) {
 dvae_run_options read_run_options(const dvae_run_options* given) {
   const dvae_run_options options = read_options(given, DVAE_RUN_OPTIONS_INIT, "dvae_run_options");
   require_threads(options.threads);
+  if (options.reserved != 0) throw InvalidArgument("dvae_run_options.reserved is not 0: use DVAE_RUN_OPTIONS_INIT");
   return options;
 }
 

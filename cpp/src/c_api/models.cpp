@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <system_error>
@@ -39,14 +40,19 @@ std::vector<char> read_file(const std::string& path) {
   return content;
 }
 
-template <typename Handle>
-void open_from_bytes(const void* model, std::size_t bytes, const dvae_open_options* given, Handle** handle) {
+// Empty: to be looked for.
+std::string read_ort_library(const dvae_open_options* given) {
   const dvae_open_options options = read_open_options(given);
-  const std::string library = options.ort_library == nullptr ? "" : options.ort_library;
-  if (options.ort_library != nullptr && library.empty()) {
+  if (options.ort_library == nullptr) return {};
+  if (*options.ort_library == '\0') {
     throw InvalidArgument("ort_library is an empty string, expected a path, or NULL to look for it");
   }
-  *handle = new Handle{{Runtime::open(library), model, bytes}};
+  return options.ort_library;
+}
+
+template <typename Handle>
+void open_from_bytes(const void* model, std::size_t bytes, const std::string& ort_library, Handle** handle) {
+  *handle = new Handle{{Runtime::open(ort_library), model, bytes}};
 }
 
 template <typename Handle>
@@ -55,7 +61,7 @@ dvae_status open_memory(const void* model, std::size_t bytes, const dvae_open_op
     require(handle, "handle");
     *handle = nullptr;
     if (model == nullptr) throw InvalidArgument("model is a null pointer");
-    open_from_bytes(model, bytes, options, handle);
+    open_from_bytes(model, bytes, read_ort_library(options), handle);
   });
 }
 
@@ -64,9 +70,11 @@ dvae_status open_file(const char* path, const dvae_open_options* options, Handle
   return guarded([&] {
     require(handle, "handle");
     *handle = nullptr;
-    const std::vector<char> model = read_file(&require(path, "path"));
+    require(path, "path");
+    const std::string ort_library = read_ort_library(options);
+    const std::vector<char> model = read_file(path);
     try {
-      open_from_bytes(model.data(), model.size(), options, handle);
+      open_from_bytes(model.data(), model.size(), ort_library, handle);
     } catch (const ModelError& error) {
       throw ModelError(std::string(path) + ": " + error.what());
     }
@@ -80,8 +88,10 @@ dvae_status describe(const Handle* handle, dvae_info* info) {
     const Runtime& runtime = handle->core.session().runtime();
     require(info, "info");
     read_options(info, DVAE_INFO_INIT, "dvae_info");
-    *info = {sizeof(dvae_info),     model.latent_dim,          model.height,          model.width, model.labels,
-             model.dataset.c_str(), runtime.version().c_str(), runtime.path().c_str()};
+    const dvae_info full{
+        info->struct_size,     model.latent_dim,          model.height,          model.width, model.labels,
+        model.dataset.c_str(), runtime.version().c_str(), runtime.path().c_str()};
+    std::memcpy(info, &full, info->struct_size);  // which was found to be no larger than ours
   });
 }
 

@@ -90,6 +90,10 @@ void interpolate(const float* a, const float* b, std::size_t count, std::size_t 
   if (steps < 2) throw InvalidArgument("steps is " + std::to_string(steps) + ", expected at least 2 (both ends)");
   require_within(a, count, dim, -kMax, kMax, "latents a must be finite");
   require_within(b, count, dim, -kMax, kMax, "latents b must be finite");
+  if (method == Interpolation::kSpherical) {  // which bulges out beyond the larger end
+    require_within(a, count, dim, -kMaxLatent, kMaxLatent, "slerp: latents a must be within ±1e20");
+    require_within(b, count, dim, -kMaxLatent, kMaxLatent, "slerp: latents b must be within ±1e20");
+  }
 
   std::vector<double> angles(count, 0.0);
   for (std::size_t row = 0; row < count && method == Interpolation::kSpherical; ++row) {

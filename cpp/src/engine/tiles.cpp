@@ -58,8 +58,10 @@ void work_through(Schedule& schedule, const std::function<TileWork()>& make_work
     for (std::size_t tile = 0; schedule.take(tile);) {
       work(tile);
       schedule.finish_one();
-      if (poll && Clock::now() - last_poll >= kPollInterval) {
-        if (poll(schedule.done(), schedule.tiles())) throw Cancelled();
+      // At the end it is too late to stop.
+      const std::size_t done = schedule.done();
+      if (poll && done < schedule.tiles() && Clock::now() - last_poll >= kPollInterval) {
+        if (poll(done, schedule.tiles())) throw Cancelled();
         last_poll = Clock::now();
       }
     }

@@ -8,6 +8,8 @@
 namespace digitvae {
 namespace {
 
+constexpr int kOldestMinor = 20;  // the oldest release we work with
+constexpr int kNewestMinor = 99;
 constexpr const char* kEnvironmentVariable = "DIGITVAE_ORT_LIBRARY";
 
 // A program with more rights than its caller must not let the caller choose what it loads.
@@ -49,6 +51,14 @@ ApiBase find_api_base(const std::string& library) {
       return open(name);
     } catch (const RuntimeLibraryError& error) {
       reasons += std::string(reasons.empty() ? "" : "; ") + error.what();
+    }
+  }
+  // Debian names it by its minor version too, and has the plain name in a package for developers only.
+  for (int minor = kNewestMinor; minor >= kOldestMinor; --minor) {
+    const std::string name = "libonnxruntime.so.1." + std::to_string(minor);
+    try {
+      return open(name);
+    } catch (const RuntimeLibraryError&) {  // the two above have said enough
     }
   }
   throw RuntimeLibraryError(std::string("no ONNX Runtime library was found. Install ONNX Runtime, or set ") +
