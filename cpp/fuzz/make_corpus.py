@@ -132,12 +132,13 @@ def tiny_decoder(  # each argument is one thing that may be wrong
     )
 
 
-def tiny_encoder() -> bytes:
+def tiny_encoder(*, scale: float = 1.0) -> bytes:
     """An encoder of one layer for 4 × 2 pixels."""
     random = np.random.default_rng(2)
     pixels = TINY_HEIGHT * TINY_WIDTH
     constants = {
         f"w_{name}": random.normal(size=(pixels, TINY_LATENTS)).astype(np.float32)
+        * np.float32(scale)
         for name in ("mu", "logvar")
     }
     return model(
@@ -263,6 +264,7 @@ def models() -> dict[str, bytes]:
         "decoder_rows_in_run": toy_models.decoder(toy_models.ROWS_IN_RUN),
         "decoder_row_in_tile": toy_models.decoder(toy_models.ROW_IN_TILE),
         "encoder_tiny": tiny_encoder(),
+        "encoder_not_a_number": tiny_encoder(scale=float("nan")),
         "prior_tiny": prior(TINY_LATENTS),
         "prior_wrong_label": prior(40, label_offset=CLASSES),
         "prior_not_a_number": prior(40, scale=float("nan")),

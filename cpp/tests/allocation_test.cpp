@@ -6,6 +6,7 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cstdlib>
+#include <digitvae/digitvae.hpp>
 #include <new>
 #include <string>
 #include <vector>
@@ -143,5 +144,8 @@ TEST_CASE("a chunk that no memory can hold is a status, and no call") {
   };
   CHECK(dvae_stream_u8(decoder, nullptr, UINT64_MAX, std::size_t{1} << 50, count_calls, &calls) == DVAE_OUT_OF_MEMORY);
   CHECK(calls == 0);
+  const dvae::Decoder wrapped(model.data(), model.size());
+  const auto ignore = [](std::uint64_t, std::size_t, const std::uint8_t*, const std::int32_t*) { return false; };
+  CHECK_THROWS_AS(wrapped.stream<std::uint8_t>(UINT64_MAX, ignore, {}, std::size_t{1} << 50), std::bad_alloc);
   dvae_decoder_close(decoder);
 }

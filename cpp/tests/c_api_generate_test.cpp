@@ -5,12 +5,15 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "engine/encoder.hpp"
 #include "support.hpp"
 
 using namespace digitvae::testing;
@@ -375,6 +378,157 @@ TEST_CASE("C: progress rises to the total, and can cancel, leaving zeros", "[lar
   const std::vector<float> z(kDim, 0.0F);
   CHECK(dvae_decode_u8(decoder(), z.data(), 1, images.data(), images.size(), &run) == DVAE_OK);
   CHECK(of_decoding.done == std::vector<std::uint64_t>{1});
+}
+
+// Stops every call at its first report, which comes late enough only if the work takes a while.
+std::int32_t stop(void* /*context*/, std::uint64_t done, std::uint64_t total) {
+  CHECK(done <= total);
+  return 1;
+}
+
+template <typename T>
+bool all_zero(const std::vector<T>& values) {
+  return std::all_of(values.begin(), values.end(), [](T value) { return value == T{0}; });
+}
+
+TEST_CASE("C: every call that is cancelled leaves zeros", "[large]") {
+  constexpr std::size_t kRows = 30000;
+  dvae_run_options run = DVAE_RUN_OPTIONS_INIT;
+  run.progress = stop;
+  run.threads = 1;
+  dvae_sample_options sampling = options_of(0);
+  sampling.progress = stop;
+  sampling.threads = 1;
+  const std::vector<float> z(kRows * kDim, 0.5F);
+
+  std::vector<float> latent_rows(40 * kRows * kDim, 9.0F);
+  const std::size_t latent_bytes = latent_rows.size() * sizeof(float);
+  CHECK(dvae_latents(decoder(), &sampling, 40 * kRows, latent_rows.data(), latent_bytes, nullptr) == DVAE_CANCELLED);
+  CHECK(all_zero(latent_rows));
+
+  std::vector<std::uint8_t> bytes(kRows * kPixels, 9);
+  CHECK(dvae_decode_u8(decoder(), z.data(), kRows, bytes.data(), bytes.size(), &run) == DVAE_CANCELLED);
+  CHECK(all_zero(bytes));
+
+  std::vector<float> intensities(kRows * kPixels, 9.0F);
+  CHECK(dvae_sample_f32(decoder(), &sampling, kRows, intensities.data(), intensities.size() * sizeof(float), nullptr) ==
+        DVAE_CANCELLED);
+  CHECK(all_zero(intensities));
+
+  std::vector<float> mu(kRows * kDim, 9.0F);
+  std::vector<float> logvar(kRows * kDim, 9.0F);
+  CHECK(dvae_encode_u8(encoder(), bytes.data(), kRows, mu.data(), logvar.data(), mu.size() * sizeof(float), &run) ==
+        DVAE_CANCELLED);
+  CHECK(all_zero(mu));
+  CHECK(all_zero(logvar));
+
+  std::fill(latent_rows.begin(), latent_rows.end(), 9.0F);
+  const float ends[] = {1.0F, 0.0F, 0.0F, 1.0F};  // two dimensions: many points, a sine each
+  CHECK(dvae_interpolate(ends, ends + 2, 1, 2, latent_rows.size() / 2, DVAE_SLERP, latent_rows.data(), latent_bytes,
+                         &run) == DVAE_CANCELLED);
+  CHECK(all_zero(latent_rows));
+
+  std::fill(latent_rows.begin(), latent_rows.end(), 9.0F);
+  CHECK(dvae_grid(z.data(), kDim, 40, kRows, latent_rows.data(), latent_bytes, &run) == DVAE_CANCELLED);
+  CHECK(all_zero(latent_rows));
+}
+
+TEST_CASE("C: at its end a call reports once, and cannot be cancelled any more") {
+  constexpr std::size_t kWide = 20000;  // one block of work that takes longer than the time between reports
+  constexpr std::size_t kSteps = 1000;
+  const std::vector<float> ends(2 * kWide, 0.25F);
+  std::vector<float> path(kSteps * kWide);
+  Reports reports;
+  reports.cancel = true;
+  dvae_run_options run = DVAE_RUN_OPTIONS_INIT;
+  run.progress = report;
+  run.progress_context = &reports;
+  CHECK(dvae_interpolate(ends.data(), ends.data() + kWide, 1, kWide, kSteps, DVAE_LERP, path.data(),
+                         path.size() * sizeof(float), &run) == DVAE_OK);
+  CHECK(reports.done == std::vector<std::uint64_t>{kSteps});
+}
+
+// Reports how many threads there were, at most.
+std::int32_t count_threads(void* context, std::uint64_t /*done*/, std::uint64_t /*total*/) {
+  const auto threads = std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
+  auto& most = *static_cast<std::ptrdiff_t*>(context);
+  most = std::max(most, static_cast<std::ptrdiff_t>(threads));
+  return 0;
+}
+
+TEST_CASE("C: a call has the threads that were asked for, and they end with it", "[large]") {
+  std::vector<std::uint8_t> images(20000 * kPixels);
+  const auto threads_in = [&](std::uint32_t threads) {
+    std::ptrdiff_t before = 0;
+    count_threads(&before, 0, 0);
+    std::ptrdiff_t most = 0;
+    dvae_sample_options options = options_of(0);
+    options.threads = threads;
+    options.progress = count_threads;
+    options.progress_context = &most;
+    REQUIRE(dvae_sample_u8(decoder(), &options, 20000, images.data(), images.size(), nullptr) == DVAE_OK);
+    std::ptrdiff_t after = 0;
+    count_threads(&after, 0, 0);
+    CHECK(after == before);
+    return most - before + 1;
+  };
+  decoder();
+  CHECK(threads_in(1) == 1);
+  CHECK(threads_in(3) == 3);
+}
+
+TEST_CASE("C: posteriors are those of the core, mean and log-variance each in its place") {
+  const std::vector<std::uint8_t> images = sample(options_of(3), 5);
+  std::vector<float> intensities(images.size());
+  std::transform(images.begin(), images.end(), intensities.begin(),
+                 [](std::uint8_t pixel) { return static_cast<float>(pixel) / 255.0F; });
+  const std::string model = read_model("encoder.onnx");
+  const digitvae::Encoder core(open_runtime(), model.data(), model.size());
+  std::vector<float> expected_mu(5 * kDim);
+  std::vector<float> expected_logvar(5 * kDim);
+  core.encode(images.data(), 5, expected_mu.data(), expected_logvar.data(), 1, {});
+  std::vector<float> mu(5 * kDim);
+  std::vector<float> logvar(5 * kDim);
+  const std::size_t size = mu.size() * sizeof(float);
+  REQUIRE(dvae_encode_u8(encoder(), images.data(), 5, mu.data(), logvar.data(), size, nullptr) == DVAE_OK);
+  CHECK(mu == expected_mu);
+  CHECK(logvar == expected_logvar);
+  CHECK(mu != logvar);
+  REQUIRE(dvae_encode_f32(encoder(), intensities.data(), 5, mu.data(), logvar.data(), size, nullptr) == DVAE_OK);
+  CHECK(mu == expected_mu);
+  CHECK(logvar == expected_logvar);
+}
+
+TEST_CASE("C: an encoder that computes no number is a model error, and zeros") {
+  const std::string model = read_corpus("encoder_not_a_number.onnx");
+  dvae_encoder* broken = nullptr;
+  REQUIRE(dvae_encoder_open_memory(model.data(), model.size(), nullptr, &broken) == DVAE_OK);
+  const std::vector<std::uint8_t> image(8, 255);
+  std::vector<float> mu(3, 9.0F);
+  std::vector<float> logvar(3, 9.0F);
+  CHECK(dvae_encode_u8(broken, image.data(), 1, mu.data(), logvar.data(), 3 * sizeof(float), nullptr) ==
+        DVAE_MODEL_ERROR);
+  CHECK(all_zero(mu));
+  CHECK(all_zero(logvar));
+  dvae_encoder_close(broken);
+}
+
+TEST_CASE("C: chunks have 4096 images unless another number is asked for") {
+  Collected all;
+  REQUIRE(dvae_stream_u8(decoder(), nullptr, 5000, 0, collect, &all) == DVAE_OK);
+  CHECK(all.chunks == std::vector<std::size_t>{4096, 904});
+}
+
+TEST_CASE("C: slerp refuses latents so large that their arc has no float32") {
+  constexpr float kMax = std::numeric_limits<float>::max();
+  const float a[] = {kMax, kMax};
+  const float b[] = {kMax, -kMax};
+  float path[6];
+  CHECK(dvae_interpolate(a, b, 1, 2, 3, DVAE_SLERP, path, sizeof path, nullptr) == DVAE_INVALID_ARGUMENT);
+  CHECK_THAT(dvae_last_error(), Catch::Contains("slerp") && Catch::Contains("row 0, column 0"));
+  REQUIRE(dvae_interpolate(a, b, 1, 2, 3, DVAE_LERP, path, sizeof path, nullptr) == DVAE_OK);
+  CHECK(path[2] == kMax);
+  CHECK(path[3] == 0.0F);
 }
 
 TEST_CASE("C: paths and grids have their ends to the bit and refuse what has no path") {

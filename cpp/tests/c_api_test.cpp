@@ -1,5 +1,6 @@
 // The C ABI: statuses, messages, options, handles. What it generates is in c_api_generate_test.cpp.
 #include <digitvae/digitvae.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -198,6 +199,54 @@ TEST_CASE("C: a missing or old ONNX Runtime is a runtime error that says so") {
   CHECK(open_bytes(model, &options) == DVAE_RUNTIME_ERROR);
   options.ort_library = "";
   CHECK(open_bytes(model, &options) == DVAE_INVALID_ARGUMENT);
+}
+
+TEST_CASE("C: an error of ONNX Runtime is a runtime error in its words, and its telemetry is off before all else") {
+  const std::string failing = environment("DIGITVAE_TEST_FAILING");
+  dvae_open_options options = DVAE_OPEN_OPTIONS_INIT;
+  options.ort_library = failing.c_str();
+  CHECK(open_bytes(read_model("decoder.onnx"), &options) == DVAE_RUNTIME_ERROR);
+  CHECK_THAT(dvae_last_error(),
+             Catch::Contains("creating session options: telemetry turned off 1 times") && Catch::Contains("1.99.0"));
+}
+
+TEST_CASE("C: every status has its name") {
+  const char* const names[] = {"DVAE_OK",          "DVAE_INVALID_ARGUMENT", "DVAE_IO_ERROR",
+                               "DVAE_MODEL_ERROR", "DVAE_RUNTIME_ERROR",    "DVAE_OUT_OF_MEMORY",
+                               "DVAE_CANCELLED",   "DVAE_INTERNAL_ERROR"};
+  for (dvae_status status = 0; status < 8; ++status) CHECK(std::string(dvae_status_name(status)) == names[status]);
+  CHECK(std::string(dvae_status_name(8)) == "unknown status");
+  CHECK(std::string(dvae_status_name(-1)) == "unknown status");
+}
+
+TEST_CASE("C: height and width are told apart") {
+  const std::string model = read_corpus("decoder_tiny.onnx");
+  dvae_decoder* decoder = nullptr;
+  REQUIRE(dvae_decoder_open_memory(model.data(), model.size(), nullptr, &decoder) == DVAE_OK);
+  dvae_info info = DVAE_INFO_INIT;
+  REQUIRE(dvae_decoder_info(decoder, &info) == DVAE_OK);
+  CHECK(info.struct_size == sizeof info);
+  CHECK(info.height == 4);
+  CHECK(info.width == 2);
+  dvae_decoder_close(decoder);
+}
+
+TEST_CASE("C: a file larger than a model can be is not read") {
+  char path[] = "/tmp/digitvae-test-XXXXXX";
+  const int file = mkstemp(path);
+  REQUIRE(file >= 0);
+  REQUIRE(ftruncate(file, (off_t{1} << 30) + 1) == 0);  // a hole: it takes no room
+  close(file);
+  dvae_decoder* decoder = nullptr;
+  CHECK(dvae_decoder_open(path, nullptr, &decoder) == DVAE_IO_ERROR);
+  CHECK_THAT(dvae_last_error(), Catch::Contains("1073741825 bytes, expected at most 1 GiB"));
+  unlink(path);
+}
+
+TEST_CASE("C: options are looked at before the file") {
+  dvae_decoder* decoder = nullptr;
+  const dvae_open_options unset{};
+  CHECK(dvae_decoder_open("/nonexistent", &unset, &decoder) == DVAE_INVALID_ARGUMENT);
 }
 
 TEST_CASE("C: a struct without its size is refused, telling the macro") {

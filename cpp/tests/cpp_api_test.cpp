@@ -1,6 +1,7 @@
 // digitvae.hpp: the same answers as the C ABI, as C++ values and exceptions.
 #include <catch2/catch.hpp>
 #include <digitvae/digitvae.hpp>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -58,6 +59,11 @@ TEST_CASE("C++: failures are exceptions with the status and the library's words"
   CHECK_THROWS_AS(decoder().sample<float>(0), dvae::Error);
   CHECK_THROWS_AS(decoder().decode<float>(std::vector<float>(41)), dvae::Error);
   CHECK_THROWS_AS(decoder().decode<float>({}), dvae::Error);
+  constexpr std::size_t kHuge = std::numeric_limits<std::size_t>::max();
+  CHECK_THROWS_WITH(decoder().sample<std::uint8_t>(kHuge / 2), Catch::Contains("more than memory can be addressed"));
+  CHECK_THROWS_WITH(decoder().latents(kHuge / 2), Catch::Contains("more than memory can be addressed"));
+  CHECK_THROWS_WITH(dvae::grid(std::vector<float>(4), kHuge, kHuge), Catch::Contains("more than memory"));
+  CHECK_THROWS_WITH(dvae::Decoder(std::string("a\0b", 3)), Catch::Contains("zero byte"));
   CHECK_THROWS_AS(dvae::grid(std::vector<float>(5), 2, 2), dvae::Error);
   CHECK_THROWS_AS(dvae::interpolate({1.0F}, {1.0F, 2.0F}, 1, 3), dvae::Error);
 }
@@ -74,8 +80,11 @@ TEST_CASE("C++: samples are the C ABI's, decoded latents are samples, posteriors
   CHECK(decoder().decode<float>(z) == decoder().sample<float>(5, from(6, 62)));
   const dvae::Encoder encoder(model_path("encoder.onnx"));
   const dvae::Posterior posterior = encoder.encode(images);
-  CHECK(posterior.mu.size() == 5 * 40);
-  CHECK(posterior.logvar.size() == 5 * 40);
+  std::vector<float> mu(5 * 40);
+  std::vector<float> logvar(5 * 40);
+  REQUIRE(dvae_encode_u8(encoder.get(), images.data(), 5, mu.data(), logvar.data(), mu.size() * 4, nullptr) == DVAE_OK);
+  CHECK(posterior.mu == mu);
+  CHECK(posterior.logvar == logvar);
 }
 
 TEST_CASE("C++: a prior gives labelled samples") {
@@ -88,6 +97,10 @@ TEST_CASE("C++: a prior gives labelled samples") {
   const dvae::Labelled<std::uint8_t> fours = decoder().sample_labelled<std::uint8_t>(20, options);
   CHECK(fours.labels == std::vector<std::int32_t>(20, 4));
   CHECK(fours.values == decoder().sample<std::uint8_t>(20, options));
+  dvae::Prior moved_from(model.data(), model.size());
+  const dvae::Prior moved_to(std::move(moved_from));
+  options.prior = &moved_from;  // NOLINT: looking at it is the point
+  CHECK_THROWS_WITH(decoder().sample<std::uint8_t>(1, options), Catch::Contains("moved"));
 }
 
 TEST_CASE("C++: a stream hands over all samples, and its consumer can stop it") {
@@ -130,6 +143,15 @@ TEST_CASE("C++: paths and grids") {
   CHECK(grid == z);
   const std::vector<float> a(z.begin(), z.begin() + 40);
   const std::vector<float> b(z.begin() + 40, z.begin() + 80);
-  CHECK(dvae::interpolate(a, b, 40, 3, dvae::Interpolation::kSlerp).size() == 120);
+  for (const auto& [method, number] :
+       {std::pair(dvae::Interpolation::kLerp, DVAE_LERP), std::pair(dvae::Interpolation::kSlerp, DVAE_SLERP)}) {
+    std::vector<float> path(3 * 40);
+    REQUIRE(dvae_interpolate(a.data(), b.data(), 1, 40, 3, number, path.data(), path.size() * 4, nullptr) == DVAE_OK);
+    CHECK(dvae::interpolate(a, b, 40, 3, method) == path);
+  }
+  CHECK(dvae::interpolate(a, b, 40, 3, dvae::Interpolation::kSlerp) != dvae::interpolate(a, b, 40, 3));
+  std::vector<float> oblong(2 * 3 * 40);
+  REQUIRE(dvae_grid(z.data(), 40, 2, 3, oblong.data(), oblong.size() * 4, nullptr) == DVAE_OK);
+  CHECK(dvae::grid(z, 2, 3) == oblong);
   CHECK(dvae::grid_point(z, 1.0, 0.0) == b);
 }

@@ -335,7 +335,7 @@ class Model:
         Raises:
             TypeError: a or b is not a float32 array.
             ValueError: Shapes differ, a value is not finite, steps < 2, an unknown method, or
-                slerp between opposite directions.
+                slerp between opposite directions, or with values beyond ±1e20.
         """
         import numpy as np
 

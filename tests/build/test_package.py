@@ -10,6 +10,7 @@ import pytest
 
 import digitvae as dv
 from tests.build.conftest import DECODER, ROOT, Installed, install_library, must_run, run
+from tests.test_runtime import TOO_OLD
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +34,14 @@ FILES = {
     "share/digitvae/mnist/encoder.onnx",
     "share/doc/digitvae/LICENSE",
 }
+
+
+class OpenOptions(ctypes.Structure):
+    """dvae_open_options."""
+
+    _fields_ = (("struct_size", ctypes.c_size_t), ("ort_library", ctypes.c_char_p))
+
+
 RAMP = " .:-=+*#%@"
 
 
@@ -97,8 +106,6 @@ def test_the_guide_s_cpp_program_builds_and_prints_it_too(
 def test_pkg_config_gives_the_flags(
     installed: Installed, guide_project: Path, tmp_path: Path, static: bool
 ) -> None:
-    if shutil.which("pkg-config") is None:
-        pytest.skip("pkg-config is not installed")
     environment = {"PKG_CONFIG_PATH": str(installed.prefix / "lib" / "pkgconfig")}
     version = must_run("pkg-config", "--modversion", "digitvae", env=environment)
     assert version.decode().strip() == dv.__version__
@@ -133,6 +140,10 @@ def test_another_major_version_is_refused(installed: Installed, tmp_path: Path) 
         ("app ${digitvae_BUNDLE_DIR} MODELS decoders", "decoders is no model"),
         ("app ${digitvae_BUNDLE_DIR} NAME 2nd", "NAME 2nd is not an identifier"),
         ("app ${digitvae_BUNDLE_DIR} MODEL decoder", "unknown arguments: MODEL"),
+        (
+            "app ${digitvae_BUNDLE_DIR})\ndigitvae_embed_bundle(app ${digitvae_BUNDLE_DIR}",
+            "app has a digitvae_bundle already",
+        ),
     ],
 )
 def test_a_bundle_that_cannot_be_embedded_is_told(
@@ -166,6 +177,50 @@ def test_onnx_runtime_can_be_linked_instead(
     assert b"libonnxruntime.so.1" in must_run("ldd", prefix / "lib" / "libdigitvae.so")
     library = ctypes.CDLL(str(prefix / "lib" / "libdigitvae.so"))
     assert library.dvae_runtime_is_linked() == 1
+    library.dvae_last_error.restype = ctypes.c_char_p
+    asked_for = OpenOptions(ctypes.sizeof(OpenOptions), b"libonnxruntime.so.1")
+    handle = ctypes.c_void_p()
+    path = str(DECODER).encode()
+    assert library.dvae_decoder_open(path, ctypes.byref(asked_for), ctypes.byref(handle)) == 1
+    assert b"this build of digitvae has one linked in" in library.dvae_last_error()
+
+
+@pytest.fixture
+def debian_s_onnx_runtime(tmp_path: Path) -> Path:
+    """A library with the file and name that Debian gives it, and nothing in it."""
+    source, folder = tmp_path / "stub.c", tmp_path / "debian"
+    folder.mkdir()
+    source.write_text(TOO_OLD, encoding="utf-8")
+    library = folder / "libonnxruntime.so.1.21"
+    name = "-Wl,-soname,libonnxruntime.so.1.21"
+    must_run("gcc", "-shared", "-fPIC", name, source, "-o", library)
+    return library
+
+
+def test_the_library_is_found_by_the_name_that_debian_gives_it(
+    installed: Installed, guide_project: Path, tmp_path: Path, debian_s_onnx_runtime: Path
+) -> None:
+    build = installed.cmake_build(guide_project, tmp_path / "build")
+    where = {"DIGITVAE_ORT_LIBRARY": "", "LD_LIBRARY_PATH": str(debian_s_onnx_runtime.parent)}
+    done = run(build / "digit", DECODER, env=where)
+    assert "libonnxruntime.so.1.21 is version 1.4.0, too old" in done.stderr.decode()
+    missing = run(build / "digit", DECODER, env={"DIGITVAE_ORT_LIBRARY": ""})
+    assert "no ONNX Runtime library was found" in missing.stderr.decode()
+
+
+@pytest.mark.slow
+def test_it_is_linked_by_that_name_too(
+    guide_project: Path, tmp_path: Path, debian_s_onnx_runtime: Path
+) -> None:
+    linked = install_library(
+        tmp_path / "linked",
+        "-DDIGITVAE_LINK_ORT=ON",
+        f"-DDIGITVAE_ORT_LIBRARY={debian_s_onnx_runtime}",
+    )
+    build = linked.cmake_build(guide_project, tmp_path / "program")
+    assert b"is version 1.4.0, too old" in run(build / "digit", DECODER).stderr
+    dependencies = must_run("ldd", linked.shared_library).decode()
+    assert f"libonnxruntime.so.1.21 => {linked.prefix}/lib/libonnxruntime.so.1.21" in dependencies
 
 
 @pytest.mark.slow
