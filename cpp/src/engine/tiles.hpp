@@ -10,7 +10,7 @@ namespace digitvae {
 // Rows in a tile. Every run of a model has exactly this many rows (the last tile is zero-padded):
 // matrix kernels are free to round a row differently when the number of rows differs, and only a
 // constant shape rules that out on every processor; tile_shapes.hpp has the exception that is proved
-// first. Measured: 64 rows come within 2 % of the best size in throughput (docs/performance.md).
+// first. Measured: 64 rows come within 3 % of the best size in throughput (docs/performance.md).
 inline constexpr std::size_t kTileRows = 64;
 
 // Asked every kPollInterval, on the calling thread only, with the tiles done so far and all; true means
