@@ -162,8 +162,8 @@ TEST_CASE("one decoder serves many threads at once", "[large]") {
 }
 
 TEST_CASE("a poll cancels a long run", "[large]") {
-  std::vector<std::uint8_t> images(20000 * kPixels);
-  CHECK_THROWS_AS(decoder().sample(source_of(0), 0, 20000, images.data(), nullptr, 2,
+  std::vector<std::uint8_t> images(100'000 * kPixels);
+  CHECK_THROWS_AS(decoder().sample(source_of(0), 0, 100'000, images.data(), nullptr, 2,
                                    [](std::size_t, std::size_t) { return true; }),
                   Cancelled);
 }
