@@ -84,7 +84,8 @@ verify: $(DEV) data ## Check that the shipped bundle computes what PyTorch compu
 
 bench: $(DEV) ## Time generation side by side with plain ONNX Runtime
 	$(BIN)/python -m benchmarks.generate_to_npy
-	$(BIN)/python -m benchmarks.warm
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks.limits
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks.warm
 	$(BIN)/python -m benchmarks.tile_size
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks.native
 

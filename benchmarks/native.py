@@ -19,27 +19,12 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.building import PROGRAMS, ROOT, build, run
 from digitvae.bundle import shipped_path
 from digitvae.runtime import ENVIRONMENT_VARIABLE, open_runtime
 
-ROOT = Path(__file__).parents[1]
 STREAMS = (10_000, 1_000_000)
 STARTS = 31
-
-
-def run(*command: str | Path) -> str:
-    """Run a program that must succeed; returns what it printed."""
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise SystemExit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
-    return done.stdout
-
-
-def build(source: Path, folder: Path, *options: str) -> Path:
-    """Configure and build a project; returns the build folder."""
-    run("cmake", "-S", source, "-B", folder, "-DCMAKE_BUILD_TYPE=Release", *options)
-    run("cmake", "--build", folder)
-    return folder
 
 
 class Cost(NamedTuple):
@@ -126,7 +111,7 @@ def main() -> None:
         examples = ROOT / "cpp" / "examples"
         minimal = build(examples / "minimal", folder / "minimal", package) / "minimal"
         embedded = build(examples / "embedded", folder / "embedded", package) / "embedded"
-        programs = build(ROOT / "benchmarks" / "programs", folder / "programs", package)
+        programs = build(PROGRAMS, folder / "programs", package)
         print_sizes(prefix, minimal, embedded, ort_library)
         print_one_digit(programs / "one_digit", decoder, ort_library, rounds)
         print_programs(programs / "peak_memory", minimal, decoder)

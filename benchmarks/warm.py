@@ -3,7 +3,8 @@
     python -m benchmarks.warm [--rounds 9]
 
 `Model.sample` includes the random numbers and the conversion to bytes; the bare graph has its
-latents ready, bound memory, the engine's tile, and leaves float32. Interleaved, medians.
+latents ready, bound memory, the engine's tile, and leaves float32. Interleaved, medians. The limit
+is that of the processor's multiply-add units (`benchmarks/limits.py`), measured before and after.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import digitvae as dv
+from benchmarks.limits import OPERATIONS_A_DIGIT, fma_peaks
 from benchmarks.tile_size import bind, decoder_session
 from digitvae import _native
 
@@ -47,8 +49,11 @@ def main() -> None:
         "Model.sample, 1 thread": sample(1),
     }
     processors = _native.available_threads()
+    threads_of = dict.fromkeys(runs, 1)
     if processors > 1:
         runs[f"Model.sample, {processors} threads"] = sample(processors)
+        threads_of[f"Model.sample, {processors} threads"] = processors
+    before = fma_peaks(sorted(set(threads_of.values())))
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds + 1):  # the first round warms up
         for name, run in runs.items():
@@ -56,11 +61,14 @@ def main() -> None:
             run()
             times[name].append(time.perf_counter() - start)
     medians = {name: statistics.median(values[1:]) for name, values in times.items()}
+    after = fma_peaks(sorted(set(threads_of.values())))
     base = medians["bare graph, 1 thread"]
-    print("| | digits per second | beside the bare graph |")
-    print("|---|---:|---:|")
+    print("| | digits per second | beside the bare graph | of the FMA limit |")
+    print("|---|---:|---:|---:|")
     for name, seconds in medians.items():
-        print(f"| {name} | {DIGITS / seconds:,.0f} | {base / seconds:.2f} |")
+        rate, threads = DIGITS / seconds, threads_of[name]
+        limit = max(before[threads], after[threads]) * 1e9 / OPERATIONS_A_DIGIT
+        print(f"| {name} | {rate:,.0f} | {base / seconds:.2f} | {rate / limit:.2f} |")
 
 
 if __name__ == "__main__":

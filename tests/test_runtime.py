@@ -12,7 +12,12 @@ import onnxruntime
 import pytest
 
 import digitvae as dv
-from digitvae.runtime import ENVIRONMENT_VARIABLE, open_runtime, packaged_library
+from digitvae.runtime import (
+    ENVIRONMENT_VARIABLE,
+    open_in_background,
+    open_runtime,
+    packaged_library,
+)
 
 TOO_OLD = """
 struct base { const void *(*get_api)(unsigned); const char *(*version)(void); };
@@ -129,3 +134,18 @@ def test_generating_leaves_nothing_in_the_home_folder(tmp_path: Path) -> None:
         check=True,
     )
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["digit.png", "home"]
+
+
+def test_what_was_opened_in_the_background_is_opened_again_at_once() -> None:
+    open_in_background().join()
+    assert open_runtime().version == onnxruntime.__version__
+
+
+def test_a_failure_in_the_background_is_told_when_it_matters(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(ENVIRONMENT_VARIABLE, "/missing/libonnxruntime.so")
+    open_in_background().join()
+    assert capfd.readouterr() == ("", "")
+    with pytest.raises(dv.RuntimeLibraryError, match=r"/missing/libonnxruntime\.so"):
+        open_runtime()

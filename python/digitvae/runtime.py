@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 from digitvae.errors import RuntimeLibraryError
 
 if TYPE_CHECKING:
+    from threading import Thread
+
     from digitvae._native import Runtime
 
 ENVIRONMENT_VARIABLE = "DIGITVAE_ORT_LIBRARY"
@@ -59,6 +62,27 @@ def open_runtime(library: str | Path | None = None) -> Runtime:
         f"{ENVIRONMENT_VARIABLE} to a libonnxruntime file. The system loader said: "
         + "; ".join(reasons)
     )
+
+
+def open_in_background() -> Thread:
+    """Begin to open the library on another thread, so that `open_runtime` finds it open.
+
+    ONNX Runtime takes as long to load as a command's Python modules do, and on another processor.
+    Whatever fails here fails again in `open_runtime`, which tells it.
+    """
+    from threading import Thread
+
+    def keep_open() -> None:
+        with contextlib.suppress(Exception):
+            _opened_early.append(open_runtime())
+
+    thread = Thread(target=keep_open, name="open ONNX Runtime")
+    thread.start()
+    return thread
+
+
+_opened_early: list[Runtime] = []
+"""Keeps what `open_in_background` opened from being closed again."""
 
 
 if __name__ == "__main__":  # `python -m digitvae.runtime`: the path, for shells and ctest

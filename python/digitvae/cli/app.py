@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+_NATIVE_COMMANDS = {"generate", "interpolate", "reconstruct", "encode", "decode"}
 _TRAIN_PACKAGES = {"torch", "torchvision", "safetensors", "onnx", "onnxscript"}
 
 
@@ -50,6 +51,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
+    if words and words[0] in _NATIVE_COMMANDS and not {"-h", "--help"} & set(words):
+        from digitvae.runtime import open_in_background
+
+        open_in_background()  # while Python reads the modules of the command
+
     import click
 
     from digitvae.cli.commands import app
