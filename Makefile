@@ -82,12 +82,13 @@ notebook: $(DEV) data ## Execute notebooks/vae_mnist.ipynb again (30 epochs of t
 verify: $(DEV) data ## Check that the shipped bundle computes what PyTorch computes
 	$(BIN)/digitvae verify export/mnist --require-data
 
+bench: export PATH := $(CURDIR)/$(BIN):$(PATH)
 bench: $(DEV) ## Time generation side by side with plain ONNX Runtime
 	$(BIN)/python -m benchmarks.generate_to_npy
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks.limits
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks.warm
+	$(BIN)/python -m benchmarks.limits
+	$(BIN)/python -m benchmarks.warm
 	$(BIN)/python -m benchmarks.tile_size
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m benchmarks.native
+	$(BIN)/python -m benchmarks.native
 
 headers: ## Fill the cache with the C++ headers that building needs (Debian; elsewhere CMake fetches them)
 	@sh tools/fetch-headers.sh

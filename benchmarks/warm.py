@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import digitvae as dv
-from benchmarks.limits import OPERATIONS_A_DIGIT, fma_peaks
+from benchmarks.limits import OPERATIONS_A_DIGIT, fma_peaks, fma_program
 from benchmarks.tile_size import bind, decoder_session
 from digitvae import _native
 
@@ -53,15 +53,16 @@ def main() -> None:
     if processors > 1:
         runs[f"Model.sample, {processors} threads"] = sample(processors)
         threads_of[f"Model.sample, {processors} threads"] = processors
-    before = fma_peaks(sorted(set(threads_of.values())))
     times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds + 1):  # the first round warms up
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - start)
+    with fma_program() as program:
+        before = fma_peaks(program, sorted(set(threads_of.values())))
+        for _ in range(rounds + 1):  # the first round warms up
+            for name, run in runs.items():
+                start = time.perf_counter()
+                run()
+                times[name].append(time.perf_counter() - start)
+        after = fma_peaks(program, sorted(set(threads_of.values())))
     medians = {name: statistics.median(values[1:]) for name, values in times.items()}
-    after = fma_peaks(sorted(set(threads_of.values())))
     base = medians["bare graph, 1 thread"]
     print("| | digits per second | beside the bare graph | of the FMA limit |")
     print("|---|---:|---:|---:|")

@@ -61,6 +61,13 @@ std::int32_t on_progress(void* context, std::uint64_t done, std::uint64_t total)
   return static_cast<Patience*>(context)->is_over() ? 1 : 0;
 }
 
+template <typename Options>
+void take_progress(Input& input, Options& options, Patience& patience) {
+  options.progress = on_progress;
+  options.progress_context = &patience;
+  patience.calls_left = input.take<std::uint8_t>();
+}
+
 std::uint32_t take_threads(Input& input) {
   return input.one_in(32) ? input.take<std::uint32_t>() : input.take<std::uint8_t>() % 4;
 }
@@ -81,11 +88,7 @@ struct Sampling {
     if (input.one_in(2)) options.prior = models().prior;
     options.digit = input.one_in(4) ? input.take<std::int32_t>() : input.take<std::uint8_t>() % 12 - 1;
     options.threads = take_threads(input);
-    if (input.one_in(2)) {
-      options.progress = on_progress;
-      options.progress_context = &patience;
-      patience.calls_left = input.take<std::uint8_t>();
-    }
+    if (input.one_in(2)) take_progress(input, options, patience);
     if (input.one_in(16)) given = nullptr;
   }
 };
@@ -98,11 +101,7 @@ struct Running {
   explicit Running(Input& input) {
     options.struct_size = take_struct_size(input, sizeof options);
     options.threads = take_threads(input);
-    if (input.one_in(4)) {
-      options.progress = on_progress;
-      options.progress_context = &patience;
-      patience.calls_left = input.take<std::uint8_t>();
-    }
+    if (input.one_in(4)) take_progress(input, options, patience);
     if (input.one_in(16)) given = nullptr;
   }
 };

@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from cpp.fuzz.make_corpus import CLASSES, PRIOR
+from libdigitvae import SampleOptions
 
 from tests.build.conftest import DECODER
 from tests.native.random_reference import mixture_uniform, standard_normal
@@ -21,21 +22,6 @@ if TYPE_CHECKING:
 
 LATENT = 0  # the stream of random numbers
 DIM = 40
-
-
-class SampleOptions(ctypes.Structure):
-    """dvae_sample_options."""
-
-    _fields_ = (
-        ("struct_size", ctypes.c_size_t),
-        ("seed", ctypes.c_uint64),
-        ("first", ctypes.c_uint64),
-        ("prior", ctypes.c_void_p),
-        ("digit", ctypes.c_int32),
-        ("threads", ctypes.c_uint32),
-        ("progress", ctypes.c_void_p),
-        ("progress_context", ctypes.c_void_p),
-    )
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from libdigitvae import OpenOptions
 
 import digitvae as dv
 from tests.build.conftest import DECODER, ROOT, Installed, install_library, must_run, run
@@ -34,13 +35,6 @@ FILES = {
     "share/digitvae/mnist/encoder.onnx",
     "share/doc/digitvae/LICENSE",
 }
-
-
-class OpenOptions(ctypes.Structure):
-    """dvae_open_options."""
-
-    _fields_ = (("struct_size", ctypes.c_size_t), ("ort_library", ctypes.c_char_p))
-
 
 RAMP = " .:-=+*#%@"
 

@@ -2,11 +2,16 @@
 // or open_linked.cpp (DIGITVAE_LINK_ORT).
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 struct OrtApiBase;
 
 namespace digitvae {
+
+// The oldest C API that has everything we call and reads the opset we export: that of release 1.20. OrtApi
+// only ever grows at its end, so newer headers and newer libraries serve it unchanged.
+inline constexpr std::uint32_t kRequiredApi = 20;
 
 struct ApiBase {
   std::string library;  // path or name it was opened by; empty if linked

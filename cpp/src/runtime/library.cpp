@@ -12,9 +12,6 @@
 namespace digitvae {
 namespace {
 
-// The oldest C API that has everything we call and reads the opset we export. OrtApi only ever
-// grows at its end, so newer headers and newer libraries serve it unchanged.
-constexpr std::uint32_t kRequiredApi = 20;
 static_assert(kRequiredApi <= ORT_API_VERSION, "the ONNX Runtime headers are too old: API 20 (release 1.20) is needed");
 
 // ONNX Runtime has no status code for this: it reports the exception's text, or its own.

@@ -8,8 +8,7 @@
 namespace digitvae {
 namespace {
 
-constexpr int kOldestMinor = 20;  // the oldest release we work with
-constexpr int kNewestMinor = 99;
+constexpr std::uint32_t kNewestMinor = 99;
 constexpr const char* kEnvironmentVariable = "DIGITVAE_ORT_LIBRARY";
 
 // A program with more rights than its caller must not let the caller choose what it loads.
@@ -54,7 +53,7 @@ ApiBase find_api_base(const std::string& library) {
     }
   }
   // Debian names it by its minor version too, and has the plain name in a package for developers only.
-  for (int minor = kNewestMinor; minor >= kOldestMinor; --minor) {
+  for (std::uint32_t minor = kNewestMinor; minor >= kRequiredApi; --minor) {
     const std::string name = "libonnxruntime.so.1." + std::to_string(minor);
     try {
       return open(name);
