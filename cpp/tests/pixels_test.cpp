@@ -17,7 +17,7 @@ TEST_CASE("pixels are round-half-even of 255 x, at every tie, its neighbours and
     }
   }
   std::vector<std::uint8_t> pixels(x.size());
-  pixels_from_intensities(x.data(), x.size(), pixels.data());
+  REQUIRE(pixels_from_intensities(x.data(), x.size(), pixels.data()) == x.size());
   for (std::size_t i = 0; i < x.size(); ++i) {
     const volatile float product = x[i] * 255.0F;
     REQUIRE(pixels[i] == static_cast<std::uint8_t>(std::nearbyint(product)));
@@ -63,13 +63,22 @@ TEST_CASE("first_outside finds the first offender wherever it stands, NaN includ
 
 TEST_CASE("what a sigmoid rounds up beyond one is one, and nothing else passes for an intensity") {
   const float above = std::nextafter(1.0F, 2.0F);
-  std::vector<float> x{0.0F, above, 1.0F, 0.25F, std::nextafter(1.0F, 0.0F)};
-  CHECK(cap_intensities(x.data(), x.size()) == 5);
-  CHECK(x == std::vector<float>{0.0F, 1.0F, 1.0F, 0.25F, std::nextafter(1.0F, 0.0F)});
+  const std::vector<float> sound{0.0F, above, 1.0F, 0.25F, std::nextafter(1.0F, 0.0F)};
+  std::vector<std::uint8_t> pixels(300);
+  CHECK(pixels_from_intensities(sound.data(), sound.size(), pixels.data()) == 5);
+  CHECK(std::vector<std::uint8_t>(pixels.begin(), pixels.begin() + 5) ==
+        std::vector<std::uint8_t>{0, 255, 255, 64, 255});
+  std::vector<float> capped = sound;
+  CHECK(cap_intensities(capped.data(), capped.size()) == 5);
+  CHECK(capped == std::vector<float>{0.0F, 1.0F, 1.0F, 0.25F, std::nextafter(1.0F, 0.0F)});
   for (const float bad : {std::nextafter(above, 2.0F), -1e-30F, std::numeric_limits<float>::quiet_NaN(),
-                          std::numeric_limits<float>::infinity()}) {
-    std::vector<float> values(300, above);
-    values[270] = bad;
-    CHECK(cap_intensities(values.data(), values.size()) == 270);
+                          std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
+    for (const std::size_t at : {0U, 255U, 256U, 270U, 299U}) {
+      std::vector<float> values(300, above);
+      values[at] = bad;
+      values[299] = bad;
+      CHECK(pixels_from_intensities(values.data(), values.size(), pixels.data()) == at);
+      CHECK(cap_intensities(values.data(), values.size()) == at);
+    }
   }
 }

@@ -130,18 +130,18 @@ def test_the_largest_deviation_is_at_the_input_that_the_report_names(
 def test_the_native_engine_has_the_bits_of_padded_tiles_in_python(tiny_bundle: Path) -> None:
     # The comparison that verify makes, made once more without its code.
     model = dv.load(tiny_bundle)
-    z = model.latents(150, seed=3)
+    z = model.latents(300, seed=3)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(tiny_bundle / "decoder.onnx", options)
     expected = []
-    for start in (0, 64, 128):
-        tile = np.zeros((64, 40), np.float32)
-        tile[: min(64, 150 - start)] = z[start : start + 64]
+    for start in (0, 128, 256):
+        tile = np.zeros((128, 40), np.float32)
+        tile[: min(128, 300 - start)] = z[start : start + 128]
         expected.append(session.run(["x"], {"z": tile})[0])
-    assert _native.TILE_ROWS == 64
-    found = model.decode(z, dtype="float32").reshape(150, 784)
-    assert found.tobytes() == np.concatenate(expected)[:150].tobytes()
+    assert _native.TILE_ROWS == 128
+    found = model.decode(z, dtype="float32").reshape(300, 784)
+    assert found.tobytes() == np.concatenate(expected)[:300].tobytes()
 
 
 def test_what_rounds_to_just_above_one_is_taken_for_one() -> None:

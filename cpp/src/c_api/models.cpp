@@ -85,7 +85,7 @@ template <typename Handle>
 dvae_status describe(const Handle* handle, dvae_info* info) {
   return guarded([&] {
     const ModelInfo& model = require(handle, "handle").core.info();
-    const Runtime& runtime = handle->core.session().runtime();
+    const Runtime& runtime = *handle->core.session().runtime();
     require(info, "info");
     read_options(info, DVAE_INFO_INIT, "dvae_info");
     const dvae_info full{

@@ -7,6 +7,7 @@
 
 #include "engine/mixture.hpp"
 #include "engine/model.hpp"
+#include "engine/sparse_session.hpp"
 #include "engine/tile_shapes.hpp"
 #include "engine/tiles.hpp"
 
@@ -42,9 +43,12 @@ class Decoder {
   template <typename Pixel>
   class TileDecoder;
 
+  std::size_t tile_rows_for(std::size_t count, unsigned threads) const;
+
   Session session_;
   ModelInfo info_;
   TileShapes shapes_;
+  SparseSession sparse_;
 };
 
 }  // namespace digitvae

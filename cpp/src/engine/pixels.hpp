@@ -6,12 +6,15 @@
 
 namespace digitvae {
 
-// round-half-even(255 · x), the product rounded to float32 first. x must lie in [0, 1].
-void pixels_from_intensities(const float* x, std::size_t count, std::uint8_t* out);
+// What a decoder computes lies in [0, 1], but for 1 + 2⁻²³, which ONNX Runtime's Sigmoid gives for a few logits
+// between 17.4 and 18 and which counts as 1. Both functions return the index of the first value that no sigmoid
+// explains (below 0, above that, or NaN), and `count` if there is none.
 
-// Cap in place what a decoder computed at 1: ONNX Runtime's Sigmoid gives 1 + 2⁻²³ for a few logits
-// between 17.4 and 18. Returns the index of the first value that no sigmoid explains (below 0, above
-// that, or NaN); `count` if there is none.
+// round-half-even(255 · x), the product rounded to float32 first. After a value that is none, what follows is
+// not defined.
+std::size_t pixels_from_intensities(const float* x, std::size_t count, std::uint8_t* out);
+
+// Cap in place at 1.
 std::size_t cap_intensities(float* x, std::size_t count);
 
 // pixel / 255, correctly rounded to float32 (what torchvision's ToTensor computes).

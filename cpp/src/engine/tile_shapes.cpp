@@ -11,7 +11,7 @@
 namespace digitvae {
 namespace {
 
-constexpr std::uint64_t kProbes = 2;
+constexpr std::uint64_t kProbes = 1;
 
 std::size_t columns(const TensorSpec& spec) { return static_cast<std::size_t>(spec.shape[1]); }
 
@@ -40,9 +40,15 @@ bool all_rows_are(const std::vector<float>& rows, const float* expected, std::si
   return true;
 }
 
-bool same_rows(const std::vector<std::vector<float>>& outputs, const std::vector<std::vector<float>>& tile) {
+std::vector<float> probe_row(const Session& session, std::uint64_t probe) {
+  std::vector<float> row(columns(session.inputs().front()));
+  fill_standard_normal(0, Stream::kLatent, probe, 1, row.size(), row.data());
+  return row;
+}
+
+bool all_are(const std::vector<std::vector<float>>& outputs, const std::vector<std::vector<float>>& expected) {
   for (std::size_t i = 0; i < outputs.size(); ++i) {
-    if (!all_rows_are(outputs[i], tile[i].data(), tile[i].size() / kTileRows)) return false;
+    if (!all_rows_are(outputs[i], expected[i].data(), expected[i].size())) return false;
   }
   return true;
 }
@@ -52,37 +58,42 @@ bool same_rows(const std::vector<std::vector<float>>& outputs, const std::vector
 TileShapes::TileShapes(const Session& session) : session_(session) {}
 
 std::size_t TileShapes::rows_for(std::size_t rows) const {
-  if (rows > kSmall.back()) return kTileRows;
-  if (!tried_.load(std::memory_order_acquire)) {
+  if (rows == kTileRows) return kTileRows;
+  std::atomic<Answer>& answer = answers_[rows];
+  if (answer.load(std::memory_order_acquire) == Answer::kUnknown) {
     const std::lock_guard<std::mutex> lock(trying_);
-    if (!tried_.load(std::memory_order_relaxed)) {
-      try_small_shapes();
-      tried_.store(true, std::memory_order_release);
+    if (answer.load(std::memory_order_relaxed) == Answer::kUnknown) {
+      answer.store(try_rows(rows), std::memory_order_release);
     }
   }
-  for (std::size_t i = 0; i < kSmall.size(); ++i) {
-    if (same_bits_[i] && rows <= kSmall[i]) return kSmall[i];
-  }
-  return kTileRows;
+  return answer.load(std::memory_order_acquire) == Answer::kSameBits ? rows : kTileRows;
 }
 
-void TileShapes::try_small_shapes() const {
-  std::array<bool, kSmall.size()> same{};
-  same.fill(true);
-  std::vector<float> row(columns(session_.inputs().front()));
+TileShapes::Answer TileShapes::try_rows(std::size_t rows) const {
+  if (!has_expected_ && !find_expected_rows()) expected_.clear();
+  has_expected_ = true;
+  if (expected_.empty()) return Answer::kOtherBits;
   for (std::uint64_t probe = 0; probe < kProbes; ++probe) {
-    fill_standard_normal(0, Stream::kLatent, probe, 1, row.size(), row.data());
-    const std::vector<std::vector<float>> tile = run_copies(session_, row, kTileRows);
-    const bool position_matters = !same_rows(tile, tile);
-    for (std::size_t i = 0; i < kSmall.size(); ++i) {
-      try {
-        same[i] = same[i] && !position_matters && same_rows(run_copies(session_, row, kSmall[i]), tile);
-      } catch (const RuntimeLibraryError&) {
-        same[i] = false;  // a model that insists on its own number of rows
-      }
+    try {
+      if (!all_are(run_copies(session_, probe_row(session_, probe), rows), expected_[probe])) return Answer::kOtherBits;
+    } catch (const RuntimeLibraryError&) {
+      return Answer::kOtherBits;  // a model that insists on its own number of rows
     }
   }
-  same_bits_ = same;
+  return Answer::kSameBits;
+}
+
+bool TileShapes::find_expected_rows() const {
+  expected_.clear();
+  for (std::uint64_t probe = 0; probe < kProbes; ++probe) {
+    const std::vector<std::vector<float>> tile = run_copies(session_, probe_row(session_, probe), kTileRows);
+    Rows& rows = expected_.emplace_back();
+    for (const std::vector<float>& output : tile) {
+      rows.emplace_back(output.begin(), output.begin() + static_cast<std::ptrdiff_t>(output.size() / kTileRows));
+    }
+    if (!all_are(tile, rows)) return false;
+  }
+  return true;
 }
 
 }  // namespace digitvae

@@ -5,37 +5,41 @@
 #include <atomic>
 #include <cstddef>
 #include <mutex>
+#include <vector>
 
 #include "engine/tiles.hpp"
 #include "runtime/session.hpp"
 
 namespace digitvae {
 
-// A single image in a full tile costs as much as 64. Whether this processor's kernels round a row the
-// same way in a smaller run is found out by trial, once for each session, the first time that it would
-// pay: copies of one row fill a full tile and a small run, and every row of both must come out the same
-// to the bit. The order in which a kernel adds does not depend on the values, so a few thousand sums
-// that agree leave no room for another order; where any bit differs, full tiles are used.
+// Some images in a full tile cost as much as the whole tile. Whether this processor's kernels round a row the
+// same way in a smaller run is found out by trial, for each number of rows when it first comes up: copies of
+// one row fill a full tile and a smaller run, and every row of both must come out the same to the bit. The
+// order in which a kernel adds does not depend on the values, so a few thousand sums that agree leave no room
+// for another order; where any bit differs, full tiles are used.
 class TileShapes {
  public:
   // `session`: one float32 input [batch, n] and outputs [batch, …]; must outlive this.
   explicit TileShapes(const Session& session);
 
-  // The number of rows to run for `rows` (1 … kTileRows) of them. Thread-safe; the first call that could
-  // gain runs the model a few times (about two tiles).
+  // The number of rows to run for `rows` (1 … kTileRows) of them: that number, or a full tile. Thread-safe.
+  // The first call with a number runs the model a few times.
   std::size_t rows_for(std::size_t rows) const;
 
  private:
-  static constexpr std::array<std::size_t, 2> kSmall = {1, 8};
+  enum class Answer : unsigned char { kUnknown, kSameBits, kOtherBits };
+  using Rows = std::vector<std::vector<float>>;  // one row for each output
 
-  void try_small_shapes() const;
+  Answer try_rows(std::size_t rows) const;
+  bool find_expected_rows() const;
 
   const Session& session_;
   // Not a std::once_flag: an exception from its call (out of memory) leaves it locked for ever on some
   // systems, and under ThreadSanitizer.
   mutable std::mutex trying_;
-  mutable std::atomic<bool> tried_{false};
-  mutable std::array<bool, kSmall.size()> same_bits_{};
+  mutable std::array<std::atomic<Answer>, kTileRows> answers_{};
+  mutable std::vector<Rows> expected_;  // of each probe, in a full tile; none if they depend on their place
+  mutable bool has_expected_ = false;
 };
 
 }  // namespace digitvae

@@ -7,11 +7,10 @@
 
 namespace digitvae {
 
-// Rows in a tile. Every run of a model has exactly this many rows (the last tile is zero-padded):
-// matrix kernels are free to round a row differently when the number of rows differs, and only a
-// constant shape rules that out on every processor; tile_shapes.hpp has the exception that is proved
-// first. Measured: 64 rows come within 3 % of the best size in throughput (docs/performance.md).
-inline constexpr std::size_t kTileRows = 64;
+// Rows in a full tile, the constant shape in which models are run: matrix kernels are free to round a row
+// differently when the number of rows differs, and only a constant shape rules that out on every processor.
+// tile_shapes.hpp has the exception that is proved first. Measured: docs/performance.md, "The tile".
+inline constexpr std::size_t kTileRows = 128;
 
 // Asked every kPollInterval, on the calling thread only, with the tiles done so far and all; true means
 // stop. May be empty.

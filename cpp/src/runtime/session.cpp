@@ -107,7 +107,16 @@ void set_options(const Runtime& runtime, OrtSessionOptions* options) {
 }  // namespace
 
 Session::Session(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes)
+    : Session(std::move(runtime), model, bytes, nullptr) {}
+
+Session::Session(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes,
+                 const Operators& operators)
+    : Session(std::move(runtime), model, bytes, &operators) {}
+
+Session::Session(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes,
+                 const Operators* operators)
     : runtime_(std::move(runtime)),
+      operators_(nullptr, runtime_->api().ReleaseCustomOpDomain),
       session_(nullptr, runtime_->api().ReleaseSession),
       memory_(nullptr, runtime_->api().ReleaseMemoryInfo) {
   constexpr std::size_t kMaxBytes = std::size_t{1} << 30;  // protobuf itself ends at 2 GiB
@@ -118,6 +127,14 @@ Session::Session(std::shared_ptr<const Runtime> runtime, const void* model, std:
   Owned<OrtSessionOptions> options(api.ReleaseSessionOptions);
   runtime_->check(api.CreateSessionOptions(options.out()), "creating session options");
   set_options(*runtime_, options.get());
+  if (operators != nullptr) {
+    const char* const doing = "adding operators";
+    OrtCustomOpDomain* domain = nullptr;
+    runtime_->check(api.CreateCustomOpDomain(operators->domain, &domain), doing);
+    operators_.reset(domain);
+    runtime_->check(api.CustomOpDomain_Add(domain, operators->op), doing);
+    runtime_->check(api.AddCustomOpDomain(options.get(), domain), doing);
+  }
   OrtSession* session = nullptr;
   OrtStatus* const status = api.CreateSessionFromArray(&runtime_->env(), model, bytes, options.get(), &session);
   session_.reset(session);

@@ -12,6 +12,8 @@
 
 #include "runtime/library.hpp"
 
+struct OrtCustomOp;
+struct OrtCustomOpDomain;
 struct OrtSession;
 struct OrtValue;
 struct OrtMemoryInfo;
@@ -33,13 +35,20 @@ struct TensorSpec {
 // Thread-safe once built: many threads may bind and run at the same time.
 class Session {
  public:
+  // An operator of ours that a model may use: how it is called, and what it does.
+  struct Operators {
+    const char* domain;
+    const OrtCustomOp* op;  // outlives the session
+  };
+
   // Throws ModelError if the bytes are not an ONNX model that this ONNX Runtime can load.
   Session(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes);
+  Session(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes, const Operators& operators);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  const Runtime& runtime() const { return *runtime_; }
+  const std::shared_ptr<const Runtime>& runtime() const { return runtime_; }
   const std::vector<TensorSpec>& inputs() const { return inputs_; }
   const std::vector<TensorSpec>& outputs() const { return outputs_; }
   const std::map<std::string, std::string, std::less<>>& metadata() const { return metadata_; }
@@ -70,10 +79,12 @@ class Session {
            std::size_t output_count) const;
 
  private:
+  Session(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes, const Operators* operators);
   std::vector<TensorSpec> describe(bool inputs) const;
   std::map<std::string, std::string, std::less<>> read_metadata() const;
 
   std::shared_ptr<const Runtime> runtime_;
+  std::unique_ptr<OrtCustomOpDomain, void (*)(OrtCustomOpDomain*)> operators_;
   std::unique_ptr<OrtSession, void (*)(OrtSession*)> session_;
   std::unique_ptr<OrtMemoryInfo, void (*)(OrtMemoryInfo*)> memory_;
   std::vector<TensorSpec> inputs_;

@@ -1,0 +1,41 @@
+// The inner loops of sparse::Product, one set for each instruction set. No standard library here: what these
+// files compile must not be linked into code for other processors.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace digitvae::sparse {
+
+inline constexpr std::size_t kBlockInputs = 64;  // of one mask; its weights stay in the first-level cache
+inline constexpr std::size_t kSumInputs = 256;   // of one sum of ONNX Runtime's dense kernels
+inline constexpr std::size_t kVectors = 7;       // columns of a block in vectors: 784 = 7 · 7 · 16 = 14 · 7 · 8
+
+// A block of inputs times a block of columns, for all pairs of rows. Rows stand in the order of the pairs.
+struct Block {
+  const float* hidden;          // [2 · pairs, kBlockInputs]
+  const std::uint64_t* active;  // [pairs]: the inputs that are not zero in both rows of a pair
+  std::size_t pairs;
+  const float* weights;       // [kBlockInputs, width]
+  const float* next_weights;  // those of the block that comes after, or null
+  const float* bias;          // [width]: what `out` begins with; null: it is added to
+  float* sums;                // [2 · pairs, width], kept between the blocks of one sum
+  bool begins;                // a new sum
+  bool ends;                  // the sum is complete: it goes to `out`
+  float* const* out;          // [2 · pairs] rows, of which
+  std::size_t column;         // the columns from here are written
+};
+
+struct Kernel {
+  std::size_t width;  // columns of a block
+  // One bit for each of 64 · words values: set where it is not zero.
+  void (*find_active)(const float* values, std::size_t words, std::uint64_t* active);
+  // How many bits of `other` are not in `row`.
+  int (*count_added)(const std::uint64_t* row, const std::uint64_t* other, std::size_t words);
+  void (*multiply)(const Block& block);
+};
+
+extern const Kernel kAvx2Kernel;
+extern const Kernel kAvx512Kernel;
+
+}  // namespace digitvae::sparse

@@ -1,0 +1,14 @@
+// A decoder as an ONNX file, changed to use sparse::Product.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+namespace digitvae::sparse {
+
+// The model with its dense layer after a ReLU (a Gemm without scaling, weights [outputs, inputs]) handed to
+// the operator SparseProduct; empty if it has no such layer, or none of a size that sparse::Product supports
+// on this processor, or is not an ONNX model that this reader understands. Nothing else of it is changed.
+std::string with_sparse_layer(const void* model, std::size_t bytes);
+
+}  // namespace digitvae::sparse

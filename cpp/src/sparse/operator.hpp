@@ -1,0 +1,16 @@
+// sparse::Product as an operator of ONNX Runtime: domain "digitvae", name "SparseProduct", inputs
+// hidden float32 [batch, inputs], weights float32 [outputs, inputs] and bias float32 [outputs] (both constant),
+// output float32 [batch, outputs].
+#pragma once
+
+#include "runtime/session.hpp"
+
+namespace digitvae::sparse {
+
+inline constexpr const char* kDomain = "digitvae";
+inline constexpr const char* kOperator = "SparseProduct";
+
+// For the constructor of a Session whose model uses the operator.
+Session::Operators operators();
+
+}  // namespace digitvae::sparse

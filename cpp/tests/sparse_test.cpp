@@ -1,0 +1,228 @@
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "engine/decoder.hpp"
+#include "error.hpp"
+#include "random/latents.hpp"
+#include "sparse/model.hpp"
+#include "sparse/operator.hpp"
+#include "sparse/product.hpp"
+#include "support.hpp"
+
+using namespace digitvae;
+using namespace digitvae::testing;
+
+namespace {
+
+constexpr std::size_t kHidden = 512;
+constexpr std::size_t kPixels = 784;
+constexpr std::size_t kInputsOfASum = 256;
+
+struct Layer {
+  std::size_t inputs;
+  std::size_t outputs;
+  std::vector<float> weights;
+  std::vector<float> bias;
+};
+
+Layer random_layer(std::size_t inputs, std::size_t outputs) {
+  std::mt19937 random(7);
+  std::normal_distribution<float> normal(0.0F, 0.1F);
+  Layer layer{inputs, outputs, std::vector<float>(inputs * outputs), std::vector<float>(outputs)};
+  for (float& value : layer.weights) value = normal(random);
+  for (float& value : layer.bias) value = normal(random);
+  return layer;
+}
+
+// Of `share` of the activations; the others are zero.
+std::vector<float> random_activations(std::size_t count, double share) {
+  std::mt19937 random(static_cast<unsigned>(1000.0 * share));
+  std::normal_distribution<float> normal(1.0F, 0.5F);
+  std::bernoulli_distribution active(share);
+  std::vector<float> values(count);
+  for (float& value : values) value = active(random) ? std::abs(normal(random)) : 0.0F;
+  return values;
+}
+
+// The specification, one product at a time.
+std::vector<float> expected(const Layer& layer, const std::vector<float>& hidden) {
+  const std::size_t rows = hidden.size() / layer.inputs;
+  std::vector<float> out(rows * layer.outputs);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const float* const x = hidden.data() + i / layer.outputs * layer.inputs;
+    const float* const w = layer.weights.data() + i % layer.outputs * layer.inputs;
+    out[i] = layer.bias[i % layer.outputs];
+    for (std::size_t start = 0; start < layer.inputs; start += kInputsOfASum) {
+      float sum = 0.0F;
+      const std::size_t end = std::min(start + kInputsOfASum, layer.inputs);
+      for (std::size_t k = start; k < end; ++k) sum = std::fma(x[k], w[k], sum);
+      out[i] += sum;
+    }
+  }
+  return out;
+}
+
+std::vector<float> multiply(const Layer& layer, const std::vector<float>& hidden) {
+  const sparse::Product product(layer.weights.data(), layer.bias.data(), layer.inputs, layer.outputs);
+  std::vector<float> out(hidden.size() / layer.inputs * layer.outputs, -1.0F);
+  product.multiply(hidden.data(), hidden.size() / layer.inputs, out.data());
+  return out;
+}
+
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+bool has_kernel() { return sparse::Product::supports(kHidden, kPixels); }
+
+std::vector<std::uint8_t> sample(const Decoder& decoder, std::uint64_t first, std::size_t count) {
+  LatentSource source;
+  source.seed = 3;
+  std::vector<std::uint8_t> images(count * kPixels);
+  decoder.sample(source, first, count, images.data(), nullptr, 2, {});
+  return images;
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const std::size_t at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, from.size(), to);
+}
+
+// Whether this processor's dense kernels add in the order of the sparse one.
+bool dense_sums_are_as_specified(const Session& dense, const std::string& model) {
+  const std::string sparse_model = sparse::with_sparse_layer(model.data(), model.size());
+  if (sparse_model.empty()) return false;
+  const Session session(open_runtime(), sparse_model.data(), sparse_model.size(), sparse::operators());
+  std::vector<float> z(kTileRows * 40);
+  fill_standard_normal(99, Stream::kLatent, 0, kTileRows, 40, z.data());
+  std::vector<float> images[2] = {std::vector<float>(kTileRows * kPixels), std::vector<float>(kTileRows * kPixels)};
+  const Session* const sessions[] = {&dense, &session};
+  for (std::size_t i = 0; i < 2; ++i) {
+    const Session::Tensor input(*sessions[i], z.data(), kTileRows, 40);
+    const Session::Tensor output(*sessions[i], images[i].data(), kTileRows, kPixels);
+    sessions[i]->run({&input}, {&output});
+  }
+  return same_bits(images[0], images[1]);
+}
+
+}  // namespace
+
+TEST_CASE("the sparse product has the bits of the specified sums, for any rows and any share of zeros") {
+  if (!has_kernel()) return;
+  for (const std::size_t inputs : {64U, 320U, 512U}) {
+    const Layer layer = random_layer(inputs, 224);
+    for (const std::size_t rows : {1U, 2U, 3U, 17U, 128U, 131U}) {
+      for (const double share : {0.0, 0.02, 0.5, 1.0}) {
+        INFO(inputs << " inputs, " << rows << " rows, " << share << " active");
+        const std::vector<float> hidden = random_activations(rows * inputs, share);
+        REQUIRE(same_bits(multiply(layer, hidden), expected(layer, hidden)));
+      }
+    }
+  }
+}
+
+TEST_CASE("activations that are not finite are multiplied like others") {
+  if (!has_kernel()) return;
+  const Layer layer = random_layer(128, 112);
+  std::vector<float> hidden = random_activations(4 * 128, 0.5);
+  hidden[5] = std::numeric_limits<float>::infinity();
+  hidden[2 * 128 + 70] = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> out = multiply(layer, hidden);
+  const std::vector<float> all = expected(layer, hidden);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    if (std::isnan(all[i])) {
+      REQUIRE(std::isnan(out[i]));
+    } else {
+      REQUIRE(out[i] == all[i]);
+    }
+  }
+}
+
+TEST_CASE("layers without a sparse kernel, and weights that hide zeros, are refused") {
+  CHECK_FALSE(sparse::Product::supports(0, kPixels));
+  CHECK_FALSE(sparse::Product::supports(63, kPixels));
+  CHECK_FALSE(sparse::Product::supports(1U << 20, kPixels));
+  CHECK_FALSE(sparse::Product::supports(kHidden, 0));
+  CHECK_FALSE(sparse::Product::supports(kHidden, 785));
+  Layer layer = random_layer(64, 112);
+  CHECK_THROWS_AS(sparse::Product(layer.weights.data(), layer.bias.data(), 63, 112), InvalidArgument);
+  if (!has_kernel()) return;
+  for (const float bad : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    layer.weights[777] = bad;
+    CHECK_THROWS_AS(sparse::Product(layer.weights.data(), layer.bias.data(), 64, 112), InvalidArgument);
+  }
+}
+
+TEST_CASE("the sparse model has the interface and metadata of the dense one") {
+  if (!has_kernel()) return;
+  const std::string dense_model = read_model("decoder.onnx");
+  const std::string sparse_model = sparse::with_sparse_layer(dense_model.data(), dense_model.size());
+  REQUIRE_FALSE(sparse_model.empty());
+  const Session dense(open_runtime(), dense_model.data(), dense_model.size());
+  CHECK_THROWS_AS(Session(open_runtime(), sparse_model.data(), sparse_model.size()), ModelError);
+  const Session session(open_runtime(), sparse_model.data(), sparse_model.size(), sparse::operators());
+  CHECK(session.inputs() == dense.inputs());
+  CHECK(session.outputs() == dense.outputs());
+  CHECK(session.metadata() == dense.metadata());
+}
+
+TEST_CASE("models without a plain dense layer after a ReLU stay as they are") {
+  const std::string decoder = read_model("decoder.onnx");
+  const auto is_unchanged = [](const std::string& model) {
+    return sparse::with_sparse_layer(model.data(), model.size()).empty();
+  };
+  CHECK(is_unchanged(""));
+  CHECK(is_unchanged("not a model at all"));
+  CHECK(is_unchanged(replaced(decoder, "Relu", "Tanh")));
+  CHECK(is_unchanged(decoder + decoder));  // which parsers would join to one
+  for (const char* name : {"decoder_tiny.onnx", "decoder_rows_in_run.onnx"}) CHECK(is_unchanged(read_corpus(name)));
+}
+
+TEST_CASE("a model cut anywhere is never read beyond its end") {
+  const std::string decoder = read_model("decoder.onnx");
+  // Copies in memory of their own, so that sanitizers see the end.
+  for (std::size_t length = 0; length < 600; ++length) {
+    const std::vector<char> cut(decoder.begin(), decoder.begin() + static_cast<std::ptrdiff_t>(length));
+    CHECK(sparse::with_sparse_layer(cut.data(), cut.size()).empty());
+  }
+  for (std::size_t missing = 1; missing < 600; ++missing) {
+    const std::vector<char> cut(decoder.begin(), decoder.end() - static_cast<std::ptrdiff_t>(missing));
+    sparse::with_sparse_layer(cut.data(), cut.size());
+  }
+}
+
+TEST_CASE("a decoder gives the same bytes before and after it turns to the sparse product", "[large]") {
+  const std::string model = read_model("decoder.onnx");
+  const Decoder decoder(open_runtime(), model.data(), model.size());
+  constexpr std::size_t kCount = 1000;
+  REQUIRE(kCount < SparseSession::kWorthwhileRows);
+  const std::vector<std::uint8_t> before = sample(decoder, 77, kCount);
+  const std::vector<std::uint8_t> many = sample(decoder, 0, SparseSession::kWorthwhileRows);
+  CHECK(std::equal(before.begin(), before.end(), many.begin() + 77 * kPixels));
+  CHECK(sample(decoder, 77, kCount) == before);
+}
+
+TEST_CASE("the sparse session is made once it pays, if its bits are those of the dense one, and if it is wanted",
+          "[large]") {
+  const std::string model = read_model("decoder.onnx");
+  const Session dense(open_runtime(), model.data(), model.size());
+  const SparseSession sessions(dense, model.data(), model.size());
+  CHECK(&sessions.for_rows(SparseSession::kWorthwhileRows - 1) == &dense);
+  CHECK((&sessions.for_rows(1) != &dense) == dense_sums_are_as_specified(dense, model));
+
+  std::string other_weights = model;  // a last bit here and there
+  for (std::size_t i = 0; i < 100; ++i) other_weights[(other_weights.size() / 2 & ~std::size_t{3}) + 4 * i] ^= 1;
+  const SparseSession differs(dense, other_weights.data(), other_weights.size());
+  CHECK(&differs.for_rows(1U << 30) == &dense);
+
+  REQUIRE(setenv("DIGITVAE_DENSE", "1", 1) == 0);
+  const SparseSession unwanted(dense, model.data(), model.size());
+  REQUIRE(unsetenv("DIGITVAE_DENSE") == 0);
+  CHECK(&unwanted.for_rows(1U << 30) == &dense);
+}
