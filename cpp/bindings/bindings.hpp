@@ -18,6 +18,7 @@ void register_random(pybind11::module_& module);
 void register_runtime(pybind11::module_& module);
 void register_engine(pybind11::module_& module);
 void register_interpolation(pybind11::module_& module);
+void register_bench(pybind11::module_& module);
 
 // A C-contiguous Python buffer of float32 ('f') or bytes ('B'), seen as rows of `columns` values.
 // Throws ValueError (wrong format, layout or size) and TypeError (read-only where written).

@@ -9,4 +9,5 @@ PYBIND11_MODULE(_native, module) {
   digitvae::bindings::register_runtime(module);
   digitvae::bindings::register_engine(module);
   digitvae::bindings::register_interpolation(module);
+  digitvae::bindings::register_bench(module);
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/decoder.hpp"
+#include "engine/networks.hpp"
 #include "error.hpp"
 #include "random/latents.hpp"
 #include "sparse/model.hpp"
@@ -201,9 +202,9 @@ TEST_CASE("a decoder gives the same bytes before and after it turns to the spars
   const std::string model = read_model("decoder.onnx");
   const Decoder decoder(open_runtime(), model.data(), model.size());
   constexpr std::size_t kCount = 1000;
-  REQUIRE(kCount < SparseSession::kWorthwhileRows);
+  REQUIRE(kCount < Networks::kWorthwhileRows);
   const std::vector<std::uint8_t> before = sample(decoder, 77, kCount);
-  const std::vector<std::uint8_t> many = sample(decoder, 0, SparseSession::kWorthwhileRows);
+  const std::vector<std::uint8_t> many = sample(decoder, 0, Networks::kWorthwhileRows);
   CHECK(std::equal(before.begin(), before.end(), many.begin() + 77 * kPixels));
   CHECK(sample(decoder, 77, kCount) == before);
 }
@@ -211,18 +212,28 @@ TEST_CASE("a decoder gives the same bytes before and after it turns to the spars
 TEST_CASE("the sparse session is made once it pays, if its bits are those of the dense one, and if it is wanted",
           "[large]") {
   const std::string model = read_model("decoder.onnx");
-  const Session dense(open_runtime(), model.data(), model.size());
-  const SparseSession sessions(dense, model.data(), model.size());
-  CHECK(&sessions.for_rows(SparseSession::kWorthwhileRows - 1) == &dense);
-  CHECK((&sessions.for_rows(1) != &dense) == dense_sums_are_as_specified(dense, model));
+  const Networks networks(open_runtime(), model.data(), model.size());
+  const Session& dense = networks.dense().session;
+  const bool usable = dense_sums_are_as_specified(dense, model);
+  networks.prepare_for(Networks::kWorthwhileRows - 1);
+  for (std::size_t rows = 1; rows <= kTileRows; ++rows) REQUIRE(&networks.for_run(rows) == &networks.dense());
+  networks.prepare_for(1);
+  for (const std::size_t rows : {1U, 2U, 64U, 128U}) CHECK((&networks.for_run(rows) != &networks.dense()) == usable);
+  CHECK(&networks.for_run(8) == &networks.dense());
 
   std::string other_weights = model;  // a last bit here and there
   for (std::size_t i = 0; i < 100; ++i) other_weights[(other_weights.size() / 2 & ~std::size_t{3}) + 4 * i] ^= 1;
-  const SparseSession differs(dense, other_weights.data(), other_weights.size());
-  CHECK(&differs.for_rows(1U << 30) == &dense);
+  CHECK_FALSE(same_bits(dense, Session(open_runtime(), other_weights.data(), other_weights.size())));
+
+  const Networks in_small_calls(open_runtime(), model.data(), model.size());
+  for (std::size_t i = 1; i < Networks::kWorthwhileCalls; ++i) in_small_calls.prepare_for(1);
+  CHECK(&in_small_calls.for_run(1) == &in_small_calls.dense());
+  in_small_calls.prepare_for(1);
+  CHECK((&in_small_calls.for_run(1) != &in_small_calls.dense()) == usable);
 
   REQUIRE(setenv("DIGITVAE_DENSE", "1", 1) == 0);
-  const SparseSession unwanted(dense, model.data(), model.size());
+  const Networks unwanted(open_runtime(), model.data(), model.size());
   REQUIRE(unsetenv("DIGITVAE_DENSE") == 0);
-  CHECK(&unwanted.for_rows(1U << 30) == &dense);
+  unwanted.prepare_for(1U << 30);
+  CHECK(&unwanted.for_run(kTileRows) == &unwanted.dense());
 }

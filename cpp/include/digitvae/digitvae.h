@@ -10,8 +10,9 @@
  *              handles, made by ..._open and released by ..._close, and the strings it returns (lifetimes are
  *              given at each function).
  * Threads.     A handle may be used by any number of threads at the same time, also the same handle. Only closing
- *              it must come after the last use. Calls start worker threads of their own (option `threads`), and
- *              none of these outlives the call. Callbacks run on the thread that made the call.
+ *              it must come after the last use. A call's worker threads (option `threads`) wait with its handle, asleep
+ *              and with all signals blocked, for the next call; closing the handle ends them. After a fork, a
+ *              handle works in the child. Callbacks run on the thread that made the call.
  * State.       There is none outside the handles, but for the calling thread's last error message. When the last
  *              handle is closed, the ONNX Runtime environment is released (its code stays mapped).
  * Network.     The library itself uses none. Official builds of ONNX Runtime from 1.29 on report usage; the library

@@ -12,8 +12,23 @@
 namespace digitvae {
 namespace {
 
-// The rows first … first + count − 1 as tiles of `tile_rows` (which divides kTileRows), aligned to the absolute
-// index, so that each lies in one full tile.
+// Of a part that a thread is woken for.
+constexpr std::size_t kFewestRows = 2;
+// Full tiles for each thread, above which the last ones hardly leave a thread waiting.
+constexpr std::size_t kManyTiles = 8;
+
+// Rows of the parts that `count` rows are cut into: full tiles if there are many; otherwise smaller ones, so
+// that no thread waits for another, if these give the same bits.
+std::size_t part_rows_for(const Networks& networks, std::size_t count, unsigned threads) {
+  if (threads == 0) threads = available_threads();
+  if (threads == 1 || count >= kManyTiles * threads * kTileRows) return kTileRows;
+  const std::size_t rounds = (count + threads * kTileRows - 1) / (threads * kTileRows);
+  const std::size_t rows = std::max((count + rounds * threads - 1) / (rounds * threads), kFewestRows);
+  return networks.for_run(rows).shapes.rows_for(rows) == rows ? rows : kTileRows;
+}
+
+// The rows first … first + count − 1 in parts, each within one full tile (a multiple of kTileRows rows from
+// index 0), and cut after every `part_rows` rows of that.
 class AlignedRange {
  public:
   struct Part {
@@ -22,30 +37,40 @@ class AlignedRange {
     std::size_t rows;
   };
 
-  AlignedRange(std::uint64_t first, std::size_t count, std::size_t tile_rows)
-      : first_(first), last_(first + (count - 1)), tile_rows_(tile_rows) {
+  AlignedRange(std::uint64_t first, std::size_t count, std::size_t part_rows)
+      : first_(first),
+        last_(first + (count - 1)),
+        part_rows_(part_rows),
+        parts_of_tile_((kTileRows + part_rows - 1) / part_rows) {
     if (last_ < first) throw InvalidArgument("first + count goes beyond 2^64 images");
   }
 
-  std::size_t tiles() const { return static_cast<std::size_t>(last_ / tile_rows_ - first_ / tile_rows_ + 1); }
+  std::size_t parts() const {
+    const std::uint64_t tiles = last_ / kTileRows - first_ / kTileRows;
+    return static_cast<std::size_t>(tiles) * parts_of_tile_ + part_of(last_) - part_of(first_) + 1;
+  }
 
-  Part part(std::size_t tile) const {
-    const std::uint64_t tile_start = (first_ / tile_rows_ + tile) * tile_rows_;
-    const std::uint64_t start = std::max(first_, tile_start);
-    const std::uint64_t end = std::min(last_ - tile_start, tile_rows_ - 1) + tile_start;  // inclusive
+  Part part(std::size_t number) const {
+    const std::size_t from_tile_start = part_of(first_) + number;
+    const std::uint64_t tile = first_ / kTileRows + from_tile_start / parts_of_tile_;
+    const std::size_t begin = from_tile_start % parts_of_tile_ * part_rows_;
+    const std::uint64_t part_start = tile * kTileRows + begin;
+    const std::uint64_t start = std::max(first_, part_start);
+    const std::size_t rows = std::min(part_rows_, kTileRows - begin);
+    const std::uint64_t end = std::min(last_ - part_start, std::uint64_t{rows - 1}) + part_start;  // inclusive
     return {start, static_cast<std::size_t>(start % kTileRows), static_cast<std::size_t>(end - start + 1)};
   }
 
   std::size_t offset(const Part& part) const { return static_cast<std::size_t>(part.start - first_); }
 
  private:
+  std::size_t part_of(std::uint64_t index) const { return static_cast<std::size_t>(index % kTileRows) / part_rows_; }
+
   std::uint64_t first_;
   std::uint64_t last_;
-  std::uint64_t tile_rows_;
+  std::size_t part_rows_;
+  std::size_t parts_of_tile_;
 };
-
-// Below this a thread costs more to start than it saves.
-constexpr std::size_t kFewestTileRows = 16;
 
 }  // namespace
 
@@ -53,20 +78,18 @@ constexpr std::size_t kFewestTileRows = 16;
 template <typename Pixel>
 class Decoder::TileDecoder {
  public:
-  // `full_tiles`: what to run those with. `most_rows`: rows of the largest part that will come.
-  TileDecoder(const Decoder& decoder, const Session& full_tiles, std::size_t most_rows)
-      : session_(decoder.session_),
-        full_tiles_(full_tiles),
-        shapes_(decoder.shapes_),
-        dim_(decoder.info_.latent_dim),
-        pixels_(decoder.info_.pixels()),
-        scratch_(new float[shapes_.rows_for(most_rows) * (dim_ + pixels_)]),
-        intensities_(scratch_.get() + shapes_.rows_for(most_rows) * dim_) {}
+  // `most_rows`: rows of the largest part that will come.
+  TileDecoder(const Networks& networks, const ModelInfo& info, std::size_t most_rows)
+      : networks_(networks), dim_(info.latent_dim), pixels_(info.pixels()) {
+    reserve(most_rows);
+  }
 
   // Where the latents of `rows` rows go that stand at `begin` in their tile.
   float* latents_of(std::size_t begin, std::size_t rows) {
     rows_ = rows;
-    shape_ = shapes_.rows_for(rows);
+    network_ = &networks_.for_run(rows);
+    shape_ = network_->shapes.rows_for(rows);
+    reserve(shape_);
     begin_ = shape_ == kTileRows ? begin : 0;
     if (rows_ != shape_) std::fill_n(scratch_.get(), shape_ * dim_, 0.0F);
     return scratch_.get() + begin_ * dim_;
@@ -74,7 +97,7 @@ class Decoder::TileDecoder {
 
   // Decode those rows to `out`.
   void decode(Pixel* out) {
-    const Session& session = shape_ == kTileRows ? full_tiles_ : session_;
+    const Session& session = network_->session;
     const Session::Tensor z(session, scratch_.get(), shape_, dim_);
     if constexpr (std::is_same_v<Pixel, float>) {
       if (rows_ == shape_) {  // straight into the caller's memory
@@ -84,9 +107,9 @@ class Decoder::TileDecoder {
         return;
       }
     }
-    const Session::Tensor x(session, intensities_, shape_, pixels_);
+    const Session::Tensor x(session, intensities(), shape_, pixels_);
     session.run({&z}, {&x});
-    float* const source = intensities_ + begin_ * pixels_;
+    float* const source = intensities() + begin_ * pixels_;
     const std::size_t count = rows_ * pixels_;
     if constexpr (std::is_same_v<Pixel, float>) {
       require_intensities(source, cap_intensities(source, count));
@@ -103,32 +126,29 @@ class Decoder::TileDecoder {
     throw ModelError("the decoder computed " + std::to_string(x[sound]) + " for a pixel, expected 0 to 1");
   }
 
-  const Session& session_;
-  const Session& full_tiles_;
-  const TileShapes& shapes_;
+  // Room for a run of `rows` rows. What was there is lost.
+  void reserve(std::size_t rows) {
+    if (rows <= room_) return;
+    scratch_.reset(new float[rows * (dim_ + pixels_)]);
+    room_ = rows;
+  }
+
+  float* intensities() const { return scratch_.get() + room_ * dim_; }
+
+  const Networks& networks_;
   std::size_t dim_;
   std::size_t pixels_;
   std::unique_ptr<float[]> scratch_;
-  float* intensities_;
+  std::size_t room_ = 0;
+  const Network* network_ = nullptr;
   std::size_t rows_ = 0;
   std::size_t shape_ = 0;
   std::size_t begin_ = 0;
 };
 
 Decoder::Decoder(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes)
-    : session_(std::move(runtime), model, bytes),
-      info_(read_network_info(session_)),
-      shapes_(session_),
-      sparse_(session_, model, bytes) {
-  require_interface(session_, {batch_of("z", info_.latent_dim)}, {batch_of("x", info_.pixels())});
-}
-
-// Full tiles, if there is one for every thread; otherwise smaller ones, if these give the same bits.
-std::size_t Decoder::tile_rows_for(std::size_t count, unsigned threads) const {
-  if (threads == 0) threads = available_threads();
-  std::size_t rows = kTileRows;
-  while (rows > kFewestTileRows && count < rows * threads && shapes_.rows_for(rows / 2) == rows / 2) rows /= 2;
-  return rows;
+    : networks_(std::move(runtime), model, bytes), info_(read_network_info(session())) {
+  require_interface(session(), {batch_of("z", info_.latent_dim)}, {batch_of("x", info_.pixels())});
 }
 
 template <typename Pixel>
@@ -136,21 +156,21 @@ void Decoder::sample(const LatentSource& source, std::uint64_t first, std::size_
                      std::int32_t* labels, unsigned threads, const Poll& poll) const {
   require_fit(source, info_);
   if (count == 0) return;
-  const std::size_t tile_rows = tile_rows_for(count, threads);
-  const AlignedRange range(first, count, tile_rows);
-  const Session& full_tiles = sparse_.for_rows(count);
+  networks_.prepare_for(count);
+  const std::size_t part_rows = part_rows_for(networks_, count, threads);
+  const AlignedRange range(first, count, part_rows);
   const auto make_worker = [&]() -> TileWork {
     const auto maker = std::make_shared<LatentMaker>(source, info_.latent_dim);
-    const auto decoder = std::make_shared<TileDecoder<Pixel>>(*this, full_tiles, std::min(count, tile_rows));
-    return [this, &range, out, labels, maker, decoder](std::size_t tile) {
-      const AlignedRange::Part part = range.part(tile);
+    const auto decoder = std::make_shared<TileDecoder<Pixel>>(networks_, info_, std::min(count, part_rows));
+    return [this, &range, out, labels, maker, decoder](std::size_t number) {
+      const AlignedRange::Part part = range.part(number);
       const std::size_t offset = range.offset(part);
       maker->make(part.start, part.rows, decoder->latents_of(part.begin, part.rows),
                   labels == nullptr ? nullptr : labels + offset);
       decoder->decode(out + offset * info_.pixels());
     };
   };
-  for_each_tile(range.tiles(), threads, make_worker, poll);
+  for_each_tile(workers_, range.parts(), threads, make_worker, poll);
 }
 
 void Decoder::latents(const LatentSource& source, std::uint64_t first, std::size_t count, float* z,
@@ -160,13 +180,13 @@ void Decoder::latents(const LatentSource& source, std::uint64_t first, std::size
   const AlignedRange range(first, count, kTileRows);
   const auto make_worker = [&]() -> TileWork {
     const auto maker = std::make_shared<LatentMaker>(source, info_.latent_dim);
-    return [this, &range, z, labels, maker](std::size_t tile) {
-      const AlignedRange::Part part = range.part(tile);
+    return [this, &range, z, labels, maker](std::size_t number) {
+      const AlignedRange::Part part = range.part(number);
       const std::size_t offset = range.offset(part);
       maker->make(part.start, part.rows, z + offset * info_.latent_dim, labels == nullptr ? nullptr : labels + offset);
     };
   };
-  for_each_tile(range.tiles(), threads, make_worker, poll);
+  for_each_tile(workers_, range.parts(), threads, make_worker, poll);
 }
 
 template <typename Pixel>
@@ -174,18 +194,18 @@ void Decoder::decode(const float* z, std::size_t count, Pixel* out, unsigned thr
   const std::size_t dim = info_.latent_dim;
   require_within(z, count, dim, -kMaxLatent, kMaxLatent, "latents must be finite and within ±1e20");
 
-  const std::size_t tile_rows = tile_rows_for(count, threads);
-  const Session& full_tiles = sparse_.for_rows(count);
+  networks_.prepare_for(count);
+  const std::size_t part_rows = part_rows_for(networks_, count, threads);
   const auto make_worker = [&]() -> TileWork {
-    const auto decoder = std::make_shared<TileDecoder<Pixel>>(*this, full_tiles, std::min(count, tile_rows));
-    return [this, z, count, dim, out, decoder, tile_rows](std::size_t tile) {
-      const std::size_t start = tile * tile_rows;
-      const std::size_t rows = std::min(tile_rows, count - start);
+    const auto decoder = std::make_shared<TileDecoder<Pixel>>(networks_, info_, std::min(count, part_rows));
+    return [this, z, count, dim, out, decoder, part_rows](std::size_t part) {
+      const std::size_t start = part * part_rows;
+      const std::size_t rows = std::min(part_rows, count - start);
       std::copy_n(z + start * dim, rows * dim, decoder->latents_of(0, rows));
       decoder->decode(out + start * info_.pixels());
     };
   };
-  for_each_tile((count + tile_rows - 1) / tile_rows, threads, make_worker, poll);
+  for_each_tile(workers_, (count + part_rows - 1) / part_rows, threads, make_worker, poll);
 }
 
 template void Decoder::sample(const LatentSource&, std::uint64_t, std::size_t, float*, std::int32_t*, unsigned,

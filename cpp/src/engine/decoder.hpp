@@ -7,8 +7,7 @@
 
 #include "engine/mixture.hpp"
 #include "engine/model.hpp"
-#include "engine/sparse_session.hpp"
-#include "engine/tile_shapes.hpp"
+#include "engine/networks.hpp"
 #include "engine/tiles.hpp"
 
 namespace digitvae {
@@ -21,7 +20,7 @@ class Decoder {
   Decoder(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes);
 
   const ModelInfo& info() const { return info_; }
-  const Session& session() const { return session_; }
+  const Session& session() const { return networks_.dense().session; }
 
   // Images first … first+count−1 of `source` into out [count, pixels], and their classes into labels
   // [count] unless it is null (which it must be without a mixture). Image i has the same bits however
@@ -43,12 +42,9 @@ class Decoder {
   template <typename Pixel>
   class TileDecoder;
 
-  std::size_t tile_rows_for(std::size_t count, unsigned threads) const;
-
-  Session session_;
+  Networks networks_;
   ModelInfo info_;
-  TileShapes shapes_;
-  SparseSession sparse_;
+  mutable Workers workers_;
 };
 
 }  // namespace digitvae

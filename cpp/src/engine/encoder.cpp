@@ -60,7 +60,7 @@ void Encoder::encode(const Pixel* x, std::size_t count, float* mu, float* logvar
       std::copy_n(tile_logvar, rows * dim, logvar + start * dim);
     };
   };
-  for_each_tile((count + kTileRows - 1) / kTileRows, threads, make_worker, poll);
+  for_each_tile(workers_, (count + kTileRows - 1) / kTileRows, threads, make_worker, poll);
 }
 
 template void Encoder::encode(const float*, std::size_t, float*, float*, unsigned, const Poll&) const;

@@ -28,6 +28,7 @@ class Encoder {
  private:
   Session session_;
   ModelInfo info_;
+  mutable Workers workers_;
   TileShapes shapes_;
 };
 

@@ -113,7 +113,8 @@ void interpolate(const float* a, const float* b, std::size_t count, std::size_t 
       }
     };
   };
-  for_each_tile((total + kBlock - 1) / kBlock, threads, make_worker, poll);
+  Workers workers;
+  for_each_tile(workers, (total + kBlock - 1) / kBlock, threads, make_worker, poll);
 }
 
 void point_between(const float* corners, std::size_t dim, double right, double down, float* out) {
@@ -142,7 +143,8 @@ void grid_between(const float* corners, std::size_t dim, std::size_t rows, std::
       }
     };
   };
-  for_each_tile((total + kBlock - 1) / kBlock, threads, make_worker, poll);
+  Workers workers;
+  for_each_tile(workers, (total + kBlock - 1) / kBlock, threads, make_worker, poll);
 }
 
 }  // namespace digitvae

@@ -13,7 +13,8 @@ void sample_prior(std::uint64_t seed, Stream stream, std::uint64_t first, std::s
       fill_standard_normal(seed, stream, first + start, std::min(kRows, count - start), dim, out + start * dim);
     };
   };
-  for_each_tile((count + kRows - 1) / kRows, threads, make_worker, poll);
+  Workers workers;
+  for_each_tile(workers, (count + kRows - 1) / kRows, threads, make_worker, poll);
 }
 
 }  // namespace digitvae

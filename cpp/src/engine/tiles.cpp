@@ -8,7 +8,6 @@
 #include <exception>
 #include <mutex>
 #include <thread>
-#include <vector>
 
 #include "error.hpp"
 
@@ -79,23 +78,16 @@ unsigned available_threads() {
   return std::max(1U, std::thread::hardware_concurrency());
 }
 
-void for_each_tile(std::size_t tiles, unsigned threads, const std::function<TileWork()>& make_worker,
+void for_each_tile(Workers& workers, std::size_t tiles, unsigned threads, const std::function<TileWork()>& make_worker,
                    const Poll& poll) {
   if (tiles == 0) return;
   if (threads == 0) threads = available_threads();
-  const std::size_t helpers = std::min<std::size_t>(threads, tiles) - 1;
   Schedule schedule(tiles);
-  std::vector<std::thread> pool;
-  pool.reserve(helpers);
-  for (std::size_t i = 0; i < helpers; ++i) {
-    try {
-      pool.emplace_back([&schedule, &make_worker] { work_through(schedule, make_worker, Poll{}); });
-    } catch (const std::exception&) {
-      break;  // the system gives no more threads or memory: those we have do the work, to the same bits
-    }
-  }
-  work_through(schedule, make_worker, poll);
-  for (std::thread& thread : pool) thread.join();
+  const std::thread::id caller = std::this_thread::get_id();
+  workers.run(std::min<std::size_t>(threads, tiles) - 1, [&] {
+    const bool asks = std::this_thread::get_id() == caller;
+    work_through(schedule, make_worker, asks ? poll : Poll{});
+  });
   schedule.rethrow();
 }
 

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <functional>
 
+#include "engine/workers.hpp"
+
 namespace digitvae {
 
 // Rows in a full tile, the constant shape in which models are run: matrix kernels are free to round a row
@@ -19,10 +21,10 @@ inline constexpr auto kPollInterval = std::chrono::milliseconds(20);
 // Does one tile; every worker thread gets its own, so that it can own scratch memory.
 using TileWork = std::function<void(std::size_t tile)>;
 
-// Run tiles 0 … tiles−1, on `threads` threads of which the caller is one (0: as many as this
-// process may use). The first exception of any worker stops all and is thrown again here;
-// Cancelled if the poll says so. No thread outlives the call.
-void for_each_tile(std::size_t tiles, unsigned threads, const std::function<TileWork()>& make_worker, const Poll& poll);
+// Run tiles 0 … tiles−1, on `threads` threads of which the caller is one (0: as many as this process may use).
+// The first exception of any worker stops all and is thrown again here; Cancelled if the poll says so.
+void for_each_tile(Workers& workers, std::size_t tiles, unsigned threads, const std::function<TileWork()>& make_worker,
+                   const Poll& poll);
 
 // Processors this process may run on (affinity respected), at least 1.
 unsigned available_threads();

@@ -46,11 +46,14 @@ inline __attribute__((always_inline)) void multiply_pair(const Block& block, std
   }
 }
 
+// Fewer rows leave many of the weights out, and fetching them all would take longer than what it saves.
+constexpr std::size_t kFewestPairsToPrefetch = 16;
+
 template <bool kBegins, bool kEnds>
 void multiply_pairs(const Block& block) {
   constexpr std::size_t kLines = kBlockInputs * kWidth / kFloatsInCacheLine;
   const std::size_t lines_at_once = (kLines + block.pairs - 1) / block.pairs;
-  std::size_t line = block.next_weights == nullptr ? kLines : 0;
+  std::size_t line = block.next_weights == nullptr || block.pairs < kFewestPairsToPrefetch ? kLines : 0;
   for (std::size_t pair = 0; pair < block.pairs; ++pair) {
     // The next block's weights come from the second-level cache while this one's are multiplied.
     const std::size_t until = line + lines_at_once < kLines ? line + lines_at_once : kLines;

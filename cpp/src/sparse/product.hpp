@@ -27,7 +27,7 @@ class AlignedFloats {
 // that are not zero in both are multiplied: about 0.7 of all. Each output is summed in the order that
 // ONNX Runtime's dense kernels use (fused multiply-adds in the order of the inputs, a new sum for every 256
 // of them, the sums added to the bias), and leaving out a product with zero changes no sum, so that the bits
-// are the same as theirs; whoever uses it checks that (engine/sparse_session.hpp).
+// are the same as theirs; whoever uses it checks that (engine/networks.hpp).
 //
 // Thread-safe once built.
 class Product {

@@ -1,0 +1,162 @@
+#include "engine/workers.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace digitvae {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// How long to watch before going to sleep: to be woken again takes about as long.
+constexpr auto kWatch = std::chrono::microseconds(50);
+
+template <typename Condition>
+bool watch_for(const Condition& condition) {
+  const Clock::time_point until = Clock::now() + kWatch;
+  do {
+    for (int i = 0; i < 64; ++i) {
+      if (condition()) return true;
+#if defined(__x86_64__) || defined(__i386__)
+      __builtin_ia32_pause();
+#endif
+    }
+  } while (Clock::now() < until);
+  return condition();
+}
+
+// Threads started while this lives handle no signals: those are for the program's own.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+}  // namespace
+
+// The threads of one process, and the work that they are called to.
+class Workers::Crew {
+ public:
+  ~Crew() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      ending_ = true;
+      ++calls_;
+    }
+    called_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  pid_t process() const { return process_; }
+
+  // False if another call has the crew.
+  bool run(std::size_t helpers, const std::function<void()>& work) {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (work_ != nullptr) return false;
+      add_threads(helpers);
+      work_ = &work;
+      wanted_ = helpers;
+      ++calls_;
+    }
+    for (std::size_t i = 0; i < helpers; ++i) called_.notify_one();
+    work();
+    std::unique_lock<std::mutex> lock(mutex_);
+    wanted_ = 0;  // who has not come yet need not come
+    if (busy_ > 0) {
+      lock.unlock();
+      watch_for([this] { return busy_.load(std::memory_order_acquire) == 0; });
+      lock.lock();
+      finished_.wait(lock, [this] { return busy_ == 0; });
+    }
+    work_ = nullptr;
+    return true;
+  }
+
+ private:
+  void add_threads(std::size_t count) {
+    const SignalsBlocked blocked;
+    while (threads_.size() < count) {
+      try {
+        threads_.emplace_back([this] { serve(); });
+      } catch (const std::exception&) {
+        return;  // the system gives no more threads or memory: those we have do the work, to the same bits
+      }
+    }
+  }
+
+  void serve() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (!ending_) {
+      if (wanted_ == 0) {
+        const std::size_t seen = calls_;
+        lock.unlock();
+        const bool called = watch_for([&] { return calls_.load(std::memory_order_acquire) != seen; });
+        lock.lock();
+        if (!called) called_.wait(lock, [this] { return wanted_ > 0 || ending_; });
+        continue;
+      }
+      --wanted_;
+      ++busy_;
+      const std::function<void()>& work = *work_;
+      lock.unlock();
+      work();
+      lock.lock();
+      if (--busy_ == 0) finished_.notify_one();
+    }
+  }
+
+  const pid_t process_ = getpid();
+  std::mutex mutex_;
+  std::condition_variable called_;
+  std::condition_variable finished_;
+  std::vector<std::thread> threads_;
+  const std::function<void()>* work_ = nullptr;
+  std::size_t wanted_ = 0;             // helpers that have not begun
+  std::atomic<std::size_t> busy_{0};   // helpers that have not finished; changed under the mutex
+  std::atomic<std::size_t> calls_{0};  // changed under the mutex
+  bool ending_ = false;
+};
+
+Workers::Workers() : crew_(new Crew) {}
+
+Workers::~Workers() {
+  Crew* const crew = crew_.load();
+  // A parent's crew has no threads here, and its mutex may be locked for ever: it is left alone.
+  if (crew->process() == getpid()) delete crew;
+}
+
+Workers::Crew* Workers::crew_of_this_process() {
+  Crew* crew = crew_.load();
+  if (crew->process() == getpid()) return crew;
+  auto own = std::make_unique<Crew>();
+  return crew_.compare_exchange_strong(crew, own.get()) ? own.release() : crew;
+}
+
+void Workers::run(std::size_t helpers, const std::function<void()>& work) {
+  if (helpers == 0) {
+    work();
+  } else if (!crew_of_this_process()->run(helpers, work)) {
+    Crew extra;
+    extra.run(helpers, work);
+  }
+}
+
+}  // namespace digitvae

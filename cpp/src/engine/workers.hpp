@@ -1,0 +1,34 @@
+// Threads that wait for work between calls.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+namespace digitvae {
+
+// Starting a thread takes longer than making forty digits, so a decoder keeps its threads. They start when they
+// are first needed, watch for more work for a moment after they have done some, then sleep; all signals are
+// blocked in them. Thread-safe: while one call has them, another gets threads of its own. After a fork the child
+// starts new ones.
+class Workers {
+ public:
+  Workers();
+  ~Workers();  // ends the threads
+  Workers(const Workers&) = delete;
+  Workers& operator=(const Workers&) = delete;
+
+  // Call `work` on this thread and, at the same time, on up to `helpers` others: fewer if the system gives no
+  // more, or if they come too late and it has returned here. Returns when all have. `work` must not throw.
+  void run(std::size_t helpers, const std::function<void()>& work);
+
+ private:
+  class Crew;
+
+  Crew* crew_of_this_process();
+
+  std::atomic<Crew*> crew_;
+};
+
+}  // namespace digitvae
