@@ -13,9 +13,11 @@ PACKAGE_SOURCES := pyproject.toml CMakeLists.txt $(shell find cmake cpp/CMakeLis
 CPP_SOURCES = $(shell git ls-files '*.c' '*.cpp' '*.h' '*.hpp')
 FUZZ_SECONDS ?= 60
 
-# One environment, two states: the product alone (no torch), or with all that tests and training need.
+# One environment, three states: the product alone (no torch), with all that tests and training need, and with
+# whatever generation is compared with too.
 PRODUCT := $(VENV)/.product
 DEV := $(VENV)/.dev
+BENCH := $(VENV)/.bench
 
 # What building and running the C++ tests takes from the environment.
 TOOLS := $(shell sh tools/fetch-tools.sh --print-path)
@@ -83,10 +85,10 @@ verify: $(DEV) data ## Check that the shipped bundle computes what PyTorch compu
 	$(BIN)/digitvae verify export/mnist --require-data
 
 bench: export PATH := $(CURDIR)/$(BIN):$(PATH)
-bench: $(DEV) ## Time generation side by side with plain ONNX Runtime
-	$(BIN)/python -m benchmarks.generate_to_npy
-	$(BIN)/python -m benchmarks.limits
-	$(BIN)/python -m benchmarks.warm
+bench: $(BENCH) ## Time generation beside other ways to do it and the machine's limits, into build/bench
+	@mkdir -p build/bench
+	set -o pipefail; $(BIN)/digitvae bench --folder build/bench --force --markdown \
+		--json build/bench/results.json --plot build/bench/results.png | tee build/bench/tables.md
 	$(BIN)/python -m benchmarks.tile_size
 	$(BIN)/python -m benchmarks.native
 
@@ -109,3 +111,7 @@ $(PRODUCT): $(BIN)/pip $(PACKAGE_SOURCES) | headers
 $(DEV): $(BIN)/pip $(PACKAGE_SOURCES) | headers
 	$(BIN)/pip install --quiet '.[dev]'
 	@touch $@ $(PRODUCT)
+
+$(BENCH): $(DEV)
+	$(BIN)/pip install --quiet '.[dev,bench]'
+	@touch $@ $(DEV) $(PRODUCT)

@@ -1,1 +1,1 @@
-"""Benchmarks: every number that README or docs publish has its command here."""
+"""Developers' benchmarks: what `digitvae bench` does not measure, each with its own command."""

@@ -32,6 +32,7 @@ COMMANDS = [
     "train",
     "export",
     "verify",
+    "bench",
 ]
 
 
@@ -66,6 +67,7 @@ def test_what_is_not_known_is_wrong_usage(run: Runner, words: list[str]) -> None
         ["generate", "5", "-o", "a.idx.gz"],
         ["--help"],
         ["info"],
+        ["bench", "--help"],
     ],
 )
 def test_nothing_large_is_imported_that_is_not_needed(tmp_path: Path, words: list[str]) -> None:

@@ -13,7 +13,7 @@ namespace digitvae {
 namespace {
 
 // Of a part that a thread is woken for.
-constexpr std::size_t kFewestRows = 2;
+constexpr std::size_t kFewestRows = 1;
 // Full tiles for each thread, above which the last ones hardly leave a thread waiting.
 constexpr std::size_t kManyTiles = 8;
 

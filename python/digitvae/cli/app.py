@@ -140,5 +140,12 @@ def _ending_by_exception() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
+def program() -> NoReturn:
+    """Run the program and end its process."""
+    code = main()
+    # To take the interpreter and ONNX Runtime apart in good order would take 10 ms, and change nothing.
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

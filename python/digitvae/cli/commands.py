@@ -20,6 +20,7 @@ NAMES = (
     "train",
     "export",
     "verify",
+    "bench",
 )
 """The commands, in the order of their use; ``digitvae.cli.NAME.NAME`` is the command."""
 

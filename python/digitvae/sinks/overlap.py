@@ -1,0 +1,100 @@
+"""Writing on a thread of its own, while the next images are made.
+
+Whoever makes images takes a buffer, fills it and gives it back; buffers are written in that order.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from queue import SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+BUFFERS = 3
+"""One that is filled, one that is written, and one so that neither waits for the other."""
+
+
+class Overlap:
+    """Buffers on their way round: made by :func:`overlapped`.
+
+    Args:
+        write: What to do with each full buffer, on the other thread.
+        size: Bytes of a buffer.
+    """
+
+    def __init__(self, write: Callable[[memoryview], None], size: int) -> None:
+        self._write = write
+        self._empty: SimpleQueue[memoryview] = SimpleQueue()
+        self._full: SimpleQueue[tuple[memoryview, int] | None] = SimpleQueue()
+        self._failure: BaseException | None = None
+        for _ in range(BUFFERS):
+            # A bytearray, not an array: importing NumPy takes longer than ten thousand digits.
+            self._empty.put(memoryview(bytearray(size)))
+        self._thread = Thread(target=self._serve, name="write digits")
+        self._thread.start()
+
+    def take(self) -> memoryview:
+        """An empty buffer, when there is one.
+
+        Raises:
+            BaseException: What ``write`` raised; nothing is written from then on.
+        """
+        buffer = self._empty.get()
+        if self._failure is not None:
+            raise self._failure
+        return buffer
+
+    def give(self, buffer: memoryview, used: int) -> None:
+        """Have the first ``used`` bytes of a buffer written."""
+        self._full.put((buffer, used))
+
+    def finish(self) -> None:
+        """Wait until everything is written.
+
+        Raises:
+            BaseException: As for :meth:`take`.
+        """
+        self._full.put(None)
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def abandon(self) -> None:
+        """Wait for what is being written; the rest is dropped."""
+        if self._failure is None:
+            self._failure = RuntimeError("abandoned")
+        self._full.put(None)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while (work := self._full.get()) is not None:
+            buffer, used = work
+            if self._failure is None:
+                try:
+                    self._write(buffer[:used])
+                except BaseException as error:  # the other thread is told, whatever it is
+                    self._failure = error
+            self._empty.put(buffer)
+
+
+@contextmanager
+def overlapped(write: Callable[[memoryview], None], size: int) -> Iterator[Overlap]:
+    """Write on another thread inside the block; at its end, everything is written.
+
+    Args:
+        write: What to do with each full buffer.
+        size: Bytes of a buffer.
+
+    Raises:
+        BaseException: What ``write`` raised, inside the block or at its end.
+    """
+    overlap = Overlap(write, size)
+    try:
+        yield overlap
+    except BaseException:
+        overlap.abandon()
+        raise
+    overlap.finish()
