@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from digitvae import __version__ as dv_version
 from digitvae.bundle import shipped_path
 from tests.cli.running import Runner, assert_explained
 from tests.sinks.readers import READERS, cut_sheet, parse_idx, read_picture
@@ -58,8 +60,8 @@ def test_folders_of_neighbouring_ranges_can_be_merged(run: Runner) -> None:
     run("generate", 5, "-o", "whole")
     run("generate", 2, "-o", "a/")
     run("generate", 3, "--first", 2, "-o", "b/")
-    merged = {f.name: f.read_bytes() for part in "ab" for f in Path(part).iterdir()}
-    assert merged == {f.name: f.read_bytes() for f in Path("whole").iterdir()}
+    merged = {f.name: f.read_bytes() for part in "ab" for f in Path(part).glob("*.png")}
+    assert merged == {f.name: f.read_bytes() for f in Path("whole").glob("*.png")}
     assert sorted(merged) == [f"{i:06d}.png" for i in range(5)]
 
 
@@ -80,6 +82,86 @@ def test_a_sheet_takes_columns_and_scale(run: Runner, model: dv.Model) -> None:
     assert run("generate", 7, "-o", "a.png", "--columns", 5, "--scale", 3).code == 0
     sheet = read_picture(Path("a.png"))
     np.testing.assert_array_equal(cut_sheet(sheet, 7, 5, 3), model.sample(7))
+
+
+def test_a_sheet_takes_padding_and_can_be_black_on_white(run: Runner, model: dv.Model) -> None:
+    words = ("--columns", 4, "--scale", 1, "--padding", 5, "--invert")
+    assert run("generate", 7, "-o", "a.png", *words).code == 0
+    sheet = 255 - read_picture(Path("a.png"))
+    np.testing.assert_array_equal(cut_sheet(sheet, 7, 4, 1, padding=5), model.sample(7))
+    assert run("generate", 1, "-o", "b.png", "--padding", 0, "--scale", 1).code == 0
+    np.testing.assert_array_equal(read_picture(Path("b.png")), model.sample(1)[0])
+
+
+def test_the_manifest_of_a_folder_tells_where_its_images_come_from(
+    run: Runner, model: dv.Model
+) -> None:
+    assert run("generate", 5, "-o", "a", "--seed", 2**64 - 1, "--first", 3).code == 0
+    told = json.loads(Path("a/manifest.json").read_text())
+    content = b"".join(Path(f"a/{i:06d}.png").read_bytes() for i in range(3, 8))
+    assert told == {
+        "schema": "digitvae-output/1",
+        "count": 5,
+        "first": 3,
+        "dtype": "uint8",
+        "format": "folder",
+        "shard_size": None,
+        "height": 28,
+        "width": 28,
+        "labels": None,
+        "seed": 2**64 - 1,
+        "prior": "standard",
+        "bundle_sha256": model.bundle.sha256,
+        "dataset": "mnist",
+        "digitvae": dv_version,
+        "onnxruntime": model.runtime_version,
+        "complete": True,
+        "files": [
+            {
+                "name": "*.png",
+                "first": 3,
+                "count": 5,
+                "bytes": len(content),
+                "sha256": hashlib.sha256(content).hexdigest(),
+            }
+        ],
+    }
+
+
+def test_what_is_generated_as_mnist_is_read_by_torchvision(run: Runner, model: dv.Model) -> None:
+    from torchvision.datasets import MNIST
+
+    assert run("generate", 12, "-o", "data", "--format", "mnist").code == 0
+    found = MNIST("data", train=True)
+    np.testing.assert_array_equal(found.data.numpy(), model.sample(12))
+    assert found.targets.tolist() == [255] * 12
+    assert run("generate", 3, "-o", "data", "--format", "mnist").code == 1
+    assert run("generate", 3, "-o", "data", "--format", "mnist", "--force").code == 0
+    assert len(MNIST("data")) == 3
+
+
+@pytest.mark.parametrize("kind", ["tar", "parquet"])
+def test_data_sets_can_be_piped(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes], model: dv.Model, kind: str
+) -> None:
+    from digitvae.cli.app import main
+
+    assert main(["generate", "9", "-o", "-", "--format", kind]) == 0
+    (tmp_path / "piped").write_bytes(capsysbinary.readouterr().out)
+    read = READERS[f"out.{kind}"]
+    np.testing.assert_array_equal(read(tmp_path / "piped", 9), model.sample(9))
+
+
+def test_parquet_without_pyarrow_says_what_to_install(
+    run: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def find_spec(name: str) -> None:
+        assert name == "pyarrow"
+
+    monkeypatch.setattr("digitvae.sinks.request.find_spec", find_spec)
+    result = run("generate", 5, "-o", "a.parquet")
+    assert_explained(result, 1, "pip install 'digitvae[parquet]'")
+    assert not list(tmp_path.iterdir())
 
 
 def test_json_tells_what_was_done(run: Runner, model: dv.Model) -> None:
@@ -154,7 +236,7 @@ def test_absurd_counts_are_wrong_usage(run: Runner, tmp_path: Path, count: objec
     [
         ([], "COUNT"),
         (["5", "6"], "unexpected extra argument"),
-        (["5", "-o", "a.jpg"], "known: .npy, .npz, .idx, .idx.gz, .png, .raw"),
+        (["5", "-o", "a.jpg"], "known: .npy, .npz, .idx, .idx.gz, .png, .parquet, .tar, .raw"),
         (["5", "-o", ""], "empty"),
         (["5", "-o"], "-o"),
         (["5", "-o", "-", "--format", "folder"], "standard output"),
@@ -166,6 +248,9 @@ def test_absurd_counts_are_wrong_usage(run: Runner, tmp_path: Path, count: objec
         (["5", "--dtype", "int8"], "int8"),
         (["5", "--dtype", "float32", "-o", "a.png"], "uint8 only"),
         (["5", "--columns", "3"], "contact sheet"),
+        (["5", "--invert"], "contact sheet"),
+        (["5", "--padding", "-1", "-o", "a.png"], "--padding"),
+        (["5", "-o", "-", "--format", "mnist"], "standard output"),
         (["5", "--scale", "0", "-o", "a.png"], "--scale"),
         (["1_000_000", "-o", "a.png"], "a folder or array"),
         (["5", "--sed", "3"], "--sed"),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import io
 import struct
+import tarfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
+from pyarrow import parquet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,37 +54,68 @@ def read_raw(path: Path, count: int) -> Images:
 
 
 def read_folder(path: Path, count: int) -> Images:
-    images = []
-    for file in sorted(path.iterdir()):
-        with Image.open(file) as picture:
-            assert (picture.format, picture.mode) == ("PNG", "L")
-            images.append(np.asarray(picture))
-    return np.stack(images)
+    files = sorted(path.iterdir())
+    assert files.pop().name == "manifest.json"
+    return np.stack([read_picture(file) for file in files])
+
+
+def read_tar(path: Path, count: int) -> Images:
+    with tarfile.open(path, "r:") as archive:
+        members = archive.getmembers()
+        assert [member.name for member in members] == [f"{i:06d}.png" for i in range(count)]
+        return np.stack([parse_png(read_member(archive, member)) for member in members])
+
+
+def read_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(member)
+    assert file is not None
+    return file.read()
+
+
+def read_parquet(path: Path, count: int) -> Images:
+    rows = parquet.read_table(path).to_pylist()
+    assert [row["index"] for row in rows] == list(range(count))
+    assert [row["image"]["path"] for row in rows] == [f"{i:06d}.png" for i in range(count)]
+    return np.stack([parse_png(row["image"]["bytes"]) for row in rows])
+
+
+def read_mnist(path: Path, count: int) -> Images:
+    return parse_idx((path / "MNIST" / "raw" / "train-images-idx3-ubyte").read_bytes())
 
 
 def read_picture(path: Path) -> Images:
-    with Image.open(path) as picture:
+    return parse_png(path.read_bytes())
+
+
+def parse_png(content: bytes) -> Images:
+    with Image.open(io.BytesIO(content)) as picture:
         picture.verify()  # checks every checksum, and spoils the object
-    with Image.open(path) as picture:
+    with Image.open(io.BytesIO(content)) as picture:
         assert (picture.format, picture.mode) == ("PNG", "L")
         return np.asarray(picture)
 
 
 def cut_sheet(
-    sheet: Images, count: int, columns: int, scale: int, height: int = 28, width: int = 28
+    sheet: Images,
+    count: int,
+    columns: int,
+    scale: int,
+    height: int = 28,
+    width: int = 28,
+    padding: int = PADDING,
 ) -> Images:
     """The images of a contact sheet; all that is not an image must be black."""
     rows = -(-count // columns)
-    cell_height, cell_width = height + PADDING, width + PADDING
-    shape = ((rows * cell_height + PADDING) * scale, (columns * cell_width + PADDING) * scale)
+    cell_height, cell_width = height + padding, width + padding
+    shape = ((rows * cell_height + padding) * scale, (columns * cell_width + padding) * scale)
     assert sheet.shape == shape
     small = sheet[::scale, ::scale]
     np.testing.assert_array_equal(np.kron(small, np.ones((scale, scale), np.uint8)), sheet)
     rest = small.copy()
     images = []
     for index in range(count):
-        top = PADDING + index // columns * cell_height
-        left = PADDING + index % columns * cell_width
+        top = padding + index // columns * cell_height
+        left = padding + index % columns * cell_width
         area = (slice(top, top + height), slice(left, left + width))
         images.append(small[area])
         rest[area] = 0
@@ -102,5 +136,7 @@ READERS: dict[str, Callable[[Path, int], Images]] = {
     "out.png": read_sheet,
     "out.raw": read_raw,
     "out": read_folder,
+    "out.tar": read_tar,
+    "out.parquet": read_parquet,
 }
 """The name of an output, and how to read it back as uint8 [n, 28, 28]."""

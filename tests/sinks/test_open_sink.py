@@ -21,7 +21,7 @@ from tests.sinks.readers import READERS, Images, cut_sheet, read_picture
 if TYPE_CHECKING:
     from pathlib import Path
 
-STREAMED = ["out.npy", "out.npz", "out.idx", "out.idx.gz", "out.png", "out.raw"]
+STREAMED = [name for name in READERS if name != "out"]
 
 
 def some_images(count: int, seed: int = 0) -> Images:
@@ -32,9 +32,13 @@ def some_images(count: int, seed: int = 0) -> Images:
 
 
 def write(path: Path, images: Images, chunk: int | None = None, **options: Any) -> None:
-    with open_sink(path, count=len(images), **options) as sink:
+    """Write images in chunks, with labels where ``labels`` (int32) are given."""
+    labels: Images | None = options.pop("labels", None)
+    with open_sink(path, count=len(images), labels=labels is not None, **options) as sink:
         for start in range(0, len(images), chunk or len(images)):
-            sink.write(memoryview(images[start : start + (chunk or len(images))]))
+            part = slice(start, start + (chunk or len(images)))
+            marks = None if labels is None else memoryview(labels[part])
+            sink.write(memoryview(images[part]), marks)
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -81,11 +85,14 @@ def test_numpy_understands_the_header_of_any_shape(shape: tuple[int, ...], float
 
 
 @pytest.mark.parametrize("name", STREAMED)
-def test_the_same_images_give_the_same_bytes(tmp_path: Path, name: str) -> None:
-    images = some_images(12)
-    for folder, chunk in (("a", 12), ("b", 12)):
+def test_the_same_images_give_the_same_bytes_in_any_chunks_on_any_threads(
+    tmp_path: Path, name: str
+) -> None:
+    images = some_images(5000)
+    for folder, chunk, threads in (("a", 5000, 1), ("b", 2999, 2)):
         (tmp_path / folder).mkdir()
-        write(tmp_path / folder / name, images, chunk)
+        options = {"scale": 1} if name == "out.png" else {}
+        write(tmp_path / folder / name, images, chunk, threads=threads, **options)
     assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
@@ -154,8 +161,8 @@ def test_a_folder_names_its_pictures_by_index_so_that_ranges_can_be_merged(
     write(tmp_path / "whole", images, first=999_996)
     write(tmp_path / "a", images[:3], first=999_996)
     write(tmp_path / "b", images[3:], first=999_999)
-    whole = {file.name: file.read_bytes() for file in (tmp_path / "whole").iterdir()}
-    parts = {f.name: f.read_bytes() for part in "ab" for f in (tmp_path / part).iterdir()}
+    whole = {file.name: file.read_bytes() for file in (tmp_path / "whole").glob("*.png")}
+    parts = {f.name: f.read_bytes() for part in "ab" for f in (tmp_path / part).glob("*.png")}
     assert parts == whole
     assert {"999996.png", "999999.png", "1000000.png", "1000002.png"} <= set(whole)
 
@@ -206,6 +213,8 @@ def test_the_buffer_may_be_filled_again_as_soon_as_write_returns(tmp_path: Path)
         ("digits.v2/", "folder"),
         (".hidden", "folder"),
         ("..", "folder"),
+        ("a.parquet", "parquet"),
+        ("digits.000.tar", "tar"),
         ("-", "raw"),
     ],
 )
@@ -223,8 +232,9 @@ def test_a_format_that_is_asked_for_overrides_the_name() -> None:
     assert {key: format_of("a.jpg", key) for key in FORMATS} == {key: key for key in FORMATS}
     with pytest.raises(ValueError, match="unknown format 'jpg'"):
         format_of("a.npy", "jpg")
-    with pytest.raises(ValueError, match="standard output"):
-        format_of("-", "folder")
+    for folder in ("folder", "mnist"):
+        with pytest.raises(ValueError, match="standard output"):
+            format_of("-", folder)
     with pytest.raises(ValueError, match="empty"):
         format_of("")
 
@@ -244,6 +254,14 @@ def test_a_format_that_is_asked_for_overrides_the_name() -> None:
         ("a.png", {"count": 5, "columns": 0}, "at least 1"),
         ("a.png", {"count": 5, "scale": 0}, "at least 1"),
         ("a.png", {"count": 1_000_000}, r"89,478,485.*24,855 images at scale 2.*folder"),
+        ("a.png", {"count": 5, "padding": -1}, "padding is -1"),
+        ("a", {"count": 5, "padding": 0}, "contact sheet"),
+        ("a.npz", {"count": 5, "invert": True}, "contact sheet"),
+        ("a.tar", {"count": 5, "dtype": "float32"}, "tar holds uint8 only"),
+        ("a.parquet", {"count": 5, "dtype": "float32"}, "parquet holds uint8 only"),
+        ("a", {"count": 2**32, "format": "mnist"}, r"IDX holds fewer"),
+        ("a.npy", {"count": 2, "first": 2**64 - 1}, r"indices are 0 to 2\*\*64"),
+        ("a.npy", {"count": 2, "first": -1}, "first is -1"),
         ("a.jpg", {"count": 5}, "unknown extension"),
     ],
 )
@@ -279,7 +297,7 @@ def test_other_than_the_announced_images_leave_nothing_behind(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["out.npy", "out.npz", "out.idx", "out.idx.gz", "out.png"])
+@pytest.mark.parametrize("name", STREAMED)
 def test_standard_output_gets_the_bytes_of_the_file(
     tmp_path: Path, name: str, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:

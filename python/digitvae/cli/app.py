@@ -143,7 +143,7 @@ def _ending_by_exception() -> Iterator[None]:
 def program() -> NoReturn:
     """Run the program and end its process."""
     code = main()
-    # To take the interpreter and ONNX Runtime apart in good order would take 10 ms, and change nothing.
+    # To take the interpreter and ONNX Runtime apart would take 10 ms, and change nothing.
     os._exit(code)
 
 

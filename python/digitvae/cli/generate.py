@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -10,10 +13,25 @@ from digitvae.cli import options
 from digitvae.cli.numbers import MAX_COUNT, MAX_SEED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from digitvae.engine import Model
+    from digitvae.sinks import Sink
+    from digitvae.sinks.shards import Shards
 
 _CHUNK = 16_384
 """Images made at a time (12 MiB): enough for every thread, little enough for a moving bar."""
+
+_EXAMPLES = """\b
+Examples:
+  digitvae generate 10_000 --seed 7 -o digits.npy
+  digitvae generate 100 -o sheet.png --invert
+  digitvae generate 60_000 -o data --format mnist
+  digitvae generate 50_000_000 -o digits.tar --shard-size 1_000_000
+  digitvae generate 50_000_000 -o digits.tar --shard-size 1_000_000 --resume
+  digitvae generate 1_000_000 -o - --format tar | tar t
+"""
 
 
 class _CountCommand(click.Command):
@@ -26,16 +44,20 @@ class _CountCommand(click.Command):
         return super().parse_args(ctx, args)
 
 
-@click.command(cls=_CountCommand)
+@click.command(cls=_CountCommand, epilog=_EXAMPLES)
 @click.argument("count", type=options.WholeNumber(1, MAX_COUNT))
 @options.output("digits.npy")
 @options.seed
 @options.first
+@options.shard_size
+@options.resume
 @options.threads
 @options.dtype
 @options.output_format
 @options.columns
 @options.scale
+@options.padding
+@options.invert
 @options.bundle
 @options.force
 @options.as_json
@@ -46,11 +68,15 @@ def generate(
     output: str,
     seed: int,
     first: int,
+    shard_size: int | None,
+    resume: bool,
     threads: int | None,
     dtype: options.PixelType,
     output_format: str | None,
     columns: int | None,
     scale: int | None,
+    padding: int | None,
+    invert: bool,
     bundle: Path | None,
     force: bool,
     as_json: bool,
@@ -58,48 +84,141 @@ def generate(
 ) -> None:
     """Generate COUNT new digits, such as 10_000.
 
-    The extension of PATH says what is written: .npy, .npz, .idx, .idx.gz, .raw, a contact sheet
-    (.png), or, without extension, a folder of PNGs.
+    The extension of PATH says what is written:
 
-    Digit I of a seed is the same whatever COUNT, --first and --threads are: a large set can be
-    made in parts, on several machines.
-    """
-    from digitvae.cli.progress import progress
+    \b
+      .npy .npz      NumPy arrays           .parquet   for Hugging Face datasets
+      .idx .idx.gz   MNIST's own format     .tar       for WebDataset
+      .png           a contact sheet        .raw       bare numbers
+      none           a folder of PNGs; with --format mnist, what
+                     torchvision.datasets.MNIST(PATH) reads, every label 255
+
+    Digit I of a seed is the same whatever COUNT, --first, --shard-size and --threads are: a large
+    set can be made in parts, on several machines.
+
+    With --shard-size, PATH without its extension is a folder of files that are each whole or
+    absent. A run that was ended, in whatever way, is completed by the same command with --resume.
+    """  # noqa: D301 (click's own mark: what follows is not to be wrapped)
     from digitvae.cli.result import Report
-    from digitvae.sinks import format_of, open_sink
+    from digitvae.sinks import format_of
 
+    in_shards = resume or shard_size is not None
+    if in_shards:
+        from digitvae.sinks.shards import ShardedOutput, folder_and_format, open_shards
+
+        folder, kind = folder_and_format(output, output_format)
+        output = str(folder)
+    else:
+        kind = format_of(output, output_format)
     report = Report("generate", output, as_json=as_json, quiet=quiet)
-    kind = format_of(output, output_format)
     if first + count - 1 > MAX_SEED:
         raise ValueError(f"the last index, {first + count - 1:,}, is more than {MAX_SEED:,}")
 
+    from digitvae import __version__
+    from digitvae.cli.progress import progress
     from digitvae.engine import load
+    from digitvae.sinks.manifest import Origin
+    from digitvae.sinks.request import Request
+    from digitvae.sinks.sink import open_request, sheet_layout
 
     model = load(bundle)
+    request = Request(
+        path=output,
+        format=kind,
+        count=count,
+        dtype=dtype,
+        first=first,
+        height=model.height,
+        width=model.width,
+        sheet=sheet_layout(columns, scale, padding, invert=invert),
+    )
+    origin = Origin(
+        seed=seed,
+        prior="standard",
+        bundle_sha256=model.bundle.sha256,
+        dataset=model.bundle.manifest["dataset"],
+        digitvae=__version__,
+        onnxruntime=model.runtime_version,
+    )
+    digits = _Digits(model, dtype, min(count, _CHUNK), seed, threads)
+    details = {"format": kind, "dtype": dtype, "seed": seed, "first": first}
+    if not in_shards:
+        with (
+            open_request(request, force=force, threads=threads, origin=origin) as sink,
+            progress("generating", count, quiet=quiet) as advance,
+        ):
+            digits.fill(first, count, sink, advance)
+        report.finish(model, "digits", count, details)
+        return
+    shard_size = _recorded_shard_size(folder) if shard_size is None else shard_size
+    wanted = ShardedOutput(folder, request, shard_size, origin)
     with (
-        open_sink(
-            output,
-            count=count,
-            format=kind,
-            dtype=dtype,
-            first=first,
-            height=model.height,
-            width=model.width,
-            columns=columns,
-            scale=scale,
-            force=force,
-        ) as sink,
+        open_shards(wanted, resume=resume, force=force, threads=threads) as shards,
         progress("generating", count, quiet=quiet) as advance,
+        _saying_how_to_go_on(shards, quiet=quiet),
     ):
-        size = model.pixels * (1 if dtype == "uint8" else 4)
+        advance(count - shards.missing_images)
+        for index in shards.missing:
+            shards.make(index, partial(digits.fill, advance=advance))
+    made = len(shards.missing)
+    what = f"digits, {made:,} of {wanted.number:,} shards," if made else "digits, already complete,"
+    details |= {"shard_size": shard_size, "shards": wanted.number, "shards_made": made}
+    report.finish(model, what, shards.missing_images, details)
+
+
+class _Digits:
+    """Digits of a seed, made in one piece of memory, a chunk at a time.
+
+    Args:
+        model: What makes them.
+        dtype: ``"uint8"`` or ``"float32"``.
+        most: Digits in a chunk, at most.
+        seed: The seed.
+        threads: Worker threads; ``None``: all processors.
+    """
+
+    def __init__(self, model: Model, dtype: str, most: int, seed: int, threads: int | None) -> None:
+        self._model = model
+        self._dtype = dtype
+        self._most = most
+        self._seed = seed
+        self._threads = threads
+        self._size = model.pixels * (1 if dtype == "uint8" else 4)
         # A bytearray, not an array: importing NumPy takes longer than ten thousand digits.
-        memory = memoryview(bytearray(min(count, _CHUNK) * size))
-        for start in range(0, count, _CHUNK):
-            number = min(_CHUNK, count - start)
-            part = memory[: number * size]
-            numbers = part if dtype == "uint8" else part.cast("f")
-            model.sample_into(numbers, seed=seed, first=first + start, threads=threads)
+        self._memory = memoryview(bytearray(most * self._size))
+
+    def fill(self, first: int, count: int, sink: Sink, advance: Callable[[int], None]) -> None:
+        """Write digits ``first`` … ``first + count − 1`` to a sink, and tell of each chunk."""
+        for start in range(first, first + count, self._most):
+            number = min(self._most, first + count - start)
+            part = self._memory[: number * self._size]
+            numbers = part if self._dtype == "uint8" else part.cast("f")
+            self._model.sample_into(numbers, seed=self._seed, first=start, threads=self._threads)
             sink.write(part)
             advance(number)
-    details = {"format": kind, "dtype": dtype, "seed": seed, "first": first}
-    report.finish(model, "digits", count, details)
+
+
+def _recorded_shard_size(folder: Path) -> int:
+    """The shard size that an output was begun with."""
+    from digitvae.sinks import manifest
+
+    size = None
+    if (folder / manifest.NAME).exists():
+        size = manifest.read(folder).asked.get("shard_size")
+    if not isinstance(size, int):
+        raise click.UsageError(
+            f"--resume completes an output in shards, and '{folder}' is none yet: "
+            "give --shard-size, too"
+        )
+    return size
+
+
+@contextmanager
+def _saying_how_to_go_on(shards: Shards, *, quiet: bool) -> Iterator[None]:
+    """Where a run is interrupted, say what it leaves behind."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        if not quiet and sys.stderr is not None:
+            sys.stderr.write(f"digitvae: interrupted: {shards.state}\n")
+        raise

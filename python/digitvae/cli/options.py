@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from digitvae import arguments
-from digitvae.cli.numbers import MAX_SEED, parse_whole
+from digitvae.cli.numbers import MAX_COUNT, MAX_SEED, parse_whole
+from digitvae.sinks.formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +84,7 @@ def kind_option(*kinds: str) -> Callable[[Command], Command]:
     )
 
 
-output_format = kind_option("npy", "npz", "idx", "idx.gz", "png", "folder", "raw")
+output_format = kind_option(*FORMATS)
 force = click.option("--force", is_flag=True, help="Replace what exists at PATH.")
 dtype = click.option(
     "--dtype",
@@ -94,6 +95,14 @@ dtype = click.option(
 )
 columns = number("--columns", low=1, high=1 << 20, help="Contact sheet: images in a row.")
 scale = number("--scale", low=1, high=64, help="Contact sheet: enlargement. [default: 2]")
+padding = number(
+    "--padding", low=0, high=1 << 10, help="Contact sheet: pixels around images. [default: 2]"
+)
+invert = click.option("--invert", is_flag=True, help="Contact sheet: black on white.")
+shard_size = number(
+    "--shard-size", low=1, high=MAX_COUNT, help="Write a folder of files of N images each."
+)
+resume = click.option("--resume", is_flag=True, help="Make what is missing of a folder of shards.")
 seed = number("--seed", low=0, high=MAX_SEED, default=0, help="Seed of the random numbers.")
 first = number("--first", low=0, high=MAX_SEED, default=0, help="Index of the first image.")
 threads = number("--threads", low=1, high=1024, help="Worker threads; by default all processors.")

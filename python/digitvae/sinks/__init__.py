@@ -1,4 +1,4 @@
-"""Where images go: array files, contact sheets, folders of PNGs, standard output.
+"""Where images go: arrays, pictures, data sets, whole or in shards, or standard output.
 
 >>> from digitvae.sinks import open_sink
 >>> with open_sink("digits.idx.gz", count=2) as sink:
@@ -6,7 +6,7 @@
 
 Images arrive as bytes, a buffer of whole images at a time, and leave at once, so that memory is
 constant; the result appears when the block ends well, and not at all when it does not. Nothing
-here needs NumPy.
+here needs NumPy. Large outputs are made in parts by :mod:`digitvae.sinks.shards`.
 """
 
 from __future__ import annotations

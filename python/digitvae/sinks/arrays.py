@@ -13,10 +13,12 @@ import zlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
+    from typing import IO, BinaryIO
+
 
 _ORDER = "<" if sys.byteorder == "little" else ">"
-_DESCR = {"uint8": "|u1", "float32": _ORDER + "f4"}
+_DESCR = {"uint8": "|u1", "float32": _ORDER + "f4", "int32": _ORDER + "i4"}
+_LABELS_IN_MEMORY = 1 << 20
 
 
 def npy_header(shape: tuple[int, ...], dtype: str) -> bytes:
@@ -24,7 +26,7 @@ def npy_header(shape: tuple[int, ...], dtype: str) -> bytes:
 
     Args:
         shape: Shape of the array, C order.
-        dtype: ``"uint8"`` or ``"float32"`` (in this machine's byte order).
+        dtype: ``"uint8"``, ``"float32"`` or ``"int32"`` (in this machine's byte order).
     """
     text = f"{{'descr': '{_DESCR[dtype]}', 'fortran_order': False, 'shape': {shape}, }}"
     # Magic (6), version (2), length (2), text, newline: the data start at a multiple of 64.
@@ -39,7 +41,7 @@ class RawEncoder:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
-    def write(self, images: memoryview) -> None:
+    def write(self, images: memoryview, labels: memoryview | None) -> None:  # noqa: ARG002
         """Append whole images."""
         self._file.write(images)
 
@@ -80,7 +82,7 @@ class GzipIdxEncoder:
         self._deflate = zlib.compressobj(1, zlib.DEFLATED, 31, 9, zlib.Z_RLE)
         file.write(self._deflate.compress(header(shape)))
 
-    def write(self, images: memoryview) -> None:
+    def write(self, images: memoryview, labels: memoryview | None) -> None:  # noqa: ARG002
         """Append whole images."""
         self._file.write(self._deflate.compress(images))
 
@@ -93,29 +95,61 @@ class GzipIdxEncoder:
 
 
 class NpzEncoder:
-    """A ``.npz`` file with one deflated array, ``images``: uint8 or float32 [n, height, width]."""
+    """A ``.npz`` file of deflated arrays.
 
-    def __init__(self, file: BinaryIO, shape: tuple[int, ...], dtype: str) -> None:
+    ``images`` is uint8 or float32 [n, height, width]; ``labels``, where there are labels, is
+    int32 [n].
+
+    Args:
+        file: Where the file goes. Where it can seek, the sizes are put where every reader of zip
+            files looks for them.
+        shape: Shape of the images.
+        dtype: Dtype of the images.
+        labels: Whether there are labels.
+    """
+
+    def __init__(self, file: BinaryIO, shape: tuple[int, ...], dtype: str, *, labels: bool) -> None:
         from zipfile import ZIP_DEFLATED, ZipFile
 
         # Level 6 takes 2.3 times as long for a tenth less.
         self._zip = ZipFile(file, "w", ZIP_DEFLATED, compresslevel=1)
-        # Opened by name, the member is dated 1980-01-01: same digits, same bytes. Its size is
-        # not known to zipfile before the end, and may pass 4 GiB.
-        self._member = self._zip.open("images.npy", "w", force_zip64=True)
-        self._member.write(npy_header(shape, dtype))
+        self._count = shape[0]
+        self._images = self._member("images")
+        self._images.write(npy_header(shape, dtype))
+        self._labels: IO[bytes] | None = None
+        if labels:
+            from tempfile import SpooledTemporaryFile
 
-    def write(self, images: memoryview) -> None:
+            # A zip file takes one array after the other: the labels wait, many of them in a file
+            # without name, so that memory stays constant.
+            self._labels = SpooledTemporaryFile(_LABELS_IN_MEMORY)  # noqa: SIM115 (closed below)
+
+    def write(self, images: memoryview, labels: memoryview | None) -> None:
         """Append whole images."""
-        self._member.write(images)
+        self._images.write(images)
+        if self._labels is not None and labels is not None:
+            self._labels.write(labels)
 
     def finish(self) -> None:
-        """Write what the compressor holds back, and the zip directory."""
-        self._member.close()
+        """Write what the compressor holds back, the labels, and the zip directory."""
+        self._images.close()
+        if self._labels is not None:
+            self._labels.seek(0)
+            with self._member("labels") as member:
+                member.write(npy_header((self._count,), "int32"))
+                while piece := self._labels.read(_LABELS_IN_MEMORY):
+                    member.write(piece)
+            self._labels.close()
         self._zip.close()
 
     def abandon(self) -> None:
         """Close while the file is still open: left to the garbage collector, it would complain."""
-        for part in (self._member, self._zip):
+        for part in (self._images, self._labels, self._zip):
             with contextlib.suppress(OSError, ValueError):
-                part.close()
+                if part is not None:
+                    part.close()
+
+    def _member(self, name: str) -> IO[bytes]:
+        # Opened by name, a member is dated 1980-01-01: same digits, same bytes. Its size is
+        # not known to zipfile before the end, and may pass 4 GiB.
+        return self._zip.open(f"{name}.npy", "w", force_zip64=True)

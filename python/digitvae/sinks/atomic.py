@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import stat
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,10 +19,12 @@ from digitvae.errors import OutputError
 from digitvae.sinks.formats import STDOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
-_PICTURE_NAME = re.compile(r"[0-9]{6,}\.png")
+TEMPORARY = ".digitvae-*.tmp"
+"""Pattern of the names of unfinished files and folders. Only a killed run leaves one behind."""
+
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 
@@ -60,7 +61,7 @@ def new_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
     Raises:
         OutputError: The destination exists, its folder is missing or refuses, the disk is full.
     """
-    target = _destination(path)
+    target = destination(path)
     _refuse_existing_file(path, target, force=force)
     temporary = _temporary_name(target)
     try:
@@ -84,18 +85,26 @@ def new_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
+
+
+def nothing(_folder: Path, _name: str) -> bool:
+    """No entry of a folder is ours."""
+    return False
 
 
 @contextmanager
-def new_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
+def new_folder(
+    path: Path, *, force: bool = False, ours: Callable[[Path, str], bool] = nothing
+) -> Iterator[Path]:
     """Make a folder that gets its name only when the block ends well.
 
     Args:
         path: Destination. A link is followed.
-        force: Replace an existing folder, if it holds nothing but pictures named as
-            :class:`digitvae.sinks.pictures.FolderEncoder` names them. It survives when the block
-            fails.
+        force: Replace an existing folder, if it holds nothing but what is ours. It survives when
+            the block fails.
+        ours: Tells, of a folder and the relative name of a file or folder in it (a folder's ends
+            with a slash), whether it may be deleted.
 
     Yields:
         The temporary folder, beside the destination.
@@ -103,8 +112,8 @@ def new_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
     Raises:
         OutputError: As for :func:`new_file`; also when ``force`` would delete other files.
     """
-    target = _destination(path)
-    _refuse_existing_folder(path, target, force=force)
+    target = destination(path)
+    _refuse_existing_folder(path, target, force=force, ours=ours)
     temporary = _temporary_name(target)
     try:
         with output_errors(path):
@@ -112,12 +121,12 @@ def new_folder(path: Path, *, force: bool = False) -> Iterator[Path]:
         yield temporary
         with output_errors(path):
             _sync_file_system(temporary)
-            _refuse_existing_folder(path, target, force=force)
+            _refuse_existing_folder(path, target, force=force, ours=ours)
             _exchange_folder(temporary, target)
     except BaseException:
         _remove_folder(temporary)
         raise
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
 def check_space(path: Path, needed: int, *, files: int = 1) -> None:
@@ -131,9 +140,9 @@ def check_space(path: Path, needed: int, *, files: int = 1) -> None:
     Raises:
         OutputError: The file system has less room, or fewer free inodes.
     """
-    folder = _destination(path).parent
+    target = destination(path)
     with output_errors(path):
-        room = os.statvfs(folder)
+        room = os.statvfs(target if target.is_dir() else target.parent)
     free = room.f_bavail * room.f_frsize
     # Pseudo file systems report no blocks at all; writing will tell what is wrong with them.
     if room.f_blocks and needed > free:
@@ -149,8 +158,12 @@ def check_space(path: Path, needed: int, *, files: int = 1) -> None:
         )
 
 
-def _destination(path: Path) -> Path:
-    """Where ``path`` really is, in a folder that exists."""
+def destination(path: Path) -> Path:
+    """Where ``path`` really is, links followed, in a folder that exists.
+
+    Raises:
+        OutputError: That folder is missing, or is none.
+    """
     with output_errors(path):
         target = Path(os.path.realpath(path))
         parent = target.parent
@@ -173,24 +186,57 @@ def _refuse_existing_file(path: Path, target: Path, *, force: bool) -> None:
         raise _exists(path)
 
 
-def _refuse_existing_folder(path: Path, target: Path, *, force: bool) -> None:
+def _refuse_existing_folder(
+    path: Path, target: Path, *, force: bool, ours: Callable[[Path, str], bool]
+) -> None:
     if not target.exists():
         return
+    refuse_other_than_folder(path, target)
+    if not force:
+        raise _exists(path)
+    refuse_foreign(path, target, ours)
+
+
+def refuse_other_than_folder(path: Path, target: Path) -> None:
+    """Refuse to take what is no folder for one.
+
+    Raises:
+        OutputError: ``target``, which exists, is no folder.
+    """
     if not target.is_dir():
         raise OutputError(
             f"cannot make the folder '{path}': a file of that name exists; "
             "for one file, give a name with an extension, or --format"
         )
-    if not force:
-        raise _exists(path)
-    with os.scandir(target) as entries:
-        for entry in entries:
-            if _PICTURE_NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
-                continue
-            raise OutputError(
-                f"will not replace the folder '{path}': it holds '{entry.name}', which is not a "
-                "picture written by digitvae; remove the folder yourself, or choose another"
-            )
+
+
+def refuse_foreign(path: Path, folder: Path, ours: Callable[[Path, str], bool]) -> None:
+    """Refuse to delete what is not ours.
+
+    Args:
+        path: What to call the folder.
+        folder: The folder, searched to the bottom. Links are not followed.
+        ours: As for :func:`new_folder`.
+
+    Raises:
+        OutputError: Names the first entry that is not ours.
+    """
+
+    def search(below: str) -> None:
+        with os.scandir(folder / below) as entries:
+            for entry in entries:
+                name = below + entry.name
+                is_folder = entry.is_dir(follow_symlinks=False)
+                plain = is_folder or entry.is_file(follow_symlinks=False)
+                if not plain or not ours(folder, name + "/" * is_folder):
+                    raise OutputError(
+                        f"will not replace the folder '{path}': it holds '{name}', which digitvae "
+                        "did not write; remove the folder yourself, or choose another"
+                    )
+                if is_folder:
+                    search(name + "/")
+
+    search("")
 
 
 def _exists(path: Path) -> OutputError:
@@ -242,8 +288,8 @@ def _remove_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    # The rename itself has to reach the disk. Some file systems cannot sync a folder.
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder reach the disk. Some file systems cannot do it."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

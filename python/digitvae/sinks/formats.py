@@ -18,21 +18,26 @@ class Format(NamedTuple):
         extension: How a file's name ends; empty for a folder.
         what: A few words for messages and help.
         float32: Whether it can hold float32 images as well as uint8.
+        labels: Whether it can hold labels beside the images.
     """
 
     extension: str
     what: str
-    float32: bool
+    float32: bool = False
+    labels: bool = False
 
 
 FORMATS = {
     "npy": Format(".npy", "NumPy array", float32=True),
-    "npz": Format(".npz", "zipped NumPy array 'images'", float32=True),
-    "idx": Format(".idx", "IDX, the format of MNIST", float32=False),
-    "idx.gz": Format(".idx.gz", "IDX, gzipped", float32=False),
-    "png": Format(".png", "contact sheet", float32=False),
-    "folder": Format("", "folder of PNGs", float32=False),
+    "npz": Format(".npz", "zipped NumPy array 'images'", float32=True, labels=True),
+    "idx": Format(".idx", "IDX, the format of MNIST"),
+    "idx.gz": Format(".idx.gz", "IDX, gzipped"),
+    "png": Format(".png", "contact sheet"),
+    "parquet": Format(".parquet", "Parquet, as Hugging Face datasets read it", labels=True),
+    "tar": Format(".tar", "tar of PNGs, as WebDataset reads it", labels=True),
     "raw": Format(".raw", "bare numbers", float32=True),
+    "folder": Format("", "folder of PNGs"),
+    "mnist": Format("", "folder that torchvision.datasets.MNIST reads", labels=True),
 }
 
 
@@ -51,8 +56,8 @@ def format_of(path: str | Path, asked: str | None = None) -> str:
     if asked is not None:
         if asked not in FORMATS:
             raise ValueError(f"unknown format {asked!r}; known: {', '.join(FORMATS)}")
-        if asked == "folder" and text == STDOUT:
-            raise ValueError("a folder cannot be written to standard output")
+        if text == STDOUT and not FORMATS[asked].extension:
+            raise ValueError(f"a folder ({asked}) cannot be written to standard output")
         return asked
     if text == STDOUT:
         return "raw"

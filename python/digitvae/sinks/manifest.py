@@ -1,0 +1,227 @@
+"""``manifest.json``: what an output of several files holds, and what was asked for.
+
+It carries no dates and no paths: two runs that ask for the same write the same manifest.
+``docs/command-line.md`` describes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from digitvae.errors import OutputError
+from digitvae.sinks.atomic import new_file, output_errors
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from typing_extensions import Buffer
+
+    from digitvae.sinks.request import Request
+
+SCHEMA = "digitvae-output/1"
+NAME = "manifest.json"
+_MAX_BYTES = 64 << 20
+_READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What made the images: the same origin and index give the same image.
+
+    Attributes:
+        seed: Seed of the random numbers.
+        prior: Distribution of the latents; ``"standard"`` is N(0, I).
+        bundle_sha256: Which bundle.
+        dataset: What the bundle was trained on.
+        digitvae: Version of this package.
+        onnxruntime: Version of ONNX Runtime.
+    """
+
+    seed: int
+    prior: str
+    bundle_sha256: str
+    dataset: str
+    digitvae: str
+    onnxruntime: str
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """One finished file.
+
+    Attributes:
+        name: Relative to the manifest.
+        first: Index of its first image.
+        count: Number of its images.
+        bytes: Its size.
+        sha256: Of its content, 64 hex digits.
+    """
+
+    name: str
+    first: int
+    count: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of a manifest.
+
+    Attributes:
+        asked: What was asked for, as :func:`what_is_asked` has it.
+        complete: Whether everything is there.
+        files: The finished files; none before it is complete.
+    """
+
+    asked: dict[str, object]
+    complete: bool
+    files: list[FileRecord]
+
+    def to_bytes(self) -> bytes:
+        """The manifest as JSON."""
+        content = {
+            "schema": SCHEMA,
+            **self.asked,
+            "complete": self.complete,
+            "files": [asdict(record) for record in self.files],
+        }
+        return json.dumps(content, indent=2).encode("ascii") + b"\n"
+
+
+class HashingFile(io.RawIOBase):
+    """Counts and hashes what passes through to a binary file, front to back.
+
+    Closing it does not close the file.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
+        self._file = file
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    @property
+    def sha256(self) -> str:
+        """Of what was written so far, 64 hex digits."""
+        return self._hash.hexdigest()
+
+    def writable(self) -> bool:
+        """It is there to be written to."""
+        return True
+
+    def write(self, data: Buffer, /) -> int:
+        """Pass bytes on, all of them."""
+        with memoryview(data) as view:
+            self._file.write(view)
+            self._hash.update(view)
+            self.size += view.nbytes
+            return view.nbytes
+
+
+def describe(path: Path, first: int, count: int) -> FileRecord:
+    """The record of a finished file, by reading it."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while piece := file.read(_READ_BYTES):
+            digest.update(piece)
+            size += len(piece)
+    return FileRecord(path.name, first, count, size, digest.hexdigest())
+
+
+def what_is_asked(
+    request: Request, origin: Origin | None, *, shard_size: int | None = None
+) -> dict[str, object]:
+    """What a manifest tells of a request: two outputs with the same answers are the same."""
+    return {
+        "count": request.count,
+        "first": request.first,
+        "dtype": request.dtype,
+        "format": request.format,
+        "shard_size": shard_size,
+        "height": request.height,
+        "width": request.width,
+        "labels": True if request.labels else None,
+        **({} if origin is None else asdict(origin)),
+    }
+
+
+def write(folder: Path, manifest: Manifest) -> None:
+    """Write or replace the manifest of a folder, whole or not at all.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    path = folder / NAME
+    with new_file(path, force=True) as file, output_errors(path):
+        file.write(manifest.to_bytes())
+
+
+def read(folder: Path) -> Manifest:
+    """Read the manifest of a folder.
+
+    Raises:
+        OutputError: There is none, or it is no manifest, or one of another schema.
+    """
+    path = folder / NAME
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise OutputError(f"cannot read '{path}': {error.strerror}") from error
+    try:
+        content = _parse(text)
+        schema = content.pop("schema", None)
+        if schema != SCHEMA:
+            raise OutputError(f"'{path}' has the schema {schema!r}, expected {SCHEMA!r}")
+        complete = content.pop("complete")
+        files = [_record(entry) for entry in content.pop("files")]
+        if not isinstance(complete, bool):
+            raise TypeError(f"complete is {complete!r}")
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise OutputError(
+            f"'{path}' is damaged ({reason}); remove '{folder}' and begin again, or choose "
+            "another name"
+        ) from error
+    return Manifest(content, complete, files)
+
+
+def only(names: re.Pattern[str]) -> Callable[[Path, str], bool]:
+    """A test whether an entry of a folder is ours: a manifest of ours, or one of these names."""
+
+    def is_ours(folder: Path, name: str) -> bool:
+        if name != NAME:
+            return names.fullmatch(name) is not None
+        try:
+            read(folder)
+        except OutputError:
+            return False
+        return True
+
+    return is_ours
+
+
+def _parse(text: bytes) -> dict[str, Any]:
+    if len(text) > _MAX_BYTES:
+        raise ValueError(f"more than {_MAX_BYTES:,} bytes")
+    content = json.loads(text)
+    if not isinstance(content, dict):
+        raise TypeError(f"a {type(content).__name__}, expected an object")
+    return content
+
+
+def _record(entry: dict[str, Any]) -> FileRecord:
+    record = FileRecord(**entry)
+    for field in fields(FileRecord):
+        value = getattr(record, field.name)
+        if type(value).__name__ != field.type:
+            raise TypeError(f"{field.name} of a file is {value!r}, expected {field.type}")
+    return record

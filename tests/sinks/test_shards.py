@@ -1,0 +1,202 @@
+"""Outputs in shards: the same digits in parts, each whole or absent, completed by a later run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from digitvae.errors import OutputError
+from digitvae.sinks import manifest
+from digitvae.sinks.manifest import Origin
+from digitvae.sinks.request import Request
+from digitvae.sinks.shards import ShardedOutput, folder_and_format, make_shard, open_shards
+from tests.sinks.readers import READERS
+from tests.sinks.test_atomic import tree
+from tests.sinks.test_open_sink import some_images
+
+if TYPE_CHECKING:
+    from digitvae.sinks import Sink
+
+KINDS = ["npy", "npz", "idx", "idx.gz", "raw", "tar", "parquet"]
+COUNT, SIZE = 23, 5
+SHARDS = 5
+ORIGIN = Origin(
+    seed=7,
+    prior="standard",
+    bundle_sha256="ab" * 32,
+    dataset="mnist",
+    digitvae="1",
+    onnxruntime="2",
+)
+IMAGES = some_images(COUNT)
+
+
+def wanted(folder: Path, kind: str = "npy", *, size: int = SIZE, **options: Any) -> ShardedOutput:
+    request = Request(str(folder), kind, options.pop("count", COUNT), **options)
+    return ShardedOutput(folder, request, size, ORIGIN)
+
+
+def fill(first: int, count: int, sink: Sink) -> None:
+    """As the engine would: the images depend on nothing but their indices."""
+    for start in range(first, first + count, 2):
+        sink.write(memoryview(IMAGES[start : min(start + 2, first + count)]))
+
+
+def make(output: ShardedOutput, number: int | None = None, **options: bool) -> list[int]:
+    """Make the first ``number`` of the missing shards; the numbers of those that are made."""
+    with open_shards(output, **options) as shards:
+        made = shards.missing[:number]
+        for index in made:
+            shards.make(index, fill)
+        return made
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_shard_is_what_its_format_makes_of_its_part(tmp_path: Path, kind: str) -> None:
+    assert make(wanted(tmp_path / "out", kind)) == [0, 1, 2, 3, 4]
+    shards = [f"digits-{i:05d}-of-00005.{kind}" for i in range(SHARDS)]
+    assert names(tmp_path / "out") == [*shards, "manifest.json"]
+    if kind in ("tar", "parquet"):  # their readers want indices from 0
+        return
+    found = [
+        READERS[f"out.{kind}"](tmp_path / "out" / name, min(SIZE, COUNT - i * SIZE))
+        for i, name in enumerate(shards)
+    ]
+    np.testing.assert_array_equal(np.concatenate(found), IMAGES)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_shard_is_byte_for_byte_the_output_of_its_range(tmp_path: Path, kind: str) -> None:
+    output = wanted(tmp_path / "out", kind)
+    make(output)
+    from digitvae.sinks import open_sink
+
+    with open_sink(tmp_path / "part", format=kind, count=SIZE, first=2 * SIZE) as sink:
+        fill(2 * SIZE, SIZE, sink)
+    assert (tmp_path / "part").read_bytes() == (tmp_path / "out" / output.name(2)).read_bytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_manifest_has_what_was_asked_for_and_what_was_made(tmp_path: Path, kind: str) -> None:
+    output = wanted(tmp_path / "out", kind)
+    make(output)
+    told = json.loads((tmp_path / "out" / "manifest.json").read_bytes())
+    files = told.pop("files")
+    assert told == {
+        "schema": "digitvae-output/1",
+        "count": COUNT,
+        "first": 0,
+        "dtype": "uint8",
+        "format": kind,
+        "shard_size": SIZE,
+        "height": 28,
+        "width": 28,
+        "labels": None,
+        "seed": 7,
+        "prior": "standard",
+        "bundle_sha256": "ab" * 32,
+        "dataset": "mnist",
+        "digitvae": "1",
+        "onnxruntime": "2",
+        "complete": True,
+    }
+    assert [(f["first"], f["count"]) for f in files] == [(0, 5), (5, 5), (10, 5), (15, 5), (20, 3)]
+    for file in files:
+        content = (tmp_path / "out" / file["name"]).read_bytes()
+        assert file["bytes"] == len(content)
+        assert file["sha256"] == hashlib.sha256(content).hexdigest()
+
+
+def test_names_grow_with_their_number() -> None:
+    output = wanted(Path("out"), count=100_000, size=1)
+    assert output.name(7) == "digits-000007-of-100000.npy"
+    assert wanted(Path("out"), count=99_999, size=1).name(7) == "digits-00007-of-99999.npy"
+
+
+@pytest.mark.parametrize("first", [1000, 2**64 - COUNT])
+def test_shards_count_from_0_and_images_from_first(tmp_path: Path, first: int) -> None:
+    seen = []
+
+    def note(first: int, count: int, sink: Sink) -> None:
+        seen.append((first, count))
+        sink.write(memoryview(bytes(count * 784)))
+
+    with open_shards(wanted(tmp_path / "out", "tar", first=first)) as shards:
+        for index in shards.missing:
+            shards.make(index, note)
+    assert seen == [(first + i, min(SIZE, COUNT - i)) for i in range(0, COUNT, SIZE)]
+    assert names(tmp_path / "out")[0] == "digits-00000-of-00005.tar"
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "expected"),
+    [
+        ("a/digits.tar", None, ("a/digits", "tar")),
+        ("digits.IDX.gz", None, ("digits", "idx.gz")),
+        ("digits.v2.npy", None, ("digits.v2", "npy")),
+        ("digits", "npy", ("digits", "npy")),
+        ("digits.tar", "npy", ("digits.tar", "npy")),
+        ("digits.npy", "npy", ("digits", "npy")),
+        ("digits.npy/", "npy", ("digits.npy", "npy")),
+        (".npy", "npy", (".npy", "npy")),
+    ],
+)
+def test_the_folder_is_the_path_without_its_extension(
+    path: str, asked: str | None, expected: tuple[str, str]
+) -> None:
+    assert folder_and_format(path, asked) == (Path(expected[0]), expected[1])
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (wanted(Path("out"), "png"), "png is not written in shards; .*npy, .*tar"),
+        (wanted(Path("out"), "folder"), "folder is not written in shards"),
+        (wanted(Path("out"), "mnist"), "mnist is not written in shards"),
+        (wanted(Path("out"), size=0), "shard size is 0"),
+        (wanted(Path("out"), count=10**9, size=9999), "100,011 files.*10,000 images or more"),
+        (wanted(Path("out"), "idx", count=2**33, size=2**32), "IDX"),
+        (wanted(Path("out"), "tar", dtype="float32"), "uint8 only"),
+        (wanted(Path("out"), first=2**64 - COUNT + 1), "indices"),
+        (wanted(Path("out"), labels=True), "labels"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: ShardedOutput, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        make(output)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_will_not_fit_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="needs at least"):
+        make(wanted(tmp_path / "out", count=2**40, size=2**32))
+    assert not list(tmp_path.iterdir())
+
+
+def test_standard_output_takes_no_shards() -> None:
+    with pytest.raises(ValueError, match="not to standard output"):
+        folder_and_format("-", "npy")
+
+
+def test_shards_made_apart_in_any_order_and_twice_are_the_same(tmp_path: Path) -> None:
+    make(wanted(tmp_path / "whole", "tar"))
+    output = wanted(tmp_path / "out", "tar")
+    output.folder.mkdir()
+    records = {index: make_shard(output, index, fill) for index in (4, 2, 0, 1, 3, 2, 4)}
+    told = manifest.read(tmp_path / "whole")
+    assert [records[index] for index in range(SHARDS)] == told.files
+    whole = tree(tmp_path / "whole")
+    del whole["manifest.json"]
+    assert tree(tmp_path / "out") == whole

@@ -1,0 +1,321 @@
+"""What a run in shards finds in its folder: resuming, replacing, and refusing to."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from digitvae.errors import OutputError
+from digitvae.sinks import manifest
+from digitvae.sinks.shards import open_shards
+from tests.sinks.test_atomic import file_size_limit, tree
+from tests.sinks.test_shards import COUNT, KINDS, ORIGIN, SHARDS, fill, make, names, wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from digitvae.sinks import Sink
+    from digitvae.sinks.shards import Shards
+
+EXACT = ["npy", "idx", "raw"]
+
+
+def times(folder: Path) -> dict[str, tuple[int, int]]:
+    return {file.name: (file.stat().st_ino, file.stat().st_mtime_ns) for file in folder.iterdir()}
+
+
+def test_a_folder_that_exists_is_kept_unless_told_otherwise(tmp_path: Path) -> None:
+    make(wanted(tmp_path / "out"), 2)
+    before = tree(tmp_path)
+    with pytest.raises(OutputError, match=r"exists; .*--resume.*--force"):
+        make(wanted(tmp_path / "out"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(OutputError, match=r"exists"):
+        make(wanted(tmp_path / "empty"))
+    with pytest.raises(ValueError, match="choose one"):
+        make(wanted(tmp_path / "out"), resume=True, force=True)
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_file_is_never_taken_for_the_folder(tmp_path: Path, resume: bool) -> None:
+    (tmp_path / "out").write_text("precious")
+    with pytest.raises(OutputError, match="a file of that name exists"):
+        make(wanted(tmp_path / "out"), resume=resume, force=not resume)
+    assert tree(tmp_path) == {"out": b"precious"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_resuming_makes_what_is_missing_and_nothing_else(tmp_path: Path, kind: str) -> None:
+    make(wanted(tmp_path / "whole", kind))
+    output = wanted(tmp_path / "out", kind)
+    assert make(output, 2) == [0, 1]
+    assert json.loads((tmp_path / "out" / "manifest.json").read_bytes())["complete"] is False
+    before = times(tmp_path / "out")
+    assert make(output, resume=True) == [2, 3, 4]
+    after = times(tmp_path / "out")
+    assert {name: after[name] for name in before if name != "manifest.json"} == {
+        name: time for name, time in before.items() if name != "manifest.json"
+    }
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
+def test_resuming_what_is_complete_touches_nothing(tmp_path: Path) -> None:
+    make(wanted(tmp_path / "out"))
+    before = times(tmp_path / "out")
+    assert make(wanted(tmp_path / "out"), resume=True) == []
+    assert times(tmp_path / "out") == before
+
+
+def test_resuming_what_was_not_begun_begins(tmp_path: Path) -> None:
+    assert make(wanted(tmp_path / "out"), resume=True) == [0, 1, 2, 3, 4]
+    (tmp_path / "empty").mkdir()  # as a run leaves it that is killed early
+    (tmp_path / "empty" / ".digitvae-0123456789abcdef.tmp").write_text("{")
+    assert make(wanted(tmp_path / "empty"), resume=True) == [0, 1, 2, 3, 4]
+    assert tree(tmp_path / "empty") == tree(tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lost_shards_of_a_complete_output_are_made_again(tmp_path: Path, kind: str) -> None:
+    output = wanted(tmp_path / "out", kind)
+    make(output)
+    before = tree(tmp_path)
+    (tmp_path / "out" / output.name(1)).unlink()
+    os.truncate(tmp_path / "out" / output.name(3), 50)
+    assert make(output, resume=True) == [1, 3]
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("kind", EXACT)
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_a_shard_of_the_wrong_size_is_none(tmp_path: Path, kind: str, dtype: str) -> None:
+    if (kind, dtype) == ("idx", "float32"):
+        return
+    output = wanted(tmp_path / "out", kind, dtype=dtype)
+
+    def write(first: int, count: int, sink: Sink) -> None:
+        sink.write(memoryview(bytes(count * 784 * (4 if dtype == "float32" else 1))))
+
+    with open_shards(output) as shards:
+        for index in range(4):
+            shards.make(index, write)
+    path = tmp_path / "out" / output.name(2)
+    os.truncate(path, path.stat().st_size - 1)
+    with open_shards(output, resume=True) as shards:
+        assert shards.missing == [2, 4]
+
+
+def test_what_a_killed_run_has_not_finished_is_removed(tmp_path: Path) -> None:
+    output = wanted(tmp_path / "out")
+    make(output, 1)
+    (tmp_path / "out" / ".digitvae-0123456789abcdef.tmp").write_text("half a shard")
+    (tmp_path / "out" / ".digitvae-mine").write_text("precious")
+    make(output, resume=True)
+    assert ".digitvae-0123456789abcdef.tmp" not in names(tmp_path / "out")
+    assert (tmp_path / "out" / ".digitvae-mine").read_text() == "precious"
+
+
+CHANGES: dict[str, Any] = {
+    "count": lambda output: replace(output, whole=replace(output.whole, count=COUNT + 1)),
+    "first": lambda output: replace(output, whole=replace(output.whole, first=1)),
+    "dtype": lambda output: replace(output, whole=replace(output.whole, dtype="float32")),
+    "format": lambda output: replace(output, whole=replace(output.whole, format="raw")),
+    "height": lambda output: replace(output, whole=replace(output.whole, height=14)),
+    "width": lambda output: replace(output, whole=replace(output.whole, width=14)),
+    "shard_size": lambda output: replace(output, shard_size=6),
+    "seed": lambda output: replace(output, origin=replace(ORIGIN, seed=8)),
+    "prior": lambda output: replace(output, origin=replace(ORIGIN, prior="mixture")),
+    "bundle_sha256": lambda output: replace(output, origin=replace(ORIGIN, bundle_sha256="cd")),
+    "dataset": lambda output: replace(output, origin=replace(ORIGIN, dataset="fashion")),
+    "digitvae": lambda output: replace(output, origin=replace(ORIGIN, digitvae="2")),
+    "onnxruntime": lambda output: replace(output, origin=replace(ORIGIN, onnxruntime="3")),
+}
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_resuming_another_output_is_refused_with_the_difference(tmp_path: Path, field: str) -> None:
+    output = wanted(tmp_path / "out")
+    make(output, 2)
+    (tmp_path / "out" / ".digitvae-0123456789abcdef.tmp").write_text("half a shard")
+    before = tree(tmp_path)
+    other = CHANGES[field](output)
+    old, new = output.asked()[field], other.asked()[field]
+    with pytest.raises(ValueError, match=f"begun with {field} {old!r}, not {new!r}"):
+        make(other, resume=True)
+    assert tree(tmp_path) == before
+
+
+def test_what_the_manifest_has_beyond_what_is_asked_for_is_a_difference(tmp_path: Path) -> None:
+    make(wanted(tmp_path / "out"), 1)
+    with pytest.raises(ValueError, match="begun with seed 7, not None"):
+        make(replace(wanted(tmp_path / "out"), origin=None), resume=True)
+
+
+GOOD = {"name": "digits-00000-of-00005.npy", "first": 0, "count": 5, "bytes": 1, "sha256": ""}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is damaged"),
+        (b'{"schema": "digitvae-output/1", "comp', "is damaged"),
+        (b"\xff\xfe", "is damaged"),
+        (b"[]", "a list, expected an object"),
+        (b"[" * 100_000, "is damaged"),
+        (b'{"schema": "digitvae-output/1"}', "is damaged.*complete"),
+        (b'{"schema": "digitvae-output/1", "complete": 1, "files": []}', "complete is 1"),
+        (b'{"schema": "digitvae-output/1", "complete": true}', "files"),
+        (b'{"schema": "digitvae-output/1", "complete": true, "files": 3}', "is damaged"),
+        (b'{"schema": "digitvae-output/1", "complete": true, "files": [3]}', "is damaged"),
+        (b'{"schema": "digitvae-output/2"}', "schema 'digitvae-output/2', expected"),
+        (b'{"schema": "somebody-else/7"}', "schema 'somebody-else/7'"),
+        (b'{"name": "a web app"}', "schema None"),
+        *(
+            (
+                json.dumps(
+                    {
+                        "schema": "digitvae-output/1",
+                        "complete": True,
+                        "files": [{**GOOD, field: wrong}],
+                    }
+                ).encode(),
+                f"{field} of a file is",
+            )
+            for field, wrong in [("name", 3), ("first", "0"), ("count", True), ("bytes", 1.5)]
+        ),
+    ],
+)
+@pytest.mark.parametrize("force", [False, True])
+def test_a_manifest_that_is_none_is_told_and_nothing_is_touched(
+    tmp_path: Path, content: bytes, message: str, force: bool
+) -> None:
+    make(wanted(tmp_path / "out"), 2)
+    (tmp_path / "out" / "manifest.json").write_bytes(content)
+    before = tree(tmp_path)
+    with pytest.raises(OutputError, match=r"manifest\.json" if force else message):
+        make(wanted(tmp_path / "out"), force=force, resume=not force)
+    assert tree(tmp_path) == before
+
+
+def test_a_manifest_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    make(wanted(tmp_path / "out"), 2)
+    (tmp_path / "out" / "manifest.json").unlink()
+    with pytest.raises(OutputError, match=r"holds 'digits-00000.*' but no manifest\.json"):
+        make(wanted(tmp_path / "out"), resume=True)
+    (tmp_path / "out" / "manifest.json").mkdir()
+    with pytest.raises(OutputError, match=r"cannot read '.*manifest\.json'"):
+        make(wanted(tmp_path / "out"), resume=True)
+
+
+def test_an_absurdly_large_manifest_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(wanted(tmp_path / "out"), 2)
+    monkeypatch.setattr(manifest, "_MAX_BYTES", 100)
+    with pytest.raises(OutputError, match="more than 100 bytes"):
+        make(wanted(tmp_path / "out"), resume=True)
+
+
+def test_force_replaces_an_output_in_shards(tmp_path: Path) -> None:
+    make(wanted(tmp_path / "out", "tar", size=2), 4)
+    (tmp_path / "out" / ".digitvae-0123456789abcdef.tmp").write_text("half a shard")
+    make(wanted(tmp_path / "out"), force=True)
+    make(wanted(tmp_path / "fresh"), force=True)
+    assert tree(tmp_path / "out") == tree(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize(
+    "foreign", ["notes.txt", "digits.npy", "digits-1-of-2.npy", "000000.png", "more/", "link"]
+)
+def test_force_never_deletes_anything_else(tmp_path: Path, foreign: str) -> None:
+    make(wanted(tmp_path / "out"))
+    path = tmp_path / "out" / foreign
+    if foreign.endswith("/"):
+        path.mkdir()
+    elif foreign == "link":
+        path = tmp_path / "out" / "digits-00009-of-00009.npy"
+        path.symlink_to("/etc/passwd")
+    else:
+        path.write_text("precious")
+    before = names(tmp_path / "out")
+    with pytest.raises(OutputError, match=f"holds '{path.name}'"):
+        make(wanted(tmp_path / "out"), force=True)
+    assert names(tmp_path / "out") == before
+
+
+def test_with_force_what_says_complete_goes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(wanted(tmp_path / "out"))
+    gone: list[str] = []
+    original = Path.unlink
+
+    def unlink(self: Path, missing_ok: bool = False) -> None:
+        gone.append(self.name)
+        original(self, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    make(wanted(tmp_path / "out"), force=True)
+    assert gone[0] == "manifest.json"
+
+
+@pytest.mark.parametrize("options", [{"resume": True}, {"force": True}])
+def test_two_runs_in_one_folder_are_refused(tmp_path: Path, options: dict[str, bool]) -> None:
+    output = wanted(tmp_path / "out")
+    with open_shards(output) as shards:
+        shards.make(0, fill)
+        before = tree(tmp_path)
+        with pytest.raises(OutputError, match="is in use by another digitvae"):
+            make(output, **options)
+        assert tree(tmp_path) == before
+    make(output, **options)
+
+
+def test_where_folders_cannot_be_locked_shards_are_made_anyway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError("No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert make(wanted(tmp_path / "out")) == [0, 1, 2, 3, 4]
+
+
+def test_a_link_to_a_folder_is_followed_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("real")
+    make(wanted(tmp_path / "link"), 2)
+    make(wanted(tmp_path / "link"), resume=True)
+    assert (tmp_path / "link").is_symlink()
+    assert len(names(tmp_path / "real")) == SHARDS + 1
+
+
+@contextmanager
+def breaking_after(number: int, shards: Shards) -> Iterator[None]:
+    """Make some shards, then fail to write another."""
+    for index in shards.missing[:number]:
+        shards.make(index, fill)
+    with file_size_limit(100):
+        yield
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_full_disk_tells_how_far_it_came_and_resuming_goes_on(tmp_path: Path, kind: str) -> None:
+    output = wanted(tmp_path / "out", kind)
+
+    def run() -> None:
+        with open_shards(output) as shards, breaking_after(3, shards):
+            shards.make(3, fill)
+
+    with pytest.raises(OutputError, match=r"free some space.*3 of 5 shards.*--resume"):
+        run()
+    assert names(tmp_path / "out") == [*(output.name(i) for i in range(3)), "manifest.json"]
+    assert make(output, resume=True) == [3, 4]
+    make(wanted(tmp_path / "whole", kind))
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
