@@ -6,7 +6,13 @@ import threading
 
 import pytest
 
-from digitvae.sinks.overlap import BUFFERS, overlapped
+from digitvae.sinks.overlap import overlapped
+
+BUFFERS = 3
+
+
+def buffers(size: int) -> list[memoryview]:
+    return [memoryview(bytearray(size)) for _ in range(BUFFERS)]
 
 
 def test_everything_is_written_in_order_on_another_thread() -> None:
@@ -17,7 +23,7 @@ def test_everything_is_written_in_order_on_another_thread() -> None:
         threads.add(threading.get_ident())
         written.append(bytes(part))
 
-    with overlapped(write, 4) as overlap:
+    with overlapped(write, buffers(4)) as overlap:
         for i in range(100):
             buffer = overlap.take()
             used = 4 if i % 2 else 1
@@ -36,7 +42,7 @@ def test_making_goes_on_while_writing_waits_until_every_buffer_is_full() -> None
         assert go_on.wait(10)
         written.append(bytes(part))
 
-    with overlapped(write, 1) as overlap:
+    with overlapped(write, buffers(1)) as overlap:
         for i in range(BUFFERS):
             buffer = overlap.take()
             buffer[0] = i
@@ -55,7 +61,7 @@ def test_a_failure_to_write_reaches_the_maker_and_ends_the_writing() -> None:
             raise OSError(28, "No space left on device")
 
     def make() -> None:
-        with overlapped(write, 1) as overlap:
+        with overlapped(write, buffers(1)) as overlap:
             for i in range(100):
                 buffer = overlap.take()
                 buffer[0] = i
@@ -71,7 +77,7 @@ def test_a_failure_in_the_last_write_is_raised_at_the_end_of_the_block() -> None
         raise ValueError("last")
 
     def make() -> None:
-        with overlapped(write, 1) as overlap:
+        with overlapped(write, buffers(1)) as overlap:
             overlap.give(overlap.take(), 1)
 
     with pytest.raises(ValueError, match="last"):
@@ -91,7 +97,7 @@ def test_an_exception_in_the_block_drops_what_is_not_being_written(
         written.append(part[0])
 
     def make() -> None:
-        with overlapped(write, 1) as overlap:
+        with overlapped(write, buffers(1)) as overlap:
             for i in range(BUFFERS):
                 buffer = overlap.take()
                 buffer[0] = i

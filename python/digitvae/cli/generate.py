@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from digitvae.sinks import Sink
     from digitvae.sinks.shards import Shards
 
-_CHUNK = 16_384
-"""Images made at a time (12 MiB): enough for every thread, little enough for a moving bar."""
+_CHUNK_BYTES = 8192 * 784
+"""Of the images made at a time: enough for every thread, little enough for a moving bar."""
+_BUFFERS = 3
+"""One that is filled, one that is written, and one so that neither waits for the other."""
 
 _EXAMPLES = """\b
 Examples:
@@ -140,7 +142,7 @@ def generate(
         digitvae=__version__,
         onnxruntime=model.runtime_version,
     )
-    digits = _Digits(model, dtype, min(count, _CHUNK), seed, threads)
+    digits = _Digits(model, dtype, seed, threads)
     details = {"format": kind, "dtype": dtype, "seed": seed, "first": first}
     if not in_shards:
         with (
@@ -167,35 +169,53 @@ def generate(
 
 
 class _Digits:
-    """Digits of a seed, made in one piece of memory, a chunk at a time.
+    """Digits of a seed, made a chunk at a time while the one before is written.
 
     Args:
         model: What makes them.
         dtype: ``"uint8"`` or ``"float32"``.
-        most: Digits in a chunk, at most.
         seed: The seed.
         threads: Worker threads; ``None``: all processors.
     """
 
-    def __init__(self, model: Model, dtype: str, most: int, seed: int, threads: int | None) -> None:
+    def __init__(self, model: Model, dtype: str, seed: int, threads: int | None) -> None:
         self._model = model
-        self._dtype = dtype
-        self._most = most
+        self._is_float = dtype == "float32"
         self._seed = seed
         self._threads = threads
-        self._size = model.pixels * (1 if dtype == "uint8" else 4)
-        # A bytearray, not an array: importing NumPy takes longer than ten thousand digits.
-        self._memory = memoryview(bytearray(most * self._size))
+        self._size = model.pixels * (4 if self._is_float else 1)
+        self._most = _CHUNK_BYTES // self._size
+        self._buffers: list[memoryview] = []
 
     def fill(self, first: int, count: int, sink: Sink, advance: Callable[[int], None]) -> None:
         """Write digits ``first`` … ``first + count − 1`` to a sink, and tell of each chunk."""
-        for start in range(first, first + count, self._most):
-            number = min(self._most, first + count - start)
-            part = self._memory[: number * self._size]
-            numbers = part if self._dtype == "uint8" else part.cast("f")
-            self._model.sample_into(numbers, seed=self._seed, first=start, threads=self._threads)
-            sink.write(part)
-            advance(number)
+        if count <= self._most:
+            (buffer,) = self._memory(1, count)
+            self._make(buffer, first)
+            sink.write(buffer)
+            advance(count)
+            return
+        from digitvae.sinks.overlap import overlapped
+
+        with overlapped(sink.write, self._memory(_BUFFERS, self._most)) as overlap:
+            for start in range(first, first + count, self._most):
+                number = min(self._most, first + count - start)
+                buffer = overlap.take()
+                self._make(buffer[: number * self._size], start)
+                overlap.give(buffer, number * self._size)
+                advance(number)
+
+    def _make(self, memory: memoryview, first: int) -> None:
+        numbers = memory.cast("f") if self._is_float else memory
+        self._model.sample_into(numbers, seed=self._seed, first=first, threads=self._threads)
+
+    def _memory(self, pieces: int, images: int) -> list[memoryview]:
+        """So many pieces of memory for so many images, kept from one shard to the next."""
+        size = images * self._size
+        if len(self._buffers) < pieces or len(self._buffers[0]) < size:
+            # Not arrays: importing NumPy takes longer than making ten thousand digits.
+            self._buffers = [memoryview(bytearray(size)) for _ in range(pieces)]
+        return [buffer[:size] for buffer in self._buffers[:pieces]]
 
 
 def _recorded_shard_size(folder: Path) -> int:

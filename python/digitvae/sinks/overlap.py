@@ -11,10 +11,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-BUFFERS = 3
-"""One that is filled, one that is written, and one so that neither waits for the other."""
+    from collections.abc import Callable, Iterable, Iterator
 
 
 class Overlap:
@@ -22,17 +19,16 @@ class Overlap:
 
     Args:
         write: What to do with each full buffer, on the other thread.
-        size: Bytes of a buffer.
+        buffers: Memory to use: three pieces let neither thread wait for the other.
     """
 
-    def __init__(self, write: Callable[[memoryview], None], size: int) -> None:
+    def __init__(self, write: Callable[[memoryview], None], buffers: Iterable[memoryview]) -> None:
         self._write = write
         self._empty: SimpleQueue[memoryview] = SimpleQueue()
         self._full: SimpleQueue[tuple[memoryview, int] | None] = SimpleQueue()
         self._failure: BaseException | None = None
-        for _ in range(BUFFERS):
-            # A bytearray, not an array: importing NumPy takes longer than ten thousand digits.
-            self._empty.put(memoryview(bytearray(size)))
+        for buffer in buffers:
+            self._empty.put(buffer)
         self._thread = Thread(target=self._serve, name="write digits")
         self._thread.start()
 
@@ -81,17 +77,19 @@ class Overlap:
 
 
 @contextmanager
-def overlapped(write: Callable[[memoryview], None], size: int) -> Iterator[Overlap]:
+def overlapped(
+    write: Callable[[memoryview], None], buffers: Iterable[memoryview]
+) -> Iterator[Overlap]:
     """Write on another thread inside the block; at its end, everything is written.
 
     Args:
         write: What to do with each full buffer.
-        size: Bytes of a buffer.
+        buffers: As for :class:`Overlap`.
 
     Raises:
         BaseException: What ``write`` raised, inside the block or at its end.
     """
-    overlap = Overlap(write, size)
+    overlap = Overlap(write, buffers)
     try:
         yield overlap
     except BaseException:
