@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 #include <random>
+#include <thread>
 #include <vector>
 
 #include "engine/decoder.hpp"
@@ -128,6 +129,60 @@ TEST_CASE("the sparse product has the bits of the specified sums, for any rows a
   }
 }
 
+TEST_CASE("threads that share the outputs give the bits of one thread") {
+  if (!has_kernel()) return;
+  const Layer layer = random_layer(320, kPixels);
+  const sparse::Product product(layer.weights.data(), layer.bias.data(), layer.inputs, layer.outputs);
+  const sparse::Product::OnAll on_four = [](const std::function<void()>& work) {
+    std::vector<std::thread> others;
+    for (int i = 0; i < 3; ++i) others.emplace_back(work);
+    work();
+    for (std::thread& other : others) other.join();
+  };
+  // Helpers that come so late that everything is done, and a caller that leaves everything to a helper.
+  const sparse::Product::OnAll one_by_one = [](const std::function<void()>& work) {
+    std::thread(work).join();
+    work();
+  };
+  for (const std::size_t rows : {1U, 2U, 3U, 128U, 131U}) {
+    const std::vector<float> hidden = random_activations(rows * layer.inputs, 0.5);
+    for (const sparse::Product::OnAll& on_all : {on_four, one_by_one}) {
+      std::vector<float> out(rows * layer.outputs, -1.0F);
+      product.multiply(hidden.data(), rows, out.data(), &on_all);
+      REQUIRE(same_bits(out, expected(layer, hidden)));
+    }
+  }
+}
+
+TEST_CASE("runs of the operator are shared as long as their thread wants it") {
+  if (!has_kernel()) return;
+  const std::string dense = read_model("decoder.onnx");
+  const std::string model = sparse::with_sparse_layer(dense.data(), dense.size());
+  const Session session(open_runtime(), model.data(), model.size(), sparse::operators());
+  std::vector<float> z(2 * 40, 0.5F);
+  std::vector<float> x(2 * kPixels);
+  const Session::Tensor input(session, z.data(), 2, 40);
+  const Session::Tensor output(session, x.data(), 2, kPixels);
+  int calls = 0;
+  const sparse::Product::OnAll on_all = [&](const std::function<void()>& work) {
+    ++calls;
+    work();
+  };
+  session.run({&input}, {&output});
+  const std::vector<float> alone = x;
+  CHECK(calls == 0);
+  {
+    const sparse::Sharing sharing(on_all);
+    session.run({&input}, {&output});
+    CHECK(calls == 1);
+    CHECK(same_bits(x, alone));
+    std::thread([&] { session.run({&input}, {&output}); }).join();
+    CHECK(calls == 1);
+  }
+  session.run({&input}, {&output});
+  CHECK(calls == 1);
+}
+
 TEST_CASE("activations that are not finite are multiplied like others") {
   if (!has_kernel()) return;
   const Layer layer = random_layer(128, 112);
@@ -207,6 +262,13 @@ TEST_CASE("a decoder gives the same bytes before and after it turns to the spars
   const std::vector<std::uint8_t> many = sample(decoder, 0, Networks::kWorthwhileRows);
   CHECK(std::equal(before.begin(), before.end(), many.begin() + 77 * kPixels));
   CHECK(sample(decoder, 77, kCount) == before);
+  // Few rows, of which the threads share the outputs, in one tile and across the border of two.
+  for (const std::uint64_t first : {std::uint64_t{5}, std::uint64_t{kTileRows - 1}}) {
+    for (std::size_t count = 1; count <= 4; ++count) {
+      const std::vector<std::uint8_t> few = sample(decoder, first, count);
+      CHECK(std::equal(few.begin(), few.end(), many.begin() + static_cast<std::ptrdiff_t>(first * kPixels)));
+    }
+  }
 }
 
 TEST_CASE("the sparse session is made once it pays, if its bits are those of the dense one, and if it is wanted",
@@ -216,10 +278,13 @@ TEST_CASE("the sparse session is made once it pays, if its bits are those of the
   const Session& dense = networks.dense().session;
   const bool usable = dense_sums_are_as_specified(dense, model);
   networks.prepare_for(Networks::kWorthwhileRows - 1);
-  for (std::size_t rows = 1; rows <= kTileRows; ++rows) REQUIRE(&networks.for_run(rows) == &networks.dense());
+  for (std::size_t rows = 1; rows <= kTileRows; ++rows) REQUIRE_FALSE(networks.is_sparse(rows));
   networks.prepare_for(1);
-  for (const std::size_t rows : {1U, 2U, 64U, 128U}) CHECK((&networks.for_run(rows) != &networks.dense()) == usable);
-  CHECK(&networks.for_run(8) == &networks.dense());
+  for (const std::size_t rows : {1U, 2U, 8U, 64U, 128U}) {
+    CHECK(networks.is_sparse(rows) == (usable && sparse::Product::pays(rows)));
+    CHECK((&networks.for_run(rows) != &networks.dense()) == networks.is_sparse(rows));
+  }
+  for (const std::size_t rows : {1U, 2U, 64U, 128U}) CHECK(sparse::Product::pays(rows) == has_kernel());
 
   std::string other_weights = model;  // a last bit here and there
   for (std::size_t i = 0; i < 100; ++i) other_weights[(other_weights.size() / 2 & ~std::size_t{3}) + 4 * i] ^= 1;
@@ -227,13 +292,13 @@ TEST_CASE("the sparse session is made once it pays, if its bits are those of the
 
   const Networks in_small_calls(open_runtime(), model.data(), model.size());
   for (std::size_t i = 1; i < Networks::kWorthwhileCalls; ++i) in_small_calls.prepare_for(1);
-  CHECK(&in_small_calls.for_run(1) == &in_small_calls.dense());
+  CHECK_FALSE(in_small_calls.is_sparse(1));
   in_small_calls.prepare_for(1);
-  CHECK((&in_small_calls.for_run(1) != &in_small_calls.dense()) == usable);
+  CHECK(in_small_calls.is_sparse(1) == usable);
 
   REQUIRE(setenv("DIGITVAE_DENSE", "1", 1) == 0);
   const Networks unwanted(open_runtime(), model.data(), model.size());
   REQUIRE(unsetenv("DIGITVAE_DENSE") == 0);
   unwanted.prepare_for(1U << 30);
-  CHECK(&unwanted.for_run(kTileRows) == &unwanted.dense());
+  CHECK_FALSE(unwanted.is_sparse(kTileRows));
 }

@@ -8,23 +8,41 @@
 
 #include "engine/pixels.hpp"
 #include "error.hpp"
+#include "sparse/operator.hpp"
 
 namespace digitvae {
 namespace {
 
-// Of a part that a thread is woken for.
-constexpr std::size_t kFewestRows = 1;
 // Full tiles for each thread, above which the last ones hardly leave a thread waiting.
 constexpr std::size_t kManyTiles = 8;
+// Up to so many rows, reading the weights takes longer than what can be done with them: threads read some each.
+constexpr std::size_t kFewRows = 3;
 
-// Rows of the parts that `count` rows are cut into: full tiles if there are many; otherwise smaller ones, so
-// that no thread waits for another, if these give the same bits.
-std::size_t part_rows_for(const Networks& networks, std::size_t count, unsigned threads) {
+// How a call is cut: into parts that the threads take, or into one after the other, which they share.
+struct Plan {
+  std::size_t part_rows;
+  unsigned threads;
+  bool shares_parts;
+};
+
+// Full tiles if there are many; otherwise smaller parts, so that no thread waits for another, if these give the
+// same bits.
+Plan plan_for(const Networks& networks, std::size_t count, unsigned threads) {
   if (threads == 0) threads = available_threads();
-  if (threads == 1 || count >= kManyTiles * threads * kTileRows) return kTileRows;
+  if (threads == 1 || count >= kManyTiles * threads * kTileRows) return {kTileRows, threads, false};
+  const auto gives_same_bits = [&](std::size_t rows) { return networks.for_run(rows).shapes.rows_for(rows) == rows; };
+  if (count <= kFewRows && networks.is_sparse(count) && gives_same_bits(count)) return {count, threads, true};
   const std::size_t rounds = (count + threads * kTileRows - 1) / (threads * kTileRows);
-  const std::size_t rows = std::max((count + rounds * threads - 1) / (rounds * threads), kFewestRows);
-  return networks.for_run(rows).shapes.rows_for(rows) == rows ? rows : kTileRows;
+  const std::size_t rows = (count + rounds * threads - 1) / (rounds * threads);
+  return {gives_same_bits(rows) ? rows : kTileRows, threads, false};
+}
+
+void work_as_planned(const Plan& plan, Workers& workers, std::size_t parts,
+                     const std::function<TileWork()>& make_worker, const Poll& poll) {
+  if (!plan.shares_parts) return for_each_tile(workers, parts, plan.threads, make_worker, poll);
+  const sparse::Product::OnAll on_all = [&](const std::function<void()>& work) { workers.run(plan.threads - 1, work); };
+  const sparse::Sharing sharing(on_all);
+  for_each_tile(workers, parts, 1, make_worker, poll);
 }
 
 // The rows first … first + count − 1 in parts, each within one full tile (a multiple of kTileRows rows from
@@ -157,11 +175,11 @@ void Decoder::sample(const LatentSource& source, std::uint64_t first, std::size_
   require_fit(source, info_);
   if (count == 0) return;
   networks_.prepare_for(count);
-  const std::size_t part_rows = part_rows_for(networks_, count, threads);
-  const AlignedRange range(first, count, part_rows);
+  const Plan plan = plan_for(networks_, count, threads);
+  const AlignedRange range(first, count, plan.part_rows);
   const auto make_worker = [&]() -> TileWork {
     const auto maker = std::make_shared<LatentMaker>(source, info_.latent_dim);
-    const auto decoder = std::make_shared<TileDecoder<Pixel>>(networks_, info_, std::min(count, part_rows));
+    const auto decoder = std::make_shared<TileDecoder<Pixel>>(networks_, info_, std::min(count, plan.part_rows));
     return [this, &range, out, labels, maker, decoder](std::size_t number) {
       const AlignedRange::Part part = range.part(number);
       const std::size_t offset = range.offset(part);
@@ -170,7 +188,7 @@ void Decoder::sample(const LatentSource& source, std::uint64_t first, std::size_
       decoder->decode(out + offset * info_.pixels());
     };
   };
-  for_each_tile(workers_, range.parts(), threads, make_worker, poll);
+  work_as_planned(plan, workers_, range.parts(), make_worker, poll);
 }
 
 void Decoder::latents(const LatentSource& source, std::uint64_t first, std::size_t count, float* z,
@@ -195,7 +213,8 @@ void Decoder::decode(const float* z, std::size_t count, Pixel* out, unsigned thr
   require_within(z, count, dim, -kMaxLatent, kMaxLatent, "latents must be finite and within ±1e20");
 
   networks_.prepare_for(count);
-  const std::size_t part_rows = part_rows_for(networks_, count, threads);
+  const Plan plan = plan_for(networks_, count, threads);
+  const std::size_t part_rows = plan.part_rows;
   const auto make_worker = [&]() -> TileWork {
     const auto decoder = std::make_shared<TileDecoder<Pixel>>(networks_, info_, std::min(count, part_rows));
     return [this, z, count, dim, out, decoder, part_rows](std::size_t part) {
@@ -205,7 +224,7 @@ void Decoder::decode(const float* z, std::size_t count, Pixel* out, unsigned thr
       decoder->decode(out + start * info_.pixels());
     };
   };
-  for_each_tile(workers_, (count + part_rows - 1) / part_rows, threads, make_worker, poll);
+  work_as_planned(plan, workers_, (count + part_rows - 1) / part_rows, make_worker, poll);
 }
 
 template void Decoder::sample(const LatentSource&, std::uint64_t, std::size_t, float*, std::int32_t*, unsigned,

@@ -12,16 +12,10 @@
 #include "random/latents.hpp"
 #include "sparse/model.hpp"
 #include "sparse/operator.hpp"
+#include "sparse/product.hpp"
 
 namespace digitvae {
 namespace {
-
-constexpr std::uint64_t kTrialTiles = 2;
-
-// One or two rows leave half of the weights in memory, and many rows pay for choosing pairs; in between, dense
-// kernels are as fast or faster (docs/performance.md).
-constexpr std::size_t kFewRows = 3;
-constexpr std::size_t kSomeRows = 24;
 
 bool wants_dense() {
   const char* const value = secure_getenv("DIGITVAE_DENSE");
@@ -38,19 +32,16 @@ std::vector<float> run_tile(const Session& session, std::vector<float>& input, s
 
 }  // namespace
 
-// Every bit of some hundred thousand sums of real samples. The order in which a kernel adds does not depend on
+// Every bit of a hundred thousand sums of real samples. The order in which a kernel adds does not depend on
 // the values, so that sums that agree here agree always.
 bool same_bits(const Session& a, const Session& b) {
   const auto inputs = static_cast<std::size_t>(a.inputs().front().shape[1]);
   const auto outputs = static_cast<std::size_t>(a.outputs().front().shape[1]);
   std::vector<float> input(kTileRows * inputs);
-  for (std::uint64_t tile = 0; tile < kTrialTiles; ++tile) {
-    fill_standard_normal(0, Stream::kLatent, tile * kTileRows, kTileRows, inputs, input.data());
-    const std::vector<float> first = run_tile(a, input, outputs);
-    const std::vector<float> second = run_tile(b, input, outputs);
-    if (std::memcmp(first.data(), second.data(), first.size() * sizeof(float)) != 0) return false;
-  }
-  return true;
+  fill_standard_normal(0, Stream::kLatent, 0, kTileRows, inputs, input.data());
+  const std::vector<float> first = run_tile(a, input, outputs);
+  const std::vector<float> second = run_tile(b, input, outputs);
+  return std::memcmp(first.data(), second.data(), first.size() * sizeof(float)) == 0;
 }
 
 Networks::Networks(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes)
@@ -71,8 +62,7 @@ void Networks::prepare_for(std::size_t rows) const {
 
 const Network& Networks::for_run(std::size_t rows) const {
   const Network* const sparse = usable_sparse_.load(std::memory_order_acquire);
-  const bool pays = rows < kFewRows || rows > kSomeRows;
-  return sparse != nullptr && pays ? *sparse : dense_;
+  return sparse != nullptr && sparse::Product::pays(rows) ? *sparse : dense_;
 }
 
 void Networks::make_sparse() const {

@@ -21,7 +21,7 @@ struct Network {
   TileShapes shapes;
 };
 
-// Whether both compute the same bits for a few hundred rows of N(0, I).
+// Whether both compute the same bits for a tile of N(0, I).
 bool same_bits(const Session& a, const Session& b);
 
 // In the second form the layer after the ReLU is sparse::Product. It gives the same bits sooner, which is found
@@ -41,7 +41,10 @@ class Networks {
   // What to run `rows` rows with.
   const Network& for_run(std::size_t rows) const;
 
-  static constexpr std::size_t kWorthwhileRows = 32'768;
+  // Whether that is the second form.
+  bool is_sparse(std::size_t rows) const { return &for_run(rows) != &dense_; }
+
+  static constexpr std::size_t kWorthwhileRows = 8'192;
   static constexpr std::size_t kWorthwhileCalls = 512;  // of few rows
 
  private:

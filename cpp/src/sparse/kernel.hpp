@@ -9,24 +9,25 @@ namespace digitvae::sparse {
 
 inline constexpr std::size_t kBlockInputs = 64;  // of one mask; its weights stay in the first-level cache
 inline constexpr std::size_t kSumInputs = 256;   // of one sum of ONNX Runtime's dense kernels
-inline constexpr std::size_t kVectors = 7;       // columns of a block in vectors: 784 = 7 · 7 · 16 = 14 · 7 · 8
 
-// A block of inputs times a block of columns, for all pairs of rows. Rows stand in the order of the pairs.
+// A block of inputs times a block of columns, for all rows. Rows are worked on in groups of Kernel::rows.
 struct Block {
-  const float* hidden;          // [2 · pairs, kBlockInputs]
-  const std::uint64_t* active;  // [pairs]: the inputs that are not zero in both rows of a pair
-  std::size_t pairs;
+  const float* const* hidden;   // [groups · rows] rows of activations, of which
+  std::size_t input;            // those from here are multiplied
+  const std::uint64_t* active;  // [groups]: the inputs that are not zero in all rows of a group
+  std::size_t groups;
   const float* weights;       // [kBlockInputs, width]
   const float* next_weights;  // those of the block that comes after, or null
   const float* bias;          // [width]: what `out` begins with; null: it is added to
-  float* sums;                // [2 · pairs, width], kept between the blocks of one sum
+  float* sums;                // [groups · rows, width], kept between the blocks of one sum
   bool begins;                // a new sum
   bool ends;                  // the sum is complete: it goes to `out`
-  float* const* out;          // [2 · pairs] rows, of which
+  float* const* out;          // [groups · rows] rows, of which
   std::size_t column;         // the columns from here are written
 };
 
 struct Kernel {
+  std::size_t rows;   // of a group
   std::size_t width;  // columns of a block
   // One bit for each of 64 · words values: set where it is not zero.
   void (*find_active)(const float* values, std::size_t words, std::uint64_t* active);

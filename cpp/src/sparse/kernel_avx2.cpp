@@ -8,10 +8,14 @@ namespace {
 
 using Vector = __m256;
 constexpr std::size_t kLanes = 8;
+// One row at a time: 14 sums and the activation fill the registers, so that weights are read for each use. A second
+// row would share none of these reads, and have the first one's zeros to multiply.
+constexpr std::size_t kRows = 1;
+constexpr std::size_t kVectors = 14;
 
 inline Vector zero() { return _mm256_setzero_ps(); }
 inline Vector load(const float* from) { return _mm256_load_ps(from); }
-inline Vector load_once(const float* from) { return load(from); }  // no register is left to keep it in
+inline Vector load_once(const float* from) { return load(from); }
 inline Vector load_anywhere(const float* from) { return _mm256_loadu_ps(from); }
 inline Vector broadcast(const float* from) { return _mm256_broadcast_ss(from); }
 inline void store(float* to, Vector v) { _mm256_store_ps(to, v); }
@@ -30,6 +34,6 @@ inline unsigned not_zero(const float* from) {
 
 namespace digitvae::sparse {
 
-const Kernel kAvx2Kernel = {kWidth, &find_active, &count_added, &multiply};
+const Kernel kAvx2Kernel = {kRows, kWidth, &find_active, &count_added, &multiply};
 
 }  // namespace digitvae::sparse

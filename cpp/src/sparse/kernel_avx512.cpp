@@ -8,10 +8,14 @@ namespace {
 
 using Vector = __m512;
 constexpr std::size_t kLanes = 16;
+// Two rows share each read of the weights: reads are what the loop waits for. Twice seven sums hide the latency of
+// multiply-adds.
+constexpr std::size_t kRows = 2;
+constexpr std::size_t kVectors = 7;
 
 inline Vector zero() { return _mm512_setzero_ps(); }
 inline Vector load(const float* from) { return _mm512_load_ps(from); }
-// Into a register: the compiler would rather load it again for each use, and loads are what the loop waits for.
+// Into a register: the compiler would rather load it again for each use.
 inline Vector load_once(const float* from) {
   Vector v = _mm512_load_ps(from);
   __asm__("" : "+v"(v));
@@ -34,6 +38,6 @@ inline unsigned not_zero(const float* from) {
 
 namespace digitvae::sparse {
 
-const Kernel kAvx512Kernel = {kWidth, &find_active, &count_added, &multiply};
+const Kernel kAvx512Kernel = {kRows, kWidth, &find_active, &count_added, &multiply};
 
 }  // namespace digitvae::sparse

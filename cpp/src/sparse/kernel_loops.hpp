@@ -1,4 +1,5 @@
-// The loops themselves, over `Vector` and the functions on it that kernel_*.cpp defines before including this.
+// The loops themselves, over `Vector` and the functions on it that kernel_*.cpp defines before including this, for
+// groups of kRows rows and blocks of kVectors vectors of columns.
 #include <immintrin.h>
 
 #include "sparse/kernel.hpp"
@@ -10,69 +11,66 @@ constexpr std::size_t kWidth = kVectors * kLanes;
 constexpr std::size_t kFloatsInCacheLine = 16;
 
 template <bool kBegins, bool kEnds>
-inline __attribute__((always_inline)) void multiply_pair(const Block& block, std::size_t pair) {
-  const float* const hidden = block.hidden + 2 * pair * kBlockInputs;
-  float* const sums = block.sums + 2 * pair * kWidth;
-  Vector first[kVectors];
-  Vector second[kVectors];
-  for (std::size_t j = 0; j < kVectors; ++j) {
-    first[j] = kBegins ? zero() : load(sums + j * kLanes);
-    second[j] = kBegins ? zero() : load(sums + kWidth + j * kLanes);
+inline __attribute__((always_inline)) void multiply_group(const Block& block, std::size_t group) {
+  const float* hidden[kRows];
+  float* sums[kRows];
+  Vector sum[kRows][kVectors];
+  for (std::size_t row = 0; row < kRows; ++row) {
+    hidden[row] = block.hidden[group * kRows + row] + block.input;
+    sums[row] = block.sums + (group * kRows + row) * kWidth;
+    for (std::size_t j = 0; j < kVectors; ++j) sum[row][j] = kBegins ? zero() : load(sums[row] + j * kLanes);
   }
-  for (std::uint64_t active = block.active[pair]; active != 0; active &= active - 1) {
+  for (std::uint64_t active = block.active[group]; active != 0; active &= active - 1) {
     const auto input = static_cast<std::size_t>(__builtin_ctzll(active));
     const float* const weights = block.weights + input * kWidth;
-    const Vector x = broadcast(hidden + input);
-    const Vector y = broadcast(hidden + kBlockInputs + input);
+    Vector x[kRows];
+    for (std::size_t row = 0; row < kRows; ++row) x[row] = broadcast(hidden[row] + input);
     for (std::size_t j = 0; j < kVectors; ++j) {
       const Vector w = load_once(weights + j * kLanes);
-      first[j] = multiply_add(x, w, first[j]);
-      second[j] = multiply_add(y, w, second[j]);
+      for (std::size_t row = 0; row < kRows; ++row) sum[row][j] = multiply_add(x[row], w, sum[row][j]);
     }
   }
-  float* const out[2] = {block.out[2 * pair] + block.column, block.out[2 * pair + 1] + block.column};
-  for (std::size_t j = 0; j < kVectors; ++j) {
-    if (!kEnds) {
-      store(sums + j * kLanes, first[j]);
-      store(sums + kWidth + j * kLanes, second[j]);
-    } else if (block.bias != nullptr) {
-      const Vector bias = load_anywhere(block.bias + j * kLanes);
-      store_anywhere(out[0] + j * kLanes, add(bias, first[j]));
-      store_anywhere(out[1] + j * kLanes, add(bias, second[j]));
-    } else {
-      store_anywhere(out[0] + j * kLanes, add(load_anywhere(out[0] + j * kLanes), first[j]));
-      store_anywhere(out[1] + j * kLanes, add(load_anywhere(out[1] + j * kLanes), second[j]));
+  for (std::size_t row = 0; row < kRows; ++row) {
+    float* const out = block.out[group * kRows + row] + block.column;
+    for (std::size_t j = 0; j < kVectors; ++j) {
+      if (!kEnds) {
+        store(sums[row] + j * kLanes, sum[row][j]);
+      } else {
+        const float* const before = block.bias != nullptr ? block.bias : out;
+        store_anywhere(out + j * kLanes, add(load_anywhere(before + j * kLanes), sum[row][j]));
+      }
     }
   }
 }
 
 // Fewer rows leave many of the weights out, and fetching them all would take longer than what it saves.
-constexpr std::size_t kFewestPairsToPrefetch = 16;
+constexpr std::size_t kFewestRowsToPrefetch = 32;
 
 template <bool kBegins, bool kEnds>
-void multiply_pairs(const Block& block) {
+void multiply_groups(const Block& block) {
   constexpr std::size_t kLines = kBlockInputs * kWidth / kFloatsInCacheLine;
-  const std::size_t lines_at_once = (kLines + block.pairs - 1) / block.pairs;
-  std::size_t line = block.next_weights == nullptr || block.pairs < kFewestPairsToPrefetch ? kLines : 0;
-  for (std::size_t pair = 0; pair < block.pairs; ++pair) {
+  const std::size_t lines_at_once = (kLines + block.groups - 1) / block.groups;
+  const bool prefetches = block.next_weights != nullptr && block.groups * kRows >= kFewestRowsToPrefetch;
+  std::size_t line = prefetches ? 0 : kLines;
+  for (std::size_t group = 0; group < block.groups; ++group) {
     // The next block's weights come from the second-level cache while this one's are multiplied.
     const std::size_t until = line + lines_at_once < kLines ? line + lines_at_once : kLines;
     for (; line < until; ++line) {
       _mm_prefetch(reinterpret_cast<const char*>(block.next_weights + line * kFloatsInCacheLine), _MM_HINT_T0);
     }
-    multiply_pair<kBegins, kEnds>(block, pair);
+    multiply_group<kBegins, kEnds>(block, group);
   }
 }
 
 void multiply(const Block& block) {
   if (block.begins && block.ends) {
-    multiply_pairs<true, true>(block);
+    multiply_groups<true, true>(block);
   } else if (block.begins) {
-    multiply_pairs<true, false>(block);
+    multiply_groups<true, false>(block);
   } else if (block.ends) {
-    multiply_pairs<false, true>(block);
+    multiply_groups<false, true>(block);
   } else {
-    multiply_pairs<false, false>(block);
+    multiply_groups<false, false>(block);
   }
 }
 

@@ -9,10 +9,13 @@
 
 #include "runtime/api_base.hpp"
 #include "runtime/library.hpp"
-#include "sparse/product.hpp"
 
 namespace digitvae::sparse {
 namespace {
+
+// ONNX Runtime runs operators of sequential sessions on the thread that called it, and has no way to hand them
+// anything else that is of one run only.
+thread_local const Product::OnAll* sharing_of_this_thread = nullptr;
 
 // What an exception has to say, as a status for ONNX Runtime: none may cross it.
 template <typename Work>
@@ -107,7 +110,7 @@ OrtStatus* ORT_API_CALL compute(void* op_kernel, OrtKernelContext* context) {
     DIGITVAE_RETURN_IF_FAILED(api.GetTensorMutableData(const_cast<OrtValue*>(hidden), &hidden_data));  // only read
     DIGITVAE_RETURN_IF_FAILED(api.GetTensorMutableData(out, &out_data));
     kernel.product.multiply(static_cast<const float*>(hidden_data), static_cast<std::size_t>(shape.rows),
-                            static_cast<float*>(out_data));
+                            static_cast<float*>(out_data), sharing_of_this_thread);
     return nullptr;
   });
 }
@@ -139,6 +142,10 @@ OrtCustomOp describe() {
 }
 
 }  // namespace
+
+Sharing::Sharing(const Product::OnAll& on_all) { sharing_of_this_thread = &on_all; }
+
+Sharing::~Sharing() { sharing_of_this_thread = nullptr; }
 
 Session::Operators operators() {
   static const OrtCustomOp op = describe();

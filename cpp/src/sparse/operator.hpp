@@ -4,6 +4,7 @@
 #pragma once
 
 #include "runtime/session.hpp"
+#include "sparse/product.hpp"
 
 namespace digitvae::sparse {
 
@@ -12,5 +13,14 @@ inline constexpr const char* kOperator = "SparseProduct";
 
 // For the constructor of a Session whose model uses the operator.
 Session::Operators operators();
+
+// While it lives, this thread's runs of the operator are shared with the threads that `on_all` reaches.
+class Sharing {
+ public:
+  explicit Sharing(const Product::OnAll& on_all);
+  ~Sharing();
+  Sharing(const Sharing&) = delete;
+  Sharing& operator=(const Sharing&) = delete;
+};
 
 }  // namespace digitvae::sparse

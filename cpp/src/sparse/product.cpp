@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
-#include <cstring>
+#include <new>
 
 #include "error.hpp"
 #include "sparse/kernel.hpp"
@@ -34,38 +35,9 @@ const Kernel& require_kernel(std::size_t inputs, std::size_t outputs) {
 
 using RowMask = std::array<std::uint64_t, kMostWords>;
 
-// Scratch of one thread, kept between calls: a few hundred kilobytes would be new pages every time.
-struct Scratch {
-  AlignedFloats hidden;  // [inputs / 64][rows in the order of the pairs][64]
-  AlignedFloats sums;    // [rows in the order of the pairs][width]
-  AlignedFloats unused;  // [outputs]: what an odd row's missing partner gives
-  std::size_t inputs = 0;
-  std::size_t outputs = 0;
-  std::array<RowMask, kMostRows> masks;
-  std::array<std::array<std::uint64_t, kMostRows / 2>, kMostWords> active;  // of the pairs, by word
-  std::array<std::uint16_t, kMostRows> order;
-  std::array<float*, kMostRows> out;
-
-  void reserve(std::size_t inputs_needed, std::size_t outputs_needed, std::size_t width) {
-    if (inputs < inputs_needed) hidden = AlignedFloats(inputs_needed * kMostRows);
-    inputs = std::max(inputs, inputs_needed);
-    if (outputs < outputs_needed) {
-      sums = AlignedFloats(width * kMostRows);
-      unused = AlignedFloats(outputs_needed);
-      std::fill_n(unused.get(), outputs_needed, 0.0F);
-    }
-    outputs = std::max(outputs, outputs_needed);
-  }
-};
-
-Scratch& scratch_of_this_thread() {
-  thread_local const std::unique_ptr<Scratch> scratch = std::make_unique<Scratch>();
-  return *scratch;
-}
-
 // Rows two by two, each with one that is active in the same places; an odd one is its own partner.
-std::size_t choose_pairs(const Kernel& kernel, const std::array<RowMask, kMostRows>& masks, std::size_t rows,
-                         std::size_t words, std::array<std::uint16_t, kMostRows>& order) {
+void choose_pairs(const Kernel& kernel, const std::array<RowMask, kMostRows>& masks, std::size_t rows,
+                  std::size_t words, std::array<std::uint16_t, kMostRows>& order) {
   const auto added = [&](std::size_t row, std::size_t other) {
     return kernel.count_added(masks[row].data(), masks[other].data(), words);
   };
@@ -89,14 +61,41 @@ std::size_t choose_pairs(const Kernel& kernel, const std::array<RowMask, kMostRo
     order[placed++] = left[best];
     left[best] = left[--count];
   }
-  if (count == 1) {
-    order[placed++] = left[0];
-    order[placed++] = left[0];
-  }
-  return placed / 2;
+  if (count == 1) order[placed] = order[placed + 1] = left[0];
 }
 
 }  // namespace
+
+// The rows of one call in the order in which they are worked on. All threads of the call read them.
+struct Product::Rows {
+  std::size_t groups;
+  std::array<RowMask, kMostRows> masks;
+  std::array<std::uint16_t, kMostRows> order;
+  std::array<const float*, kMostRows> hidden;
+  std::array<float*, kMostRows> out;
+  std::array<std::array<std::uint64_t, kMostRows>, kMostWords> active;  // of the groups, by word
+};
+
+// Of one thread, kept between calls: a hundred kilobytes would be new pages every time.
+struct Product::Scratch {
+  Rows rows;
+  std::size_t width = 0;
+  AlignedFloats sums;         // [rows in their order][width]
+  std::vector<float> unused;  // [outputs]: what an odd row's missing partner gives
+
+  float* sums_of(std::size_t needed) {
+    if (width < needed) {
+      sums = AlignedFloats(needed * kMostRows);
+      width = needed;
+    }
+    return sums.get();
+  }
+};
+
+Product::Scratch& Product::scratch_of_this_thread() {
+  thread_local const std::unique_ptr<Scratch> scratch = std::make_unique<Scratch>();
+  return *scratch;
+}
 
 AlignedFloats::AlignedFloats(std::size_t count) : memory_(new float[count + kAlignment / sizeof(float)]) {
   const auto address = reinterpret_cast<std::uintptr_t>(memory_.get());
@@ -128,50 +127,83 @@ Product::Product(const float* weights, const float* bias, std::size_t inputs, st
   }
 }
 
-void Product::multiply(const float* hidden, std::size_t rows, float* out) const {
+bool Product::pays(std::size_t rows) {
+  // One or two rows leave half of the weights in memory, and many rows pay for choosing pairs.
+  constexpr std::size_t kFewRows = 2;
+  constexpr std::size_t kManyRows = 25;
+  const Kernel* const kernel = best_kernel();
+  return kernel != nullptr && (kernel->rows == 1 || rows <= kFewRows || rows >= kManyRows);
+}
+
+void Product::multiply(const float* hidden, std::size_t rows, float* out, const OnAll* on_all) const {
+  const std::size_t blocks = outputs_ / kernel_.width;
+  Rows& arranged = scratch_of_this_thread().rows;
   for (std::size_t start = 0; start < rows; start += kMostRows) {
-    multiply_part(hidden + start * inputs_, std::min(kMostRows, rows - start), out + start * outputs_);
+    arrange(hidden + start * inputs_, std::min(kMostRows, rows - start), out + start * outputs_, arranged);
+    if (on_all == nullptr) {
+      for (std::size_t block = 0; block < blocks; ++block) multiply_columns(arranged, block);
+      continue;
+    }
+    std::atomic<std::size_t> next{0};
+    scratch_of_this_thread().sums_of(kernel_.width);
+    (*on_all)([&] {
+      try {
+        scratch_of_this_thread().sums_of(kernel_.width);
+      } catch (const std::bad_alloc&) {
+        return;  // not this thread's, which has them: another's, without which it works, too
+      }
+      for (std::size_t block; (block = next.fetch_add(1, std::memory_order_relaxed)) < blocks;) {
+        multiply_columns(arranged, block);
+      }
+    });
   }
 }
 
-void Product::multiply_part(const float* hidden, std::size_t rows, float* out) const {
+void Product::arrange(const float* hidden, std::size_t count, float* out, Rows& rows) const {
   const std::size_t words = inputs_ / kBlockInputs;
-  const std::size_t width = kernel_.width;
-  Scratch& scratch = scratch_of_this_thread();
-  scratch.reserve(inputs_, outputs_, width);
-  for (std::size_t row = 0; row < rows; ++row) {
-    kernel_.find_active(hidden + row * inputs_, words, scratch.masks[row].data());
+  for (std::size_t row = 0; row < count; ++row) {
+    kernel_.find_active(hidden + row * inputs_, words, rows.masks[row].data());
+    rows.order[row] = static_cast<std::uint16_t>(row);
   }
-  const std::size_t pairs = choose_pairs(kernel_, scratch.masks, rows, words, scratch.order);
-  for (std::size_t i = 0; i < 2 * pairs; ++i) {
-    const std::size_t row = scratch.order[i];
-    scratch.out[i] = i < rows ? out + row * outputs_ : scratch.unused.get();
+  if (kernel_.rows == 2) choose_pairs(kernel_, rows.masks, count, words, rows.order);
+  rows.groups = (count + kernel_.rows - 1) / kernel_.rows;
+  for (std::size_t i = 0; i < rows.groups * kernel_.rows; ++i) {
+    const std::size_t row = rows.order[i];
+    rows.hidden[i] = hidden + row * inputs_;
+    rows.out[i] = out + row * outputs_;
     for (std::size_t word = 0; word < words; ++word) {
-      std::memcpy(scratch.hidden.get() + (word * 2 * pairs + i) * kBlockInputs,
-                  hidden + row * inputs_ + word * kBlockInputs, kBlockInputs * sizeof(float));
-      const RowMask& partner = scratch.masks[scratch.order[i ^ 1U]];
-      scratch.active[word][i / 2] = scratch.masks[row][word] | partner[word];
+      std::uint64_t& active = rows.active[word][i / kernel_.rows];
+      active = rows.masks[row][word] | (i % kernel_.rows == 0 ? 0 : active);
     }
   }
-  const std::size_t blocks = outputs_ / width * words;
-  for (std::size_t number = 0; number < blocks; ++number) {
-    const std::size_t column = number / words * width;
-    const std::size_t word = number % words;
+  if (rows.groups * kernel_.rows > count) {
+    std::vector<float>& unused = scratch_of_this_thread().unused;
+    unused.resize(std::max(unused.size(), outputs_));
+    rows.out[count] = unused.data();
+  }
+}
+
+void Product::multiply_columns(const Rows& rows, std::size_t block_of_columns) const {
+  const std::size_t words = inputs_ / kBlockInputs;
+  const std::size_t weights_of_word = kBlockInputs * kernel_.width;
+  const float* const end_of_weights = weights_.get() + inputs_ * outputs_;
+  Block block;
+  block.hidden = rows.hidden.data();
+  block.groups = rows.groups;
+  block.weights = weights_.get() + block_of_columns * words * weights_of_word;
+  block.sums = scratch_of_this_thread().sums_of(kernel_.width);
+  block.out = rows.out.data();
+  block.column = block_of_columns * kernel_.width;
+  for (std::size_t word = 0; word < words; ++word) {
     const std::size_t end = (word + 1) * kBlockInputs;
-    const float* const weights = weights_.get() + number * kBlockInputs * width;
-    Block block;
-    block.hidden = scratch.hidden.get() + word * 2 * pairs * kBlockInputs;
-    block.active = scratch.active[word].data();
-    block.pairs = pairs;
-    block.weights = weights;
-    block.next_weights = number + 1 < blocks ? weights + kBlockInputs * width : nullptr;
-    block.bias = end <= kSumInputs ? bias_.data() + column : nullptr;
-    block.sums = scratch.sums.get();
-    block.begins = word * kBlockInputs % kSumInputs == 0;
+    block.input = word * kBlockInputs;
+    block.active = rows.active[word].data();
+    block.next_weights = block.weights + weights_of_word < end_of_weights ? block.weights + weights_of_word : nullptr;
+    block.bias = end <= kSumInputs ? bias_.data() + block.column : nullptr;
+    block.begins = block.input % kSumInputs == 0;
     block.ends = end % kSumInputs == 0 || end == inputs_;
-    block.out = scratch.out.data();
-    block.column = column;
     kernel_.multiply(block);
+    block.weights += weights_of_word;
   }
 }
 

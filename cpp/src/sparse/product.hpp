@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -23,8 +24,8 @@ class AlignedFloats {
 };
 
 // out = hidden · weightsᵀ + bias, where many of the hidden activations are exactly zero (about half, after
-// a ReLU). Two rows are worked on at a time, chosen to be active in the same places, and only activations
-// that are not zero in both are multiplied: about 0.7 of all. Each output is summed in the order that
+// a ReLU) and are not multiplied. Kernels may work on two rows at a time, chosen to be active in the same places,
+// and then multiply what is not zero in both: about 0.7 of all. Each output is summed in the order that
 // ONNX Runtime's dense kernels use (fused multiply-adds in the order of the inputs, a new sum for every 256
 // of them, the sums added to the bias), and leaving out a product with zero changes no sum, so that the bits
 // are the same as theirs; whoever uses it checks that (engine/networks.hpp).
@@ -43,12 +44,24 @@ class Product {
   std::size_t outputs() const { return outputs_; }
 
   // hidden [rows, inputs] → out [rows, outputs]. Up to kMostRows rows share the work best.
-  void multiply(const float* hidden, std::size_t rows, float* out) const;
+  void multiply(const float* hidden, std::size_t rows, float* out) const { multiply(hidden, rows, out, nullptr); }
+
+  // Some outputs on this thread and some on others: `on_all` calls what it is given at the same time on this thread
+  // and on as many others as there are, and returns when it has returned everywhere.
+  using OnAll = std::function<void(const std::function<void()>&)>;
+  void multiply(const float* hidden, std::size_t rows, float* out, const OnAll* on_all) const;
+
+  // Whether so many rows take less time than in dense kernels (docs/performance.md).
+  static bool pays(std::size_t rows);
 
   static constexpr std::size_t kMostRows = 128;
 
  private:
-  void multiply_part(const float* hidden, std::size_t rows, float* out) const;
+  struct Rows;
+  struct Scratch;
+  static Scratch& scratch_of_this_thread();
+  void arrange(const float* hidden, std::size_t count, float* out, Rows& rows) const;
+  void multiply_columns(const Rows& rows, std::size_t block_of_columns) const;
 
   const Kernel& kernel_;
   std::size_t inputs_;
