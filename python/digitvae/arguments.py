@@ -60,9 +60,11 @@ def output(out: Array | None, shape: tuple[int, ...], dtype: str) -> Array:
         return np.empty(shape, dtype)
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out is a {type(out).__name__}, expected a NumPy array of {dtype}")
-    if out.shape != shape or out.dtype.name != dtype:
+    # Compared as they are: to ask a dtype for its name takes as long as a third of a digit.
+    if out.shape != shape or out.dtype != np.dtype(dtype):
         raise ValueError(f"out is {out.dtype} {out.shape}, expected {dtype} {shape}")
-    if not out.flags.c_contiguous or not out.flags.writeable:
+    flags = out.flags
+    if not flags.c_contiguous or not flags.writeable:
         raise ValueError("out must be C-contiguous and writeable")
     return out
 
