@@ -12,6 +12,7 @@ pixels never leave 0.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import statistics
 import tempfile
@@ -82,6 +83,9 @@ def quantised() -> bytes:
     """The decoder with 8-bit weights and activations quantised as they come."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    logging.getLogger().setLevel(
+        logging.ERROR
+    )  # it would recommend a step that changes nothing here
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "int8.onnx"
         quantize_dynamic(dv.load().bundle.path / "decoder.onnx", out, weight_type=QuantType.QInt8)

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 PIXELS = 784
@@ -62,7 +63,7 @@ def main() -> None:
             if process.returncode != 0:
                 raise SystemExit(process.returncode)
         seconds = time.perf_counter() - began
-    rates = [MILLION / (b - a) for a, b in zip(reached, reached[1:], strict=False)]
+    rates = [MILLION / (b - a) for a, b in pairwise(reached)]
     print("| million | digits per second |\n|---:|---:|")
     for number, rate in enumerate(rates, 1):
         print(f"| {number} | {rate:,.0f} |")

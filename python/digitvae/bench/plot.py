@@ -75,7 +75,7 @@ def _draw_warm(panel: Any, results: Results, all_threads: list[int]) -> None:
             digits = limit / results.operations_a_digit
             axis.axhline(digits, color="#000000", linestyle=":", linewidth=1)
             axis.annotate(
-                "multiply-add limit of a dense network",
+                "limit of dense networks",
                 (0.01, digits),
                 xycoords=("axes fraction", "data"),
                 xytext=(0, 3),
