@@ -87,7 +87,7 @@ def bytes_in_graph(model: onnx.ModelProto) -> bytes:
         ]
     )
     del graph.output[:]
-    shape = ["batch", 784]
+    shape: list[str | int | None] = ["batch", 784]
     graph.output.append(helper.make_tensor_value_info("pixels", TensorProto.UINT8, shape))
     return bytes(made.SerializeToString())
 
