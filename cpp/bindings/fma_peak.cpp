@@ -4,6 +4,8 @@
 #include <atomic>
 #include <chrono>
 #include <stdexcept>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -92,7 +94,12 @@ double fma_peak(double seconds, int threads, const Poll& poll) {
       used.store(total, std::memory_order_relaxed);
     };
     std::vector<std::thread> others;
-    for (int j = 1; j < threads; ++j) others.emplace_back(work);
+    try {
+      for (int j = 1; j < threads; ++j) others.emplace_back(work);
+    } catch (const std::system_error& error) {
+      for (std::thread& other : others) other.join();
+      throw std::runtime_error("cannot start " + std::to_string(threads) + " threads: " + error.what());
+    }
     work();
     for (std::thread& other : others) other.join();
     const std::chrono::duration<double> elapsed = Clock::now() - start;

@@ -11,10 +11,17 @@
 #include "engine/networks.hpp"
 #include "error.hpp"
 #include "random/latents.hpp"
+#include "sparse/kernel.hpp"
 #include "sparse/model.hpp"
 #include "sparse/operator.hpp"
 #include "sparse/product.hpp"
 #include "support.hpp"
+
+namespace digitvae::sparse {
+#if defined(DIGITVAE_SPARSE_KERNELS)
+extern const Kernel kTwoRowsAvx2Kernel;
+#endif
+}  // namespace digitvae::sparse
 
 using namespace digitvae;
 using namespace digitvae::testing;
@@ -69,11 +76,14 @@ std::vector<float> expected(const Layer& layer, const std::vector<float>& hidden
   return out;
 }
 
-std::vector<float> multiply(const Layer& layer, const std::vector<float>& hidden) {
-  const sparse::Product product(layer.weights.data(), layer.bias.data(), layer.inputs, layer.outputs);
+std::vector<float> multiply(const Layer& layer, const std::vector<float>& hidden, const sparse::Product& product) {
   std::vector<float> out(hidden.size() / layer.inputs * layer.outputs, -1.0F);
   product.multiply(hidden.data(), hidden.size() / layer.inputs, out.data());
   return out;
+}
+
+std::vector<float> multiply(const Layer& layer, const std::vector<float>& hidden) {
+  return multiply(layer, hidden, {layer.weights.data(), layer.bias.data(), layer.inputs, layer.outputs});
 }
 
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
@@ -129,18 +139,40 @@ TEST_CASE("the sparse product has the bits of the specified sums, for any rows a
   }
 }
 
+#if defined(DIGITVAE_SPARSE_KERNELS)
+TEST_CASE("a kernel that works on two rows at a time gives the same bits") {
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return;
+  const sparse::Kernel& kernel = sparse::kTwoRowsAvx2Kernel;
+  for (const std::size_t inputs : {64U, 320U, 512U}) {
+    const Layer layer = random_layer(inputs, 224);
+    const sparse::Product product(kernel, layer.weights.data(), layer.bias.data(), inputs, layer.outputs);
+    for (const std::size_t rows : {1U, 2U, 3U, 17U, 63U, 128U, 131U}) {
+      for (const double share : {0.0, 0.02, 0.5, 1.0}) {
+        INFO(inputs << " inputs, " << rows << " rows, " << share << " active");
+        const std::vector<float> hidden = random_activations(rows * inputs, share);
+        REQUIRE(same_bits(multiply(layer, hidden, product), expected(layer, hidden)));
+      }
+    }
+  }
+  const std::uint64_t masks[2][2] = {{0b1100, 0}, {0b0110, 1}};
+  CHECK(kernel.count_added(masks[0], masks[1], 2) == 2);
+  CHECK(kernel.count_added(masks[1], masks[0], 2) == 1);
+}
+#endif
+
 TEST_CASE("threads that share the outputs give the bits of one thread") {
   if (!has_kernel()) return;
   const Layer layer = random_layer(320, kPixels);
   const sparse::Product product(layer.weights.data(), layer.bias.data(), layer.inputs, layer.outputs);
-  const sparse::Product::OnAll on_four = [](const std::function<void()>& work) {
+  const sparse::Product::OnAll on_four = [](std::size_t most, const std::function<void()>& work) {
+    REQUIRE(most == kPixels / 112);  // blocks of columns
     std::vector<std::thread> others;
     for (int i = 0; i < 3; ++i) others.emplace_back(work);
     work();
     for (std::thread& other : others) other.join();
   };
   // Helpers that come so late that everything is done, and a caller that leaves everything to a helper.
-  const sparse::Product::OnAll one_by_one = [](const std::function<void()>& work) {
+  const sparse::Product::OnAll one_by_one = [](std::size_t, const std::function<void()>& work) {
     std::thread(work).join();
     work();
   };
@@ -164,7 +196,7 @@ TEST_CASE("runs of the operator are shared as long as their thread wants it") {
   const Session::Tensor input(session, z.data(), 2, 40);
   const Session::Tensor output(session, x.data(), 2, kPixels);
   int calls = 0;
-  const sparse::Product::OnAll on_all = [&](const std::function<void()>& work) {
+  const sparse::Product::OnAll on_all = [&](std::size_t, const std::function<void()>& work) {
     ++calls;
     work();
   };

@@ -1,5 +1,6 @@
 #include "engine/workers.hpp"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -86,6 +87,58 @@ TEST_CASE("calls at the same time, and inside one another, all get their helpers
   workers.run(1, [&] { nested += meet(workers, 2).size(); });
   CHECK(nested % 2 == 0);
   CHECK(nested >= 2);
+}
+
+TEST_CASE("short work does without helpers while another call has them") {
+  Workers workers;
+  workers.run(1, [] {});
+  int alone = 0;
+  std::atomic<bool> let_go{false};
+  std::atomic<bool> taken{false};
+  std::thread other([&] {
+    workers.run(1, [&] {
+      taken = true;
+      while (!let_go) std::this_thread::yield();
+    });
+  });
+  while (!taken) std::this_thread::yield();
+  workers.run_if_free(3, [&] { ++alone; });  // not atomic: the sanitizer would see a second thread
+  CHECK(alone == 1);
+  let_go = true;
+  other.join();
+  std::atomic<int> present{0};
+  workers.run_if_free(1, [&] {
+    ++present;
+    while (present < 2) std::this_thread::yield();
+  });
+  CHECK(present == 2);
+}
+
+TEST_CASE("helpers use the processors that the caller may use by now") {
+  cpu_set_t all;
+  CPU_ZERO(&all);
+  REQUIRE(sched_getaffinity(0, sizeof all, &all) == 0);
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  for (int i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++i) {
+    if (CPU_ISSET(i, &all)) CPU_SET(i, &one);
+  }
+  Workers workers;
+  for (const cpu_set_t& wanted : {one, all, one}) {
+    REQUIRE(sched_setaffinity(0, sizeof wanted, &wanted) == 0);
+    std::atomic<int> present{0};
+    std::atomic<int> right{0};
+    workers.run(2, [&] {
+      cpu_set_t mine;
+      CPU_ZERO(&mine);
+      sched_getaffinity(0, sizeof mine, &mine);
+      right += CPU_EQUAL(&mine, &wanted) ? 1 : 0;
+      ++present;
+      while (present < 3) std::this_thread::yield();
+    });
+    CHECK(right == 3);
+  }
+  REQUIRE(sched_setaffinity(0, sizeof all, &all) == 0);
 }
 
 TEST_CASE("helpers leave signals to the program's own threads") {

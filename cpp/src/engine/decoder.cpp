@@ -40,7 +40,9 @@ Plan plan_for(const Networks& networks, std::size_t count, unsigned threads) {
 void work_as_planned(const Plan& plan, Workers& workers, std::size_t parts,
                      const std::function<TileWork()>& make_worker, const Poll& poll) {
   if (!plan.shares_parts) return for_each_tile(workers, parts, plan.threads, make_worker, poll);
-  const sparse::Product::OnAll on_all = [&](const std::function<void()>& work) { workers.run(plan.threads - 1, work); };
+  const sparse::Product::OnAll on_all = [&](std::size_t most, const std::function<void()>& work) {
+    workers.run_if_free(std::min<std::size_t>(plan.threads, most) - 1, work);
+  };
   const sparse::Sharing sharing(on_all);
   for_each_tile(workers, parts, 1, make_worker, poll);
 }
@@ -211,6 +213,7 @@ template <typename Pixel>
 void Decoder::decode(const float* z, std::size_t count, Pixel* out, unsigned threads, const Poll& poll) const {
   const std::size_t dim = info_.latent_dim;
   require_within(z, count, dim, -kMaxLatent, kMaxLatent, "latents must be finite and within ±1e20");
+  if (count == 0) return;
 
   networks_.prepare_for(count);
   const Plan plan = plan_for(networks_, count, threads);

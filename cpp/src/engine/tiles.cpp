@@ -84,9 +84,10 @@ void for_each_tile(Workers& workers, std::size_t tiles, unsigned threads, const 
   if (threads == 0) threads = available_threads();
   Schedule schedule(tiles);
   const std::thread::id caller = std::this_thread::get_id();
+  const Poll none;
   workers.run(std::min<std::size_t>(threads, tiles) - 1, [&] {
     const bool asks = std::this_thread::get_id() == caller;
-    work_through(schedule, make_worker, asks ? poll : Poll{});
+    work_through(schedule, make_worker, asks ? poll : none);
   });
   schedule.rethrow();
 }

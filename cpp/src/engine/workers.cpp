@@ -1,6 +1,7 @@
 #include "engine/workers.hpp"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -72,6 +73,7 @@ class Workers::Crew {
       const std::lock_guard<std::mutex> lock(mutex_);
       if (work_ != nullptr) return false;
       add_threads(helpers);
+      follow_processors();
       work_ = &work;
       wanted_ = helpers;
       ++calls_;
@@ -102,6 +104,15 @@ class Workers::Crew {
     }
   }
 
+  // Threads keep the processors of whoever started them, which may have been told to use others since.
+  void follow_processors() {
+    cpu_set_t now;
+    CPU_ZERO(&now);
+    if (sched_getaffinity(0, sizeof now, &now) != 0 || CPU_EQUAL(&now, &processors_)) return;
+    for (std::thread& thread : threads_) pthread_setaffinity_np(thread.native_handle(), sizeof now, &now);
+    processors_ = now;
+  }
+
   void serve() {
     std::unique_lock<std::mutex> lock(mutex_);
     while (!ending_) {
@@ -128,6 +139,7 @@ class Workers::Crew {
   std::condition_variable called_;
   std::condition_variable finished_;
   std::vector<std::thread> threads_;
+  cpu_set_t processors_{};  // of the last caller
   const std::function<void()>* work_ = nullptr;
   std::size_t wanted_ = 0;             // helpers that have not begun
   std::atomic<std::size_t> busy_{0};   // helpers that have not finished; changed under the mutex
@@ -157,6 +169,10 @@ void Workers::run(std::size_t helpers, const std::function<void()>& work) {
     Crew extra;
     extra.run(helpers, work);
   }
+}
+
+void Workers::run_if_free(std::size_t helpers, const std::function<void()>& work) {
+  if (helpers == 0 || !crew_of_this_process()->run(helpers, work)) work();
 }
 
 }  // namespace digitvae

@@ -10,8 +10,8 @@ namespace digitvae {
 
 // Starting a thread takes longer than making forty digits, so a decoder keeps its threads. They start when they
 // are first needed, watch for more work for a moment after they have done some, then sleep; all signals are
-// blocked in them. Thread-safe: while one call has them, another gets threads of its own. After a fork the child
-// starts new ones.
+// blocked in them, and they use the processors that the calling thread may use. Thread-safe: while one call has them,
+// another gets threads of its own. After a fork the child starts new ones.
 class Workers {
  public:
   Workers();
@@ -22,6 +22,9 @@ class Workers {
   // Call `work` on this thread and, at the same time, on up to `helpers` others: fewer if the system gives no
   // more, or if they come too late and it has returned here. Returns when all have. `work` must not throw.
   void run(std::size_t helpers, const std::function<void()>& work);
+
+  // The same on this thread alone while another call has the threads: for work that is too short to start some.
+  void run_if_free(std::size_t helpers, const std::function<void()>& work);
 
  private:
   class Crew;

@@ -14,7 +14,7 @@ inline constexpr std::size_t kSumInputs = 256;   // of one sum of ONNX Runtime's
 struct Block {
   const float* const* hidden;   // [groups · rows] rows of activations, of which
   std::size_t input;            // those from here are multiplied
-  const std::uint64_t* active;  // [groups]: the inputs that are not zero in all rows of a group
+  const std::uint64_t* active;  // [groups]: the inputs that are not zero in some row of a group
   std::size_t groups;
   const float* weights;       // [kBlockInputs, width]
   const float* next_weights;  // those of the block that comes after, or null

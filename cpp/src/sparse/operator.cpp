@@ -143,9 +143,9 @@ OrtCustomOp describe() {
 
 }  // namespace
 
-Sharing::Sharing(const Product::OnAll& on_all) { sharing_of_this_thread = &on_all; }
+Sharing::Sharing(const Product::OnAll& on_all) : before_(sharing_of_this_thread) { sharing_of_this_thread = &on_all; }
 
-Sharing::~Sharing() { sharing_of_this_thread = nullptr; }
+Sharing::~Sharing() { sharing_of_this_thread = before_; }
 
 Session::Operators operators() {
   static const OrtCustomOp op = describe();

@@ -21,6 +21,9 @@ class Sharing {
   ~Sharing();
   Sharing(const Sharing&) = delete;
   Sharing& operator=(const Sharing&) = delete;
+
+ private:
+  const Product::OnAll* before_;
 };
 
 }  // namespace digitvae::sparse

@@ -109,11 +109,10 @@ bool Product::supports(std::size_t inputs, std::size_t outputs) {
 }
 
 Product::Product(const float* weights, const float* bias, std::size_t inputs, std::size_t outputs)
-    : kernel_(require_kernel(inputs, outputs)),
-      inputs_(inputs),
-      outputs_(outputs),
-      weights_(inputs * outputs),
-      bias_(bias, bias + outputs) {
+    : Product(require_kernel(inputs, outputs), weights, bias, inputs, outputs) {}
+
+Product::Product(const Kernel& kernel, const float* weights, const float* bias, std::size_t inputs, std::size_t outputs)
+    : kernel_(kernel), inputs_(inputs), outputs_(outputs), weights_(inputs * outputs), bias_(bias, bias + outputs) {
   const auto is_finite = [](float value) { return std::isfinite(value); };
   if (!std::all_of(weights, weights + inputs * outputs, is_finite)) {
     throw InvalidArgument("a weight is not finite");
@@ -146,7 +145,7 @@ void Product::multiply(const float* hidden, std::size_t rows, float* out, const 
     }
     std::atomic<std::size_t> next{0};
     scratch_of_this_thread().sums_of(kernel_.width);
-    (*on_all)([&] {
+    (*on_all)(blocks, [&] {
       try {
         scratch_of_this_thread().sums_of(kernel_.width);
       } catch (const std::bad_alloc&) {

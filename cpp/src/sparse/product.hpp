@@ -25,10 +25,11 @@ class AlignedFloats {
 
 // out = hidden · weightsᵀ + bias, where many of the hidden activations are exactly zero (about half, after
 // a ReLU) and are not multiplied. Kernels may work on two rows at a time, chosen to be active in the same places,
-// and then multiply what is not zero in both: about 0.7 of all. Each output is summed in the order that
+// and then multiply what is active in either: about 0.7 of all. Each output is summed in the order that
 // ONNX Runtime's dense kernels use (fused multiply-adds in the order of the inputs, a new sum for every 256
-// of them, the sums added to the bias), and leaving out a product with zero changes no sum, so that the bits
-// are the same as theirs; whoever uses it checks that (engine/networks.hpp).
+// of them, the sums added to the bias), and leaving out a product with zero changes no sum (but for the sign of
+// a sum that has underflowed to zero), so that the bits are the same as theirs; whoever uses it checks that
+// (engine/networks.hpp).
 //
 // Thread-safe once built.
 class Product {
@@ -36,9 +37,12 @@ class Product {
   // Does this processor have the instructions, and do the sizes fit?
   static bool supports(std::size_t inputs, std::size_t outputs);
 
-  // Copies weights [outputs, inputs] and bias [outputs]. Only if supports() and all are finite (zero times
-  // infinity must not be left out): InvalidArgument otherwise.
+  // Copies weights [outputs, inputs] and bias [outputs]. Only if supports() and all weights are finite (zero
+  // times infinity must not be left out): InvalidArgument otherwise.
   Product(const float* weights, const float* bias, std::size_t inputs, std::size_t outputs);
+
+  // With a kernel of the caller's choice, which the processor must be able to run.
+  Product(const Kernel& kernel, const float* weights, const float* bias, std::size_t inputs, std::size_t outputs);
 
   std::size_t inputs() const { return inputs_; }
   std::size_t outputs() const { return outputs_; }
@@ -47,8 +51,8 @@ class Product {
   void multiply(const float* hidden, std::size_t rows, float* out) const { multiply(hidden, rows, out, nullptr); }
 
   // Some outputs on this thread and some on others: `on_all` calls what it is given at the same time on this thread
-  // and on as many others as there are, and returns when it has returned everywhere.
-  using OnAll = std::function<void(const std::function<void()>&)>;
+  // and on others, on up to `most` in all, and returns when it has returned everywhere.
+  using OnAll = std::function<void(std::size_t most, const std::function<void()>&)>;
   void multiply(const float* hidden, std::size_t rows, float* out, const OnAll* on_all) const;
 
   // Whether so many rows take less time than in dense kernels (docs/performance.md).
