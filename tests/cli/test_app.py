@@ -197,7 +197,15 @@ def test_a_reader_that_has_had_enough_ends_the_program_quietly() -> None:
         assert process.wait() == 1
 
 
-@pytest.mark.parametrize("words", [["--help"], ["info"], ["generate", "3", "-o", "a.npy"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["info"],
+        ["generate", "3", "-o", "a.npy"],
+        *(["generate", "3", "-o", "-", "--format", kind] for kind in ("raw", "npz", "tar")),
+    ],
+)
 def test_results_that_nobody_reads_end_the_program_quietly(
     tmp_path: Path, words: list[str]
 ) -> None:
@@ -211,7 +219,15 @@ def test_results_that_nobody_reads_end_the_program_quietly(
     assert done.stderr == b""
 
 
-@pytest.mark.parametrize("words", [["info"], ["generate", "3", "-o", "-"], ["generate", "3"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["info"],
+        ["generate", "3", "-o", "-"],
+        ["generate", "3", "-o", "-", "--format", "npz"],
+        ["generate", "3"],
+    ],
+)
 def test_a_full_disk_behind_standard_output_is_told(tmp_path: Path, words: list[str]) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(

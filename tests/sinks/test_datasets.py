@@ -18,6 +18,7 @@ from pyarrow import parquet
 from digitvae.errors import OutputError
 from digitvae.sinks import FORMATS, open_sink
 from tests.sinks.readers import Images, parse_png
+from tests.sinks.test_atomic import tree
 from tests.sinks.test_open_sink import some_images, write
 
 if TYPE_CHECKING:
@@ -285,6 +286,16 @@ def test_force_never_deletes_a_manifest_of_somebody_else(tmp_path: Path, content
     with pytest.raises(OutputError, match=r"holds 'manifest\.json'"):
         write(tmp_path / "data", some_images(2), force=True)
     assert (tmp_path / "data" / "manifest.json").read_text() == content
+
+
+@pytest.mark.parametrize("kind", ["mnist", "folder"])
+def test_force_never_deletes_what_only_has_the_names_of_ours(tmp_path: Path, kind: str) -> None:
+    write(tmp_path / "data", some_images(1), format=kind)
+    (tmp_path / "data" / "manifest.json").unlink()
+    before = tree(tmp_path)
+    with pytest.raises(OutputError, match="which digitvae did not write"):
+        write(tmp_path / "data", some_images(2), format=kind, force=True)
+    assert tree(tmp_path) == before
 
 
 def test_force_replaces_data_sets(tmp_path: Path) -> None:

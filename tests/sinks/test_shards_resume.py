@@ -210,7 +210,7 @@ def test_a_manifest_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"holds 'digits-00000.*' but no manifest\.json"):
         make(wanted(tmp_path / "out"), resume=True)
     (tmp_path / "out" / "manifest.json").mkdir()
-    with pytest.raises(OutputError, match=r"cannot read '.*manifest\.json'"):
+    with pytest.raises(OutputError, match=r"'manifest\.json' in it is a link, a folder"):
         make(wanted(tmp_path / "out"), resume=True)
 
 
@@ -232,7 +232,16 @@ def test_force_replaces_an_output_in_shards(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "foreign", ["notes.txt", "digits.npy", "digits-1-of-2.npy", "000000.png", "more/", "link"]
+    "foreign",
+    [
+        "notes.txt",
+        "digits.npy",
+        "digits-1-of-2.npy",
+        "digits-00000-of-00001.tar.gz",
+        "000000.png",
+        "more/",
+        "link",
+    ],
 )
 def test_force_never_deletes_anything_else(tmp_path: Path, foreign: str) -> None:
     make(wanted(tmp_path / "out"))
@@ -319,3 +328,42 @@ def test_a_full_disk_tells_how_far_it_came_and_resuming_goes_on(tmp_path: Path, 
     assert make(output, resume=True) == [3, 4]
     make(wanted(tmp_path / "whole", kind))
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("kind", ["npy", "tar"])
+@pytest.mark.parametrize("name", ["manifest.json", "shard", ".digitvae-0123456789abcdef.tmp"])
+def test_resuming_never_writes_through_a_link(tmp_path: Path, kind: str, name: str) -> None:
+    output = wanted(tmp_path / "out", kind)
+    make(output, 2)
+    link = tmp_path / "out" / (output.name(3) if name == "shard" else name)
+    link.unlink(missing_ok=True)
+    (tmp_path / "thesis.txt").write_text("precious")
+    link.symlink_to("../thesis.txt")
+    with pytest.raises(OutputError, match=f"'{link.name}' in it is a link"):
+        make(output, resume=True)
+    assert (tmp_path / "thesis.txt").read_text() == "precious"
+    assert link.is_symlink()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_shard_of_the_wrong_size_never_passes_for_a_whole_one(tmp_path: Path, kind: str) -> None:
+    output = wanted(tmp_path / "out", kind)
+    make(output)
+    make(wanted(tmp_path / "whole", kind))
+    (tmp_path / "out" / output.name(0)).unlink()
+    cut = tmp_path / "out" / output.name(3)
+    cut.write_bytes(cut.read_bytes()[:-100])
+    assert make(output, 1, resume=True) == [0]  # and then it is interrupted
+    assert not cut.exists()
+    assert make(output, resume=True) == [3]
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
+def test_force_deletes_nothing_where_the_new_output_cannot_fit(tmp_path: Path) -> None:
+    make(wanted(tmp_path / "out"))
+    before = tree(tmp_path)
+    output = wanted(tmp_path / "out")
+    huge = replace(output, whole=replace(output.whole, count=10**12), shard_size=10**9)
+    with pytest.raises(OutputError, match="needs at least"):
+        make(huge, force=True)
+    assert tree(tmp_path) == before

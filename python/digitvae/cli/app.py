@@ -11,7 +11,7 @@ import io
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from digitvae.errors import DigitVAEError
 
@@ -124,20 +124,31 @@ def _flush(code: int) -> int:
 
 @contextlib.contextmanager
 def _ending_by_exception() -> Iterator[None]:
-    """Have SIGTERM raise an exception, so that unfinished files are removed on the way out."""
+    """Have signals that end the program raise an exception, so that unfinished files are removed.
+
+    What comes after the first one is ignored: it would end the removing half-way.
+    """
 
     def end(number: int, _frame: FrameType | None) -> NoReturn:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         raise SystemExit(128 + number)
 
+    before: dict[signal.Signals, Any] = {}
     try:
-        before = signal.signal(signal.SIGTERM, end)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # as nohup and shells have it
+                before[number] = signal.signal(number, end)
     except ValueError:  # not in the main thread: whoever runs us there handles signals
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 def program() -> NoReturn:

@@ -148,6 +148,7 @@ class NpzEncoder:
             with contextlib.suppress(OSError, ValueError):
                 if part is not None:
                     part.close()
+        self._zip.fp = None  # or it tries again when it is deleted, and complains
 
     def _member(self, name: str) -> IO[bytes]:
         # Opened by name, a member is dated 1980-01-01: same digits, same bytes. Its size is

@@ -6,6 +6,7 @@ It carries no dates and no paths: two runs that ask for the same write the same 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
@@ -194,17 +195,27 @@ def read(folder: Path) -> Manifest:
     return Manifest(content, complete, files)
 
 
-def only(names: re.Pattern[str]) -> Callable[[Path, str], bool]:
-    """A test whether an entry of a folder is ours: a manifest of ours, or one of these names."""
+def only(names: re.Pattern[str], *, needs_manifest: bool = True) -> Callable[[Path, str], bool]:
+    """A test whether an entry of a folder is ours: a manifest of ours, or one of these names.
 
-    def is_ours(folder: Path, name: str) -> bool:
-        if name != NAME:
-            return names.fullmatch(name) is not None
+    Args:
+        names: Relative to the folder.
+        needs_manifest: Whether names alone are not enough: without a manifest of ours, nothing is.
+    """
+
+    @functools.cache
+    def has_manifest(folder: Path) -> bool:
         try:
             read(folder)
         except OutputError:
             return False
         return True
+
+    def is_ours(folder: Path, name: str) -> bool:
+        if name == NAME:
+            return has_manifest(folder)
+        is_named = names.fullmatch(name) is not None
+        return is_named and (not needs_manifest or has_manifest(folder))
 
     return is_ours
 

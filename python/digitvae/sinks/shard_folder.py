@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import re
-import shutil
+import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from digitvae.errors import OutputError
 from digitvae.sinks import manifest
 from digitvae.sinks.atomic import (
-    TEMPORARY,
     output_errors,
     refuse_foreign,
     refuse_other_than_folder,
     sync_folder,
 )
+from digitvae.sinks.formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +25,13 @@ if TYPE_CHECKING:
 
     from digitvae.sinks.manifest import Manifest
 
-_OURS = re.compile(r"digits-[0-9]{5,}-of-[0-9]{5,}\.[a-z.]+|\.digitvae-[0-9a-f]+\.tmp")
+_SHARD = re.compile(
+    r"digits-[0-9]{5,}-of-[0-9]{5,}("
+    + "|".join(re.escape(kind.extension) for kind in FORMATS.values() if kind.extension)
+    + ")"
+)
+_UNFINISHED = re.compile(r"\.digitvae-[0-9a-f]{16}\.tmp")
+_OURS = re.compile(f"{_SHARD.pattern}|{_UNFINISHED.pattern}")
 
 
 def make_or_accept(path: Path, folder: Path, *, accept: bool) -> None:
@@ -48,6 +53,11 @@ def make_or_accept(path: Path, folder: Path, *, accept: bool) -> None:
     refuse_other_than_folder(path, folder)
     if not accept:
         raise _exists(path)
+
+
+def bytes_to_clear(folder: Path) -> int:
+    """What :func:`clear` will make free, at the most."""
+    return sum(entry.lstat().st_size for entry in folder.iterdir())
 
 
 @contextmanager
@@ -82,7 +92,7 @@ def clear(path: Path, folder: Path) -> None:
         OutputError: The folder holds anything else, which the message names.
     """
     with output_errors(path):
-        refuse_foreign(path, folder, manifest.only(_OURS))
+        refuse_foreign(path, folder, manifest.only(_OURS, needs_manifest=False))
         # First of all what says that everything is there.
         (folder / manifest.NAME).unlink(missing_ok=True)
         for entry in folder.iterdir():
@@ -108,10 +118,12 @@ def take_over(
         OutputError: The folder holds what it may not, or has no readable manifest.
     """
     with output_errors(path):
-        leftovers = list(folder.glob(TEMPORARY))
-        others = sorted(entry.name for entry in folder.iterdir() if entry not in leftovers)
+        entries = sorted(folder.iterdir())
+        leftovers = [entry for entry in entries if _UNFINISHED.fullmatch(entry.name)]
+        others = [entry.name for entry in entries if entry not in leftovers]
     if not resume and (others or leftovers):
         raise _exists(path)
+    _refuse_other_than_files(path, entries)
     found = None
     if manifest.NAME in others:
         found = manifest.read(path)
@@ -123,12 +135,19 @@ def take_over(
         )
     with output_errors(path):
         for leftover in leftovers:
-            if leftover.is_dir():
-                shutil.rmtree(leftover)
-            else:
-                with contextlib.suppress(FileNotFoundError):
-                    leftover.unlink()
+            leftover.unlink(missing_ok=True)
     return found
+
+
+def _refuse_other_than_files(path: Path, entries: list[Path]) -> None:
+    """Refuse links, folders and pipes under our names: they lead elsewhere, or nowhere."""
+    for entry in entries:
+        is_ours = entry.name == manifest.NAME or _OURS.fullmatch(entry.name)
+        if is_ours and not stat.S_ISREG(entry.lstat().st_mode):
+            raise OutputError(
+                f"cannot resume '{path}': '{entry.name}' in it is a link, a folder or the like, "
+                "not a file; remove it, or choose another name"
+            )
 
 
 def _refuse_differences(

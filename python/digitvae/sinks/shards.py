@@ -232,10 +232,13 @@ def open_shards(
     path = output.folder
     folder = destination(path)
     if not folder.exists():
-        check_space(path, output.whole.least_bytes, files=output.number + 1)
+        check_space(path, output.whole.least_bytes, files=output.number + 2)
     shard_folder.make_or_accept(path, folder, accept=resume or force)
     with shard_folder.locked(path, folder):
         if force:
+            with output_errors(path):
+                freed = shard_folder.bytes_to_clear(folder)
+            check_space(path, output.whole.least_bytes - freed)  # before anything is deleted
             shard_folder.clear(path, folder)
         found = shard_folder.take_over(path, folder, output.asked(), resume=resume)
         shards = Shards(output, _finished(output, folder, found), threads)
@@ -247,6 +250,10 @@ def open_shards(
             sum(output.shard(index).least_bytes for index in shards.missing),
             files=len(shards.missing) + 1,
         )
+        # What has the wrong size must be gone before a manifest says that the rest is whole.
+        with output_errors(path):
+            for index in shards.missing:
+                (folder / output.name(index)).unlink(missing_ok=True)
         if found is None or found.complete:
             manifest.write(path, Manifest(output.asked(), complete=False, files=[]))
         try:
