@@ -89,8 +89,7 @@ bench: $(BENCH) ## Time generation beside other ways to do it and the machine's 
 	@mkdir -p build/bench
 	set -o pipefail; $(BIN)/digitvae bench --folder build/bench --force --markdown \
 		--json build/bench/results.json --plot build/bench/results.png | tee build/bench/tables.md
-	$(BIN)/python -m benchmarks.tile_size
-	$(BIN)/python -m benchmarks.native
+	for name in engine_choices tile_size beyond_dense start_up formats native; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 headers: ## Fill the cache with the C++ headers that building needs (Debian; elsewhere CMake fetches them)
 	@sh tools/fetch-headers.sh

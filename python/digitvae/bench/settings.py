@@ -43,4 +43,4 @@ QUICK = Settings(
     fma_seconds=0.1,
     write_mib=128,
 )
-"""A minute's look instead of ten."""
+"""A look, in minutes."""

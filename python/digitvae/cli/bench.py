@@ -25,7 +25,7 @@ _PARTS = click.Choice(["warm", "latency", "process", "limits"])
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Few rounds and sizes: a minute or two instead of ten.")
+@click.option("--quick", is_flag=True, help="Few rounds and sizes: some minutes instead of twenty.")
 @click.option("--only", "parts", type=_PARTS, multiple=True, help="Measure this; may be repeated.")
 @click.option(
     "--contenders",
