@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,9 @@ import click
 
 from digitvae.cli import options
 from digitvae.cli.numbers import parse_whole
+from digitvae.cli.progress import steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from digitvae.bench.contenders import Contender
@@ -161,7 +161,7 @@ def _measure(
     opened = Bundle.open(bundle)
     with output_errors(folder):
         TemporaryFile(dir=folder).close()
-    with _progress() as on_progress:
+    with steps() as on_progress:
         return run(settings, opened, folder, contenders=contenders, on_progress=on_progress)
 
 
@@ -204,22 +204,3 @@ def _print_rich(table: Table) -> None:
     for row in table.rows:
         shown.add_row(*(Text(cell) for cell in row))
     Console().print(shown)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int, str], None]]:
-    """A bar on stderr if it is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _total, _what: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    columns = (BarColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("")
-
-        def show(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total, description=what)
-
-        yield show

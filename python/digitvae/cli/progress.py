@@ -52,6 +52,30 @@ def progress(what: str, total: int, *, quiet: bool = False) -> Iterator[Callable
             bar.stop()
 
 
+@contextmanager
+def steps() -> Iterator[Callable[[int, int, str], None]]:
+    """Show the steps of work that finds out on its way how many there are.
+
+    Yields:
+        A function to call with the steps done, the steps in all, and what is done now. Nothing is
+        shown when stderr is not a terminal.
+    """
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda _done, _total, _what: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (BarColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("")
+
+        def show(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total, description=what)
+
+        yield show
+
+
 def _bar() -> Progress:
     from rich.console import Console
     from rich.progress import (

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 from digitvae.cli import options
+from digitvae.cli.progress import steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from digitvae.parity import ParityReport
     from digitvae.parity.tables import Table
-    from digitvae.parity.verification import Progress
 
 
 @click.command()
@@ -51,7 +49,7 @@ def verify(
     from digitvae.errors import ParityError
     from digitvae.parity import verify as verify_bundle
 
-    with _progress() as on_progress:
+    with steps() as on_progress:
         report = verify_bundle(
             shipped_path() if bundle is None else bundle,
             draws=draws,
@@ -94,22 +92,3 @@ def _print_rich(table: Table) -> None:
         # Text, not str: brackets in a finding are no markup.
         shown.add_row(*(Text(cell) for cell in row), style=style)
     Console().print(shown)
-
-
-@contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """A bar on stderr if it is a terminal; the number of steps is known only after a while."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    columns = (BarColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("")
-
-        def show(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total, description=what)
-
-        yield show
