@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 def interrupt(words: list[str], folder: Path, *numbers: signal.Signals) -> tuple[int, bytes, bytes]:
     """Start the program, and send signals as soon as its output has begun to grow."""
+    # Whoever runs the tests under nohup has them ignore SIGHUP, and so would the program.
+    command = ["env", "--default-signal=HUP", *PROGRAM, *words]
     with subprocess.Popen(
-        [*PROGRAM, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         deadline = time.monotonic() + 30
         while not any(has_begun(path) for path in folder.glob(".digitvae-*")):
