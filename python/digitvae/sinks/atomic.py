@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-TEMPORARY = ".digitvae-*.tmp"
-"""Pattern of the names of unfinished files and folders. Only a killed run leaves one behind."""
-
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 
