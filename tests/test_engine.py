@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import digitvae as dv
 from digitvae import _native
-from tests.native import random_reference
+from digitvae.parity import random_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,5 +1,7 @@
 #include <pybind11/stl.h>
 
+#include <optional>
+
 #include "bindings.hpp"
 #include "engine/decoder.hpp"
 #include "engine/encoder.hpp"
@@ -9,14 +11,28 @@ namespace py = pybind11;
 namespace digitvae::bindings {
 namespace {
 
-template <typename Network>
-std::unique_ptr<Network> load(const std::shared_ptr<Runtime>& runtime, const py::bytes& model) {
+// `options`: what the network's constructor takes after its bytes.
+template <typename Network, typename... Options>
+std::unique_ptr<Network> load(const std::shared_ptr<Runtime>& runtime, const py::bytes& model, Options... options) {
   char* data = nullptr;
   py::ssize_t size = 0;
   if (PyBytes_AsStringAndSize(model.ptr(), &data, &size) != 0) throw py::error_already_set();
   std::unique_ptr<Network> network;
-  without_gil([&](const Poll&) { network = std::make_unique<Network>(runtime, data, static_cast<std::size_t>(size)); });
+  without_gil([&](const Poll&) {
+    network = std::make_unique<Network>(runtime, data, static_cast<std::size_t>(size), options...);
+  });
   return network;
+}
+
+std::unique_ptr<Decoder> load_decoder(const std::shared_ptr<Runtime>& runtime, const py::bytes& model,
+                                      std::optional<bool> sparse) {
+  if (!sparse.has_value()) return load<Decoder>(runtime, model);
+  return load<Decoder>(runtime, model, *sparse ? Form::kSparse : Form::kDense);
+}
+
+bool is_sparse(const Decoder& decoder, std::size_t rows) {
+  if (rows < 1 || rows > kTileRows) throw py::value_error("rows is not from 1 to TILE_ROWS");
+  return decoder.is_sparse(rows);
 }
 
 template <typename Network>
@@ -79,7 +95,9 @@ void register_engine(py::module_& module) {
   module.def("available_threads", &available_threads);
 
   py::class_<Decoder> decoder(module, "Decoder");
-  decoder.def(py::init(&load<Decoder>), py::arg("runtime"), py::arg("model"))
+  decoder
+      .def(py::init(&load_decoder), py::arg("runtime"), py::arg("model"), py::kw_only(), py::arg("sparse") = py::none())
+      .def("is_sparse", &is_sparse, py::arg("rows"))
       .def("sample", &sample, py::arg("out"), py::kw_only(), py::arg("seed"), py::arg("first"), py::arg("threads"))
       .def("decode", &decode, py::arg("z"), py::arg("out"), py::kw_only(), py::arg("threads"));
   def_info(decoder);

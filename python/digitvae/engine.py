@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 InterpolationMethod = Literal["lerp", "slerp"]
 
 LATENT_STREAM = 0
+POSTERIOR_STREAM = 2
 
 
 class Posterior(NamedTuple):

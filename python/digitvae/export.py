@@ -48,7 +48,9 @@ def export_run(
     force: bool = False,
     allow_collapsed: bool = False,
     data_root: str | Path | None = None,
+    quick: bool = False,
     say: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[int, int, str], None] | None = None,
 ) -> Path:
     """Export a finished run, verify the result, and only then give it its name.
 
@@ -58,7 +60,9 @@ def export_run(
         force: Replace the bundle that is there. Anything else that is there is never replaced.
         allow_collapsed: Export a model whose posterior has collapsed.
         data_root: Where the data set for the verification is; ``None`` for the cache.
+        quick: Verify with a hundredth of the inputs (``digitvae verify --quick``).
         say: Called with one line at each step.
+        on_progress: Called before each step of the verification.
 
     Returns:
         The bundle's folder.
@@ -85,8 +89,9 @@ def export_run(
         scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         folder = scratch / "bundle"
         folder.mkdir()
-        _write_networks(folder, model, weights, summary.config.dataset, say)
-        _verify(folder, manifest, data_root, say)
+        write_networks(folder, model, weights, summary.config.dataset, say)
+        say("verifying that every form computes what PyTorch computes")
+        _verify(folder, manifest, data_root, quick=quick, on_progress=on_progress)
         _put_in_place(folder, target, scratch)
     except OSError as error:
         raise OutputError(f"{target}: cannot be written: {error}") from error
@@ -184,9 +189,22 @@ def exported_program_bytes(network: nn.Module, argument: str) -> bytes:
     return content.getvalue()
 
 
-def _write_networks(
-    folder: Path, model: VAE, weights: bytes, dataset: str, say: Callable[[str], None]
+def write_networks(
+    folder: Path,
+    model: VAE,
+    weights: bytes,
+    dataset: str,
+    say: Callable[[str], None] = lambda _: None,
 ) -> None:
+    """Write the weights and both networks in every form into a folder, but no manifest.
+
+    Args:
+        folder: Where to; files of the same names are replaced.
+        model: With the weights.
+        weights: The content of ``weights.safetensors``.
+        dataset: For the metadata.
+        say: Called with one line at each step.
+    """
     (folder / run.WEIGHTS).write_bytes(weights)
     networks: list[tuple[str, nn.Module, str, list[str]]] = [
         ("decoder", model.decoder, "z", ["x"]),
@@ -207,15 +225,16 @@ def _verify(
     folder: Path,
     manifest: dict[str, Any],
     data_root: str | Path | None,
-    say: Callable[[str], None],
+    *,
+    quick: bool,
+    on_progress: Callable[[int, int, str], None] | None,
 ) -> None:
     """Write the manifest, verify, add the report, and write the manifest that knows it too."""
     from digitvae.parity import verify
 
     names = [file.name for file in folder.iterdir()]
     write_manifest(folder, manifest | {"files": describe_files(folder, names)})
-    say("verifying that every form computes what PyTorch computes")
-    report = verify(folder, data_root=data_root)
+    report = verify(folder, quick=quick, data_root=data_root, on_progress=on_progress)
     if not report.passed:
         raise ParityError(f"nothing was exported: {report.summary()}")
     run.write_json(folder / PARITY, report.to_dict())

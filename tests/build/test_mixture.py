@@ -13,7 +13,7 @@ from cpp.fuzz.make_corpus import CLASSES, PRIOR
 from libdigitvae import SampleOptions
 
 from tests.build.conftest import DECODER
-from tests.native.random_reference import mixture_uniform, standard_normal
+from digitvae.parity.random_reference import mixture_uniform, standard_normal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

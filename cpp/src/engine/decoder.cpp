@@ -166,8 +166,8 @@ class Decoder::TileDecoder {
   std::size_t begin_ = 0;
 };
 
-Decoder::Decoder(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes)
-    : networks_(std::move(runtime), model, bytes), info_(read_network_info(session())) {
+Decoder::Decoder(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes, Form form)
+    : networks_(std::move(runtime), model, bytes, form), info_(read_network_info(session())) {
   require_interface(session(), {batch_of("z", info_.latent_dim)}, {batch_of("x", info_.pixels())});
 }
 

@@ -17,10 +17,14 @@ namespace digitvae {
 class Decoder {
  public:
   // `model`: the bytes of decoder.onnx; not needed after the constructor returns.
-  Decoder(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes);
+  Decoder(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes,
+          Form form = Form::kWhicheverPays);
 
   const ModelInfo& info() const { return info_; }
   const Session& session() const { return networks_.dense().session; }
+
+  // Whether multiplications by zero are left out of a run of that many rows (1 … kTileRows).
+  bool is_sparse(std::size_t rows) const { return networks_.is_sparse(rows); }
 
   // Images first … first+count−1 of `source` into out [count, pixels], and their classes into labels
   // [count] unless it is null (which it must be without a mixture). Image i has the same bits however

@@ -44,10 +44,14 @@ bool same_bits(const Session& a, const Session& b) {
   return std::memcmp(first.data(), second.data(), first.size() * sizeof(float)) == 0;
 }
 
-Networks::Networks(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes)
+Networks::Networks(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes, Form form)
     : dense_(std::move(runtime), model, bytes),
-      sparse_model_(wants_dense() ? std::string() : sparse::with_sparse_layer(model, bytes)),
-      decided_(sparse_model_.empty()) {}
+      sparse_model_(form == Form::kDense || (form == Form::kWhicheverPays && wants_dense())
+                        ? std::string()
+                        : sparse::with_sparse_layer(model, bytes)),
+      decided_(sparse_model_.empty()) {
+  if (form == Form::kSparse) prepare_for(kWorthwhileRows);
+}
 
 void Networks::prepare_for(std::size_t rows) const {
   if (decided_.load(std::memory_order_acquire)) return;

@@ -21,6 +21,9 @@ struct Network {
   TileShapes shapes;
 };
 
+// Which of the two forms of a model to use. They give the same bits; to compare them, each can be asked for.
+enum class Form { kWhicheverPays, kDense, kSparse };
+
 // Whether both compute the same bits for a tile of N(0, I).
 bool same_bits(const Session& a, const Session& b);
 
@@ -30,8 +33,10 @@ bool same_bits(const Session& a, const Session& b);
 class Networks {
  public:
   // `model`: not needed after the constructor returns. Throws what Session's constructor throws. DIGITVAE_DENSE
-  // in the environment (any value but 0) keeps to the first form.
-  Networks(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes);
+  // in the environment (any value but 0) turns kWhicheverPays into kDense. kSparse makes the second form at once;
+  // where it cannot be used, is_sparse() says so.
+  Networks(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes,
+           Form form = Form::kWhicheverPays);
 
   const Network& dense() const { return dense_; }
 

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 _NATIVE_COMMANDS = {"generate", "interpolate", "reconstruct", "encode", "decode"}
-_TRAIN_PACKAGES = {"torch", "torchvision", "safetensors", "onnx", "onnxscript"}
+_TRAIN_PACKAGES = {
+    *("torch", "torchvision", "safetensors", "onnx", "onnxscript"),
+    *("hypothesis", "threadpoolctl", "jinja2", "junitparser"),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,94 +1,226 @@
-"""``digitvae verify``: does every form of a bundle compute what PyTorch computes?"""
+"""``digitvae verify``: does every form of a model compute what PyTorch computes?"""
 
 from __future__ import annotations
 
 import json
-import sys
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from digitvae.cli import options
 from digitvae.cli.progress import steps
+from digitvae.cli.tables import print_table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from digitvae.parity import ParityReport
-    from digitvae.parity.tables import Table
+
+_FILE = options.PATH
 
 
-@click.command()
-@click.argument("bundle", type=options.PATH, required=False)
-@options.number("--draws", low=1, high=10_000_000, default=10_000, help="Prior draws to compare.")
+@click.command(
+    epilog="""\b
+Examples:
+  digitvae verify                                  the shipped bundle
+  digitvae verify DIR --quick                      in some seconds
+  digitvae verify DIR --html report.html           a page with pictures
+  digitvae verify DIR --json > parity.json         to compare with later:
+  digitvae verify DIR --baseline parity.json       fails if it got worse
+  digitvae verify --torch package.module:make_model --onnx model.onnx
+"""
+)
+@click.argument("bundle", type=_FILE, required=False)
+@click.option("--quick", is_flag=True, help="A hundredth of the inputs, and no search.")
+@options.number(
+    "--draws",
+    low=1,
+    high=10_000_000,
+    help="Draws to compare. [default: 100000, quick: 1000; other models: 256, 16]",
+)
 @options.data
 @click.option("--require-data", is_flag=True, help="Fail when the data set cannot be had.")
-@options.number("--threads", low=1, high=1024, default=1, help="Threads of every runtime.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print the report as JSON, as in parity.json."
+@options.number(
+    "--threads", low=1, high=1024, help="Comparisons at a time. [default: all processors]"
 )
+@click.option(
+    "--self-test", is_flag=True, help="Also damage copies and demand that each is caught."
+)
+@click.option(
+    "--baseline", type=_FILE, metavar="FILE", help="Fail if it got worse than this JSON report."
+)
+@click.option("--details", is_flag=True, help="Print every comparison and every check.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option("--html", "html_file", type=_FILE, metavar="FILE", help="Write a page with pictures.")
+@click.option("--junit", "junit_file", type=_FILE, metavar="FILE", help="Write JUnit XML.")
+@options.force
+@click.option(
+    "--torch",
+    "factory",
+    metavar="MODULE:NAME",
+    help="Verify another model: what makes it, as package.module:factory.",
+)
+@click.option("--onnx", "onnx_file", type=_FILE, metavar="FILE", help="Its ONNX export.")
+@click.option("--torchscript", type=_FILE, metavar="FILE", help="Its TorchScript export.")
+@click.option("--exported-program", type=_FILE, metavar="FILE", help="Its .pt2 export.")
+@click.option("--inputs", type=_FILE, metavar="FILE.npy", help="Its inputs, float32 [n, …].")
+@click.option("--shape", metavar="N,…", help="Shape of one input, if the ONNX file leaves it open.")
+@click.option("--tolerance", type=float, help="|Δ| to allow, relative above 1. [default: derived]")
 def verify(
     *,
     bundle: Path | None,
-    draws: int,
+    quick: bool,
+    draws: int | None,
     data: Path | None,
     require_data: bool,
-    threads: int,
+    threads: int | None,
+    self_test: bool,
+    baseline: Path | None,
+    details: bool,
     as_json: bool,
+    html_file: Path | None,
+    junit_file: Path | None,
+    force: bool,
+    factory: str | None,
+    onnx_file: Path | None,
+    torchscript: Path | None,
+    exported_program: Path | None,
+    inputs: Path | None,
+    shape: str | None,
+    tolerance: float | None,
 ) -> None:
-    """Compare every exported form of a bundle with PyTorch and with float64 truth.
+    """Compare every exported form of a model with float64 truth, PyTorch, and each other.
 
-    Without BUNDLE: the one that is shipped.
+    Without BUNDLE: the one that is shipped. With --torch and --onnx: any PyTorch module of one
+    input.
 
-    Exits with 1 if anything deviates more than it may, and names it.
+    Exits with 1 if anything deviates more than rounding explains, and names it.
     """
+    _require_fitting(
+        factory,
+        {"--onnx": onnx_file},
+        {
+            "--torchscript": torchscript,
+            "--exported-program": exported_program,
+            "--inputs": inputs,
+            "--shape": shape,
+            "--tolerance": tolerance,
+        },
+        {
+            "BUNDLE": bundle,
+            "--data": data,
+            "--require-data": require_data,
+            "--self-test": self_test,
+        },
+    )
     from digitvae.cli.train import require_torch
 
-    require_torch(also=("onnx", "safetensors"))
+    require_torch(also=("onnx", "safetensors", "hypothesis", "threadpoolctl"))
+    from digitvae.parity.baseline import compared_with, read_baseline
+    from digitvae.sinks.atomic import new_file
+
+    before = None if baseline is None else read_baseline(baseline)
+    with ExitStack() as stack:
+        # Opened first: what cannot be written is told before a minute of comparing.
+        html_out, junit_out = (
+            None if path is None else stack.enter_context(new_file(path, force=force))
+            for path in (html_file, junit_file)
+        )
+        with steps() as on_progress:
+            if factory is None:
+                report = _verify_bundle(
+                    bundle,
+                    self_test=self_test,
+                    quick=quick,
+                    draws=draws,
+                    data_root=data,
+                    threads=threads,
+                    require_data=require_data,
+                    on_progress=on_progress,
+                )
+            else:
+                from digitvae.parity.any_model import Files, verify_model
+
+                assert onnx_file is not None
+                report = verify_model(
+                    factory,
+                    Files(onnx_file, torchscript, exported_program),
+                    shape=_shape(shape),
+                    inputs=inputs,
+                    tolerance=tolerance,
+                    quick=quick,
+                    draws=draws,
+                    threads=threads,
+                    on_progress=on_progress,
+                )
+        if before is not None:
+            report = compared_with(report, before)
+        if html_out is not None:
+            from digitvae.parity.views.html import to_html
+
+            html_out.write(to_html(report).encode())
+        if junit_out is not None:
+            from digitvae.parity.views.junit import to_junit
+
+            junit_out.write(to_junit(report).encode())
+    _show(report, as_json=as_json, details=details)
+
+
+def _verify_bundle(bundle: Path | None, *, self_test: bool, **options: Any) -> ParityReport:
     from digitvae.bundle import shipped_path
-    from digitvae.errors import ParityError
     from digitvae.parity import verify as verify_bundle
 
-    with steps() as on_progress:
-        report = verify_bundle(
-            shipped_path() if bundle is None else bundle,
-            draws=draws,
-            data_root=data,
-            threads=threads,
-            require_data=require_data,
-            on_progress=on_progress,
-        )
+    folder = shipped_path() if bundle is None else bundle
+    report = verify_bundle(folder, **options)
+    if self_test:
+        from digitvae.parity.gate import gate_tested
+
+        report = gate_tested(report, folder, on_progress=options["on_progress"])
+    return report
+
+
+def _require_fitting(
+    factory: str | None,
+    required: dict[str, object],
+    others: dict[str, object],
+    ours: dict[str, object],
+) -> None:
+    """Refuse options of the one use together with those of the other."""
+    if factory is None:
+        for name, value in (required | others).items():
+            if value is not None:
+                raise click.UsageError(f"{name} is for other models, which --torch names")
+        return
+    for name, value in required.items():
+        if value is None:
+            raise click.UsageError(f"--torch needs {name}: the file that was exported")
+    for name, value in ours.items():
+        if value:
+            raise click.UsageError(f"{name} is for bundles; --torch names another model")
+
+
+def _shape(text: str | None) -> tuple[int, ...] | None:
+    from digitvae.cli.numbers import parse_whole
+
+    if text is None:
+        return None
+    try:
+        return tuple(parse_whole(word, 1, 1 << 24) for word in text.split(","))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--shape") from error
+
+
+def _show(report: ParityReport, *, as_json: bool, details: bool) -> None:
+    from digitvae.errors import ParityError
+    from digitvae.parity.views.tables import tables
+
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
     else:
-        _print_tables(report)
+        for table in tables(report, details=details):
+            print_table(table)
     if not report.passed:
         raise ParityError(report.summary())
     if not as_json:
         click.echo(report.summary())
-
-
-def _print_tables(report: ParityReport) -> None:
-    from digitvae.parity.tables import tables
-
-    for table in tables(report):
-        if sys.stdout.isatty():
-            _print_rich(table)
-        else:
-            click.echo(f"{table}\n")
-
-
-def _print_rich(table: Table) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    shown = RichTable(title=table.title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
-    for i, name in enumerate(table.header):
-        shown.add_column(name, justify="left" if i < table.left else "right")
-    for row in table.rows:
-        style = "bold red" if table.marks_failure(row) else ""
-        # Text, not str: brackets in a finding are no markup.
-        shown.add_row(*(Text(cell) for cell in row), style=style)
-    Console().print(shown)

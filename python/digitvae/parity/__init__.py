@@ -11,7 +11,26 @@ the tolerances are derived.
 
 from __future__ import annotations
 
-from digitvae.parity.report import Check, Comparison, ParityReport, Peak
+from digitvae.parity.report import (
+    Check,
+    Comparison,
+    Deviations,
+    GateTest,
+    Pair,
+    ParityReport,
+    Peak,
+    Spread,
+)
 from digitvae.parity.verification import verify
 
-__all__ = ["Check", "Comparison", "ParityReport", "Peak", "verify"]
+__all__ = [
+    "Check",
+    "Comparison",
+    "Deviations",
+    "GateTest",
+    "Pair",
+    "ParityReport",
+    "Peak",
+    "Spread",
+    "verify",
+]

@@ -1,191 +1,122 @@
-"""Comparing what runtimes compute: with eager, with float64 truth, and bit for bit."""
+"""Comparing what runtimes compute: with float64 truth, with eager, with each other, bit for bit."""
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from digitvae.parity.networks import DECODER
-from digitvae.parity.report import Comparison, Peak
+from digitvae.parity.blocks import in_parallel
+from digitvae.parity.one_block import Block, compute_block
+from digitvae.parity.report import Comparison, Deviations, Pair, Peak, WorstCase
+from digitvae.parity.statistics import Collected, Extreme
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from digitvae.parity.inputs import InputSet
     from digitvae.parity.networks import Float32, Function, Network
-    from digitvae.parity.truth import Enclosure, Truth
+    from digitvae.parity.one_block import BlockDeviations, BlockOutput, Reference, Unequal
 
-
-EAGER_LIMIT = 2e-6
-"""|Δ| to eager that is allowed on inputs from the prior and the data; pixels get no more."""
-
-EAGER_UNITS = 4.0
-"""|Δ| to eager allowed for means and log-variances, in ``Enclosure.unit``, if that is more.
-
-Their size is up to the training: those of a plain autoencoder reach 14, and a difference of
-5e-6 is as honest there as 1e-6 is in a VAE. Measured: 0.5 to 1.6 units between two orders of
-summation, over five models, MNIST and Fashion-MNIST, ELBO and not.
-"""
-
-
-def to_pixels(x: Float32) -> NDArray[np.uint8]:
-    """Round intensities to bytes as the native engine does: half to even of 255·x in float32."""
-    pixels: NDArray[np.uint8] = np.rint(np.float32(255) * x).astype(np.uint8)
-    return pixels
-
-
-def bits_differ(a: Float32, b: Float32) -> int:
-    """In how many values two float32 arrays of one shape differ, −0 and NaN by their bits."""
-    differ = np.ascontiguousarray(a).view(np.uint32) != np.ascontiguousarray(b).view(np.uint32)
-    return int(np.count_nonzero(differ))
-
-
-@dataclass(frozen=True)
-class _Extreme:
-    """The largest value of an array and where it stands."""
-
-    value: float
-    row: int
-    element: int
-
-
-@dataclass(frozen=True)
-class BlockResult:
-    """How one block of one output compares; immutable, so equal outputs can share it."""
-
-    to_eager: _Extreme
-    to_eager_scaled: _Extreme
-    eager_limit_used: _Extreme
-    to_truth: _Extreme
-    bound_there: float
-    bound_used: _Extreme
-    pixels_differ: int
-
-
-def compare_block(got: Float32, eager: Float32, truth: Enclosure, *, pixels: bool) -> BlockResult:
-    """Compare one output on one block.
-
-    Args:
-        got: What a runtime computed, float32 [n, m].
-        eager: What PyTorch eager computed.
-        truth: Float64 values and bounds, [n, m].
-        pixels: Whether the output is an image, which is then also compared as bytes.
-    """
-    to_eager = _deviation(got, eager)
-    scaled = to_eager / np.maximum(1.0, np.abs(eager, dtype=np.float64))
-    limit = EAGER_LIMIT if pixels else np.maximum(EAGER_LIMIT, EAGER_UNITS * truth.unit)
-    to_truth = _deviation(got, truth.value)
-    farthest = _largest(to_truth)
-    return BlockResult(
-        to_eager=_largest(to_eager),
-        to_eager_scaled=_largest(scaled),
-        eager_limit_used=_largest(to_eager / limit),
-        to_truth=farthest,
-        bound_there=float(truth.error[farthest.row, farthest.element]),
-        bound_used=_largest(to_truth / truth.error),
-        pixels_differ=_pixels_differ(got, eager) if pixels else 0,
-    )
+NOISE_RMS_LIMIT = 2.0
+"""Root mean square of all deviations, in standard deviations of independent roundings, that is
+allowed. It is a mean of thousands of values, and 0.3 to 0.7 for honest exports."""
 
 
 @dataclass
-class Tally:
-    """Collects the blocks of one output of one runtime on one set of inputs.
+class _Tally:
+    """Collects the blocks of one output of one runtime."""
 
-    Attributes:
-        network: Which network.
-        output: Index of the output.
-        inputs: Which inputs.
-        runtime: Name of the runtime.
-        is_eager: Whether it is the one that the others are compared with.
-        same_bits_as: Name of the runtime whose bits it must have, if any.
-    """
+    to_truth: Collected = field(default_factory=Collected)
+    relative: Collected = field(default_factory=Collected)
+    ulps: Collected = field(default_factory=Collected)
+    to_eager: Collected = field(default_factory=Collected)
+    bound_used: tuple[int, Extreme] | None = None
+    bound_there: float | None = None
+    noise_used: tuple[int, Extreme] | None = None
+    square_sum: float = 0.0
+    noise_square_sum: float = 0.0
+    values: int = 0
+    bytes_differ: int = 0
+    bytes_by: int = 0
+    representatives: list[str] = field(default_factory=list)
+    unequal: int = 0
+    first_unequal: tuple[int, int] | None = None
 
-    network: Network
-    output: int
-    inputs: InputSet
-    runtime: str
-    is_eager: bool
-    same_bits_as: str | None
-    error: str = ""
-    _blocks: list[BlockResult] = field(default_factory=list)
-    _bits: int = 0
-    _first_bits: str = ""
+    def add(self, block: int, representative: str, found: BlockDeviations) -> None:
+        before = self.to_truth.worst
+        for name in ("to_truth", "relative", "ulps", "to_eager"):
+            getattr(self, name).add(block, getattr(found, name))
+        if self.to_truth.worst is not before:
+            self.bound_there = found.bound_there
+        if found.bound_used is not None:
+            self.bound_used = _higher(self.bound_used, block, found.bound_used)
+        self.noise_used = _higher(self.noise_used, block, found.noise_used)
+        self.square_sum += found.square_sum
+        self.noise_square_sum += found.noise_square_sum
+        self.bytes_differ += found.bytes_differ
+        self.bytes_by = max(self.bytes_by, found.bytes_by)
+        self.values += found.values
+        self.representatives.append(representative)
 
-    def add(self, result: BlockResult) -> None:
-        """Add the next block."""
-        self._blocks.append(result)
+    def add_unequal(self, block: int, found: Unequal) -> None:
+        self.unequal += found.count
+        if self.first_unequal is None:
+            self.first_unequal = (block, found.first_row)
 
-    def add_bits(self, block: int, got: Float32, reference: Float32) -> None:
-        """Count the values of a block whose bits are not the reference runtime's."""
-        count = bits_differ(got, reference)
-        if count and not self._bits:
-            first = next(row for row in range(len(got)) if bits_differ(got[row], reference[row]))
-            self._first_bits = self.inputs.where(block, first)
-        self._bits += count
+    def deviations(self, inputs: InputSet, *, is_eager: bool, image: bool) -> Deviations:
+        def peak(found: tuple[int, Extreme] | None) -> Peak | None:
+            if found is None:
+                return None
+            block, worst = found
+            return Peak(worst.value, inputs.where(block, worst.row), worst.element)
 
-    def result(self) -> Comparison:
-        """The comparison over all blocks, and its verdict."""
-        output = self.network.outputs[self.output]
-        head = (self.network.name, output, self.inputs.name, self.inputs.count, self.runtime)
-        if self.error:
-            return Comparison(*head, "failed", detail=self.error)
-        to_eager, scaled = self._peak("to_eager"), self._peak("to_eager_scaled")
-        to_truth, bound_used = self._peak("to_truth"), self._peak("bound_used")
-        limit_used = (
-            self._peak("eager_limit_used") if self.inputs.gated and not self.is_eager else None
-        )
-        reasons = []
-        if limit_used is not None and limit_used.value > 1.0:
-            reasons.append(
-                f"{limit_used.value:.3g} times the limit from eager at {limit_used.input}, "
-                f"output {limit_used.element}"
-            )
-        if bound_used.value > 1.0:
-            reasons.append(
-                f"{bound_used.value:.3g} times what rounding explains at {bound_used.input}, "
-                f"output {bound_used.element}"
-            )
-        if self._bits:
-            reasons.append(
-                f"{self._bits} values are not {self.same_bits_as}'s bits, first at "
-                f"{self._first_bits}"
-            )
-        is_image = output == "x" and not self.is_eager
-        return Comparison(
-            *head,
-            "failed" if reasons else "passed",
-            to_eager=None if self.is_eager else to_eager,
-            to_eager_scaled=None if self.is_eager else scaled,
-            eager_limit_used=limit_used,
-            to_truth=to_truth,
-            bound_there=max(self._blocks, key=lambda block: block.to_truth.value).bound_there,
-            bound_used=bound_used,
-            same_bits_as=self.same_bits_as,
-            bits_differ=None if self.same_bits_as is None else self._bits,
-            pixels_differ=sum(b.pixels_differ for b in self._blocks) if is_image else None,
-            detail="; ".join(reasons),
+        return Deviations(
+            to_truth=self.to_truth.spread(inputs.where),
+            rms_to_truth=float(np.sqrt(self.square_sum / self.values)),
+            relative=self.relative.spread(inputs.where),
+            ulps=self.ulps.spread(inputs.where),
+            to_eager=None if is_eager else self.to_eager.spread(inputs.where),
+            bound_there=self.bound_there,
+            bound_used=peak(self.bound_used),
+            noise_used=peak(self.noise_used),
+            noise_rms=float(np.sqrt(self.noise_square_sum / self.values)),
+            bytes_differ=self.bytes_differ if image and not is_eager else None,
+            bytes_by=self.bytes_by if image and not is_eager else None,
+            bytes_per_million=1e6 * self.bytes_differ / self.values
+            if image and not is_eager
+            else None,
         )
 
-    def _peak(self, name: str) -> Peak:
-        extremes: list[_Extreme] = [getattr(block, name) for block in self._blocks]
-        block = max(range(len(extremes)), key=lambda i: extremes[i].value)
-        worst = extremes[block]
-        return Peak(worst.value, self.inputs.where(block, worst.row), worst.element)
+
+def _higher(before: tuple[int, Extreme] | None, block: int, found: Extreme) -> tuple[int, Extreme]:
+    return (block, found) if before is None or found.value > before[1].value else before
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found on one set of inputs."""
+
+    comparisons: tuple[Comparison, ...]
+    pairs: tuple[Pair, ...]
+    worst_cases: tuple[WorstCase, ...]
+    worst_rows: dict[str, Float32]
 
 
 def compare_runtimes(
     network: Network,
     inputs: InputSet,
     functions: Mapping[str, Function],
-    truth: Truth,
+    truth: Reference,
     *,
-    same_bits: Mapping[str, str],
+    must_equal: Mapping[str, str],
+    threads: int = 1,
     on_block: Callable[[str], None],
-) -> list[Comparison]:
+    image_shape: tuple[int, int] | None = None,
+) -> Findings:
     """Compare all runtimes of one network on one set of inputs.
 
     Args:
@@ -193,83 +124,178 @@ def compare_runtimes(
         inputs: The inputs.
         functions: The runtimes by name; the first is eager, which the others are compared with.
         truth: Float64 truth.
-        same_bits: Which runtime must have which other's bits; that other one comes before it.
-        on_block: Called before each block with the name of the inputs.
+        must_equal: Which runtime must have which other's bits.
+        threads: Blocks to compare at the same time. Each runtime keeps to the threads that it was
+            loaded with, so that the findings do not depend on this.
+        on_block: Called before each block.
+        image_shape: Height and width of the network's images, for pictures of the worst.
 
     Returns:
-        One comparison for each output and runtime, in that order.
+        Comparisons in the order of outputs and runtimes, pairs of those whose bits differ, and for
+        each runtime but eager the input of the worst deviation from the truth.
     """
-    eager = next(iter(functions))
-    tallies = {
-        (output, runtime): Tally(
-            network, output, inputs, runtime, runtime == eager, same_bits.get(runtime)
-        )
-        for output in range(len(network.outputs))
-        for runtime in functions
-    }
-    for block, rows in enumerate(inputs.blocks):
-        on_block(f"{network.name}: {inputs.name}")
-        exact = truth.decode(rows) if network is DECODER else truth.encode(rows)
-        computed: dict[str, tuple[Float32, ...]] = {}
-        for runtime, function in functions.items():
-            try:
-                computed[runtime] = _call(function, rows, exact)
-            except Exception as error:  # whatever a runtime raises, it did not compute
-                for output in range(len(exact)):
-                    tally = tallies[output, runtime]
-                    tally.error = tally.error or f"{inputs.where(block, 0)} and on: {error}"
-        for output, enclosure in enumerate(exact):
-            values = {runtime: outputs[output] for runtime, outputs in computed.items()}
-            results = _compare_values(values, values[eager], enclosure, network.outputs[output])
-            for runtime, result in results.items():
-                tally = tallies[output, runtime]
-                tally.add(result)
-                if tally.same_bits_as is not None and tally.same_bits_as in values:
-                    tally.add_bits(block, values[runtime], values[tally.same_bits_as])
-    return [tally.result() for tally in tallies.values()]
+
+    def work(rows: Float32) -> Block:
+        return compute_block(rows, network, functions, truth, must_equal)
+
+    tallies = [{runtime: _Tally() for runtime in functions} for _ in network.outputs]
+    pairs: list[dict[tuple[str, str], tuple[int, Extreme]]] = [{} for _ in network.outputs]
+    errors: dict[str, str] = {}
+    message = f"{network.name}: {inputs.name}"
+    for index, block in enumerate(in_parallel(work, inputs.blocks, threads)):
+        on_block(message)
+        for runtime, error in block.errors.items():
+            errors.setdefault(runtime, f"{inputs.where(index, 0)} and on: {error}")
+        for i, output in enumerate(block.outputs):
+            _collect(tallies[i], pairs[i], index, output)
+
+    comparisons: list[Comparison] = []
+    found_pairs: list[Pair] = []
+    for i, name in enumerate(network.outputs):
+        found = _comparisons(network, i, inputs, tallies[i], errors=errors, must_equal=must_equal)
+        comparisons += found
+        leaders = [c.runtime for c in found if c.deviations is not None]
+        for (a, b), (index, worst) in pairs[i].items():
+            if a in leaders and b in leaders:
+                peak = Peak(worst.value, inputs.where(index, worst.row), worst.element)
+                found_pairs.append(Pair(network.name, name, inputs.name, a, b, peak))
+    shown = _worst_cases(
+        network, inputs, functions, comparisons, tallies=tallies[0], shape=image_shape
+    )
+    return Findings(
+        tuple(comparisons), tuple(found_pairs), shown, _worst_rows(inputs, tallies, functions)
+    )
 
 
-def _call(function: Function, rows: Float32, exact: Sequence[Enclosure]) -> tuple[Float32, ...]:
-    """Call a runtime and check that its outputs have the number, shapes and type they must."""
-    outputs = function(rows)
-    expected = [(enclosure.value.shape, np.dtype(np.float32)) for enclosure in exact]
-    found = [(output.shape, output.dtype) for output in outputs]
-    if found != expected:
-        listed = ", ".join(f"{dtype} {list(shape)}" for shape, dtype in found)
-        wanted = ", ".join(f"{dtype} {list(shape)}" for shape, dtype in expected)
-        raise ValueError(f"it computes {listed or 'nothing'}; expected {wanted}")
-    return outputs
+def _collect(
+    tallies: Mapping[str, _Tally],
+    pairs: dict[tuple[str, str], tuple[int, Extreme]],
+    index: int,
+    output: BlockOutput,
+) -> None:
+    for runtime, representative in output.representative.items():
+        tallies[runtime].add(index, representative, output.deviations[representative])
+        if runtime in output.unequal:
+            tallies[runtime].add_unequal(index, output.unequal[runtime])
+    for a, b in combinations(output.representative, 2):
+        ends = (output.representative[a], output.representative[b])
+        found = output.pairs.get(ends) or output.pairs.get(ends[::-1])
+        if found is not None:
+            pairs[a, b] = _higher(pairs.get((a, b)), index, found)
 
 
-def _compare_values(
-    values: Mapping[str, Float32], eager: Float32, truth: Enclosure, output: str
-) -> dict[str, BlockResult]:
-    """Compare each runtime's values of one output; equal ones are looked at only once."""
-    results: dict[str, BlockResult] = {}
-    for runtime, got in values.items():
-        twin = next((name for name in results if not bits_differ(values[name], got)), None)
-        results[runtime] = (
-            compare_block(got, eager, truth, pixels=output == "x")
-            if twin is None
-            else results[twin]
+def _comparisons(
+    network: Network,
+    output: int,
+    inputs: InputSet,
+    tallies: Mapping[str, _Tally],
+    *,
+    errors: Mapping[str, str],
+    must_equal: Mapping[str, str],
+) -> list[Comparison]:
+    eager = next(iter(tallies))
+    image = network.images and output == 0
+    results: list[Comparison] = []
+    leaders: dict[tuple[str, ...], str] = {}
+    reasons_of: dict[str, list[str]] = {}
+    values = tallies[eager].values // max(1, inputs.count)
+    for runtime, tally in tallies.items():
+        head = (network.name, network.outputs[output], inputs.name, inputs.count, values, runtime)
+        if runtime in errors:
+            results.append(Comparison(*head, "failed", detail=errors[runtime]))
+            continue
+        leader = leaders.setdefault(tuple(tally.representatives), runtime)
+        deviations = None
+        if leader == runtime:
+            deviations = tally.deviations(inputs, is_eager=runtime == eager, image=image)
+            reasons_of[runtime] = _reasons(deviations, gated=inputs.gated)
+        reasons = list(reasons_of[leader])
+        if tally.unequal and tally.first_unequal is not None:
+            reasons.append(
+                f"{tally.unequal} values are not {must_equal[runtime]}'s bits, first at "
+                f"{inputs.where(*tally.first_unequal)}"
+            )
+        other = must_equal.get(runtime)
+        results.append(
+            Comparison(
+                *head,
+                "failed" if reasons else "passed",
+                same_bits_as=None if leader == runtime else leader,
+                deviations=deviations,
+                must_equal=other if other in tallies else None,
+                bits_differ=tally.unequal if other in tallies else None,
+                detail="; ".join(reasons),
+            )
         )
     return results
 
 
-def _deviation(got: Float32, expected: NDArray[np.floating]) -> NDArray[np.float64]:
-    """|Δ| in float64; infinite where a value is not a number, so that no limit lets it pass."""
-    difference: NDArray[np.float64] = np.subtract(got, expected, dtype=np.float64)
-    np.abs(difference, out=difference)
-    difference[np.isnan(difference)] = np.inf
-    return difference
+def _reasons(deviations: Deviations, *, gated: bool) -> list[str]:
+    peak = deviations.to_truth.peak
+    if not np.isfinite(peak.value):
+        return [f"not a number, or infinite, at {peak.input}, output {peak.element}"]
+    reasons = []
+    noise, bound, rms = deviations.noise_used, deviations.bound_used, deviations.noise_rms
+    if gated and noise is not None and noise.value > 1.0:
+        reasons.append(
+            f"{noise.value:.3g} times the noise limit at {noise.input}, output {noise.element}"
+        )
+    if bound is not None and bound.value > 1.0:
+        reasons.append(
+            f"{bound.value:.3g} times what rounding explains at {bound.input}, "
+            f"output {bound.element}"
+        )
+    if gated and rms is not None and rms > NOISE_RMS_LIMIT:
+        reasons.append(
+            f"{rms:.3g} times the standard deviation of roundings in the mean of all values"
+        )
+    return reasons
 
 
-def _largest(values: NDArray[np.float64]) -> _Extreme:
-    index = int(values.argmax())
-    row, element = divmod(index, values.shape[1])
-    return _Extreme(float(values.flat[index]), row, element)
+def _worst_rows(
+    inputs: InputSet, tallies: Sequence[Mapping[str, _Tally]], functions: Mapping[str, Function]
+) -> dict[str, Float32]:
+    """For each runtime the input of its largest deviation from the noise limit, float32 [1, …]."""
+    rows = {}
+    for runtime in functions:
+        worst = [tally[runtime].noise_used for tally in tallies]
+        known = [found for found in worst if found is not None]
+        if known:
+            block, extreme = max(known, key=lambda found: found[1].value)
+            rows[runtime] = inputs.blocks[block][extreme.row : extreme.row + 1]
+    return rows
 
 
-def _pixels_differ(got: Float32, eager: Float32) -> int:
-    with np.errstate(invalid="ignore"):  # not a number has no byte; the deviation reports it
-        return int(np.count_nonzero(to_pixels(got) != to_pixels(eager)))
+def _worst_cases(
+    network: Network,
+    inputs: InputSet,
+    functions: Mapping[str, Function],
+    comparisons: Sequence[Comparison],
+    *,
+    tallies: Mapping[str, _Tally],
+    shape: tuple[int, int] | None,
+) -> tuple[WorstCase, ...]:
+    """Eager's and another runtime's image where they are farthest from each other."""
+    if not network.images or shape is None:
+        return ()
+    eager = next(iter(functions))
+    cases = []
+    for comparison in comparisons:
+        if comparison.runtime == eager or comparison.deviations is None:
+            continue
+        if inputs.separate and comparison.status != "failed":
+            continue  # the same rows as elsewhere
+        worst = tallies[comparison.runtime].to_eager.worst
+        if worst is None:
+            continue
+        block, extreme = worst
+        rows = inputs.blocks[block]
+        with contextlib.suppress(Exception):  # it computed once; if not twice, there is no picture
+            a, b = (
+                functions[name](rows)[0][extreme.row].reshape(shape)
+                for name in (eager, comparison.runtime)
+            )
+            where = inputs.where(block, extreme.row)
+            case = WorstCase(network.name, inputs.name, eager, comparison.runtime, where, a, b)
+            cases.append(case)
+    return tuple(cases)

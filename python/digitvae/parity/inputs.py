@@ -7,19 +7,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from digitvae import _native
+from digitvae.engine import POSTERIOR_STREAM
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from digitvae.parity.networks import Float32
 
-BATCHES = (1, 2, 3, 7, 63, 64, 65, 255, 256, 257, 1000)
+TILE = _native.TILE_ROWS
+AROUND_A_TILE = (1, 3, TILE - 1, TILE, TILE + 1)
+BATCHES = (1, 2, 3, 7, 63, 64, 65, TILE - 1, TILE, TILE + 1, 255, 256, 257, 1000)
 """Batch sizes: the smallest ones, and those around the borders of tiles and vector registers."""
 
-BLOCK_ROWS = 1000
+BLOCK_ROWS = 512
 """Rows handed to a runtime in one call where the batch size is not what is tested.
 
-Small enough that everything about a block stays in memory once: truth and bound of 1000 images
-are 12 MB.
+A multiple of the tile, so that whole tiles stay whole; small enough that everything about a block
+stays near the processor: the truth of 512 images is 3 MB.
 """
 
 # Both round to the float32 they name.
@@ -33,9 +38,9 @@ class InputSet:
 
     Attributes:
         name: How reports call it.
-        blocks: Arrays float32 [n, k]; each is given to a runtime in one call.
-        gated: Whether the limit on the deviation from eager holds here. On edges it does not:
-            what rounding does there grows with the input, and only the derived bound follows it.
+        blocks: Arrays float32 [n, …]; each is given to a runtime in one call.
+        gated: Whether the noise limit holds here. On inputs that were built or searched to be
+            extreme, roundings need not be independent, and only the proven bound counts.
         separate: Whether each block starts again at row 0 (batches), or they are one long array.
         names: Names of the rows, if they have any.
     """
@@ -59,26 +64,38 @@ class InputSet:
         return f"row {index}" + (f" ({self.names[index]})" if self.names else "")
 
 
-def whole(name: str, rows: Float32) -> InputSet:
+def whole(name: str, rows: Float32, *, gated: bool = True) -> InputSet:
     """A long array, in blocks."""
-    return InputSet(name, in_blocks(rows), gated=True)
+    return InputSet(name, in_blocks(rows), gated=gated)
 
 
-def in_blocks(rows: Float32) -> tuple[Float32, ...]:
-    """Cut an array into views of ``BLOCK_ROWS`` rows; the last one may be shorter."""
-    return tuple(rows[i : i + BLOCK_ROWS] for i in range(0, len(rows), BLOCK_ROWS))
+def in_blocks(rows: Float32, size: int = BLOCK_ROWS) -> tuple[Float32, ...]:
+    """Cut an array into views of ``size`` rows; the last one may be shorter."""
+    return tuple(rows[i : i + size] for i in range(0, len(rows), size))
 
 
-def batches(rows: Float32) -> InputSet:
-    """The first rows of an array, once for each size of ``BATCHES`` that it can fill."""
-    sizes = [size for size in BATCHES if size <= len(rows)]
+def batches(rows: Float32, sizes: Sequence[int] = BATCHES) -> InputSet:
+    """The first rows of an array, once for each size that it can fill; the smallest is 1."""
+    sizes = [size for size in sizes if size <= len(rows)]
     name = f"batches of {sizes[0]} to {sizes[-1]}"
     blocks = tuple(rows[:size] for size in sizes)
     return InputSet(name, blocks, gated=True, separate=True)
 
 
+def posterior_draws(mu: Float32, logvar: Float32) -> InputSet:
+    """One draw from the posterior of each image: the mixture of Gaussians that the data make.
+
+    The noise is that of stream 2 of seed 0 (docs/random-numbers.md).
+    """
+    noise = np.empty_like(mu)
+    _native.fill_standard_normal(
+        noise, dim=noise.shape[1], seed=0, first=0, stream=POSTERIOR_STREAM
+    )
+    return whole("posterior draws", mu + np.exp(np.float32(0.5) * logvar) * noise)
+
+
 def extreme_latents(draws: Float32) -> InputSet:
-    """Latents far from the prior: constants, subnormals, one-hot, and scaled draws."""
+    """Latents far from the prior: constants, subnormals, one-hot, saturating, and scaled draws."""
     dim = draws.shape[1]
     rows, names = _constants(
         dim, (0, 10, -10, 100, -100, 1e4, -1e4, _SMALLEST_SUBNORMAL, _LARGEST_SUBNORMAL)
@@ -98,7 +115,8 @@ def extreme_images(pixels: int) -> InputSet:
     rows, names = _constants(pixels, (0, 1, _SMALLEST_SUBNORMAL, _LARGEST_SUBNORMAL))
     rows += list(np.eye(pixels, dtype=np.float32))
     names += [f"only pixel {i} is 1" for i in range(pixels)]
-    return InputSet("extreme images", (np.stack(rows),), gated=False, names=tuple(names))
+    blocks = in_blocks(np.stack(rows))
+    return InputSet("extreme images", blocks, gated=False, names=tuple(names))
 
 
 def _constants(width: int, values: Sequence[float]) -> tuple[list[Float32], list[str]]:

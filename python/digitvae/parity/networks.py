@@ -1,4 +1,4 @@
-"""The two networks of a bundle, as every runtime has to present them."""
+"""The networks that are compared, as every runtime has to present them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Float32 = NDArray[np.float32]
     Function = Callable[[Float32], tuple[Float32, ...]]
-    """Rows [n, k] to the network's outputs, each [n, m], in the order of ``Network.outputs``."""
+    """Rows [n, …] to the network's outputs, each [n, m], in the order of ``Network.outputs``."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,14 @@ class Network:
         input: Name of its input.
         outputs: Names of its outputs, in order.
         layers: Names of its layers in the PyTorch module.
+        images: Whether its (first) output is an image of intensities in [0, 1].
     """
 
     name: str
     input: str
     outputs: tuple[str, ...]
-    layers: tuple[str, ...]
+    layers: tuple[str, ...] = ()
+    images: bool = False
 
     def widths(self, dims: dict[str, int]) -> dict[str, int]:
         """Columns of the input and of each output, from the ``dims`` of a manifest."""
@@ -38,6 +40,10 @@ class Network:
         return {name: pixels if name == "x" else latent for name in (self.input, *self.outputs)}
 
 
-DECODER = Network("decoder", "z", ("x",), ("hidden", "output"))
+DECODER = Network("decoder", "z", ("x",), ("hidden", "output"), images=True)
 ENCODER = Network("encoder", "x", ("mu", "logvar"), ("hidden", "fc_mu", "fc_logvar"))
 NETWORKS = (DECODER, ENCODER)
+"""The graphs that a bundle holds."""
+
+RECONSTRUCTION = Network("reconstruction", "x", ("x",), images=True)
+"""Decoder after encoder: an image to the image of its posterior's mean. Not a file of its own."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import subprocess
+import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
 
-from digitvae.parity.compare import bits_differ, to_pixels
 from digitvae.parity.inputs import BATCHES
 from digitvae.parity.networks import DECODER, ENCODER
 from digitvae.parity.report import Check, Status, first_line
-from digitvae.parity.runtimes import EAGER, NATIVE, ONNX_RUNTIME, ONNX_RUNTIME_TILES
+from digitvae.parity.runtimes import onnx
+from digitvae.parity.runtimes.names import EAGER, NATIVE, ONNX_RUNTIME, ONNX_RUNTIME_TILES
+from digitvae.parity.statistics import bits_differ, to_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
     """How many of what was compared are wrong, and how many were compared."""
 
 _ROWS = 1000
+_PIXEL_ROWS = 10_000
+_PROCESS_ROWS = 300
 _THREADS = (1, 2, 3)
 _PARTS = (
     *(slice(0, size) for size in BATCHES),
@@ -49,9 +55,9 @@ def check_all(loaded: Loaded, draws: Float32, images: NDArray[np.uint8] | None) 
     if loaded.model is not None:
         decode, encode = decoders[NATIVE], encoders[NATIVE]
         properties = {
-            "pixels lie in [0, 1]": partial(_outside, decode, draws),
+            "pixels lie in [0, 1]": partial(_outside, decode, draws[:_PIXEL_ROWS]),
             "uint8 is round-half-even of 255·x in float32": partial(
-                _misrounded, loaded.model, decode, draws
+                _misrounded, loaded.model, decode, draws[:_PIXEL_ROWS]
             ),
             "sample is decode of latents, bit for bit": partial(
                 _sampled_otherwise, loaded.model, decode, few
@@ -76,6 +82,14 @@ def check_all(loaded: Loaded, draws: Float32, images: NDArray[np.uint8] | None) 
             statement = f"{verb} a row to the same bits in any batch (nobody promises it)"
             find = partial(_varying_rows, functions[ONNX_RUNTIME], rows)
             checks.append(_check(ONNX_RUNTIME, statement, find, promised=False))
+    checks.append(
+        _check(
+            ONNX_RUNTIME,
+            "decodes to the same bits on two threads (nobody promises it)",
+            partial(_varying_session, loaded, few),
+            promised=False,
+        )
+    )
     return checks
 
 
@@ -140,3 +154,50 @@ def _varying_rows(function: Function, rows: Float32) -> Finding:
 def _varying_threads(model: Model, z: Float32) -> Finding:
     first, *others = (model.decode(z, dtype="float32", threads=n) for n in _THREADS)
     return sum(bits_differ(first, other) for other in others), first.size * len(others)
+
+
+_ELSEWHERE = """
+import hashlib, sys
+import digitvae
+model = digitvae.load(sys.argv[1], ort_library=sys.argv[2])
+images = model.sample(int(sys.argv[3]), seed=0, dtype="float32")
+print(hashlib.sha256(images.tobytes()).hexdigest())
+"""
+
+
+class Elsewhere:
+    """Another process that loads the same bundle and samples; compared by a hash of its floats."""
+
+    def __init__(self, model: Model) -> None:
+        """Start it."""
+        self._model = model
+        arguments = (str(model.bundle.path), model.runtime_path, str(_PROCESS_ROWS))
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _ELSEWHERE, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def check(self) -> Check:
+        """Wait for it, and compare."""
+        return _check(NATIVE, "another process samples the same bits", partial(self._compare))
+
+    def _compare(self) -> Finding:
+        out, error = self._process.communicate()
+        if self._process.returncode != 0:
+            last = (error.strip().splitlines() or ["no message"])[-1]
+            raise RuntimeError(f"the other process failed: {last}")
+        images = self._model.sample(_PROCESS_ROWS, seed=0, dtype="float32")
+        return int(out.strip() != hashlib.sha256(images.tobytes()).hexdigest()), 1
+
+
+def _varying_session(loaded: Loaded, z: Float32) -> Finding:
+    content = loaded.bundle.read(f"{DECODER.name}.onnx")
+    one, two = (
+        onnx.session_function(
+            onnx.load_session(content, threads=threads), DECODER.input, DECODER.outputs
+        )(z)[0]
+        for threads in (1, 2)
+    )
+    return bits_differ(one, two), one.size

@@ -1,12 +1,19 @@
-"""What a verification found: plain data, the same for the terminal and for ``parity.json``."""
+"""What a verification found: plain data, the same for the terminal, ``parity.json`` and the pages.
+
+Everything here is small, quantiles and counts and no values: reports can be kept and compared.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
-SCHEMA = "digitvae-parity/1"
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SCHEMA = "digitvae-parity/2"
 
 _LISTED = 12
 
@@ -52,26 +59,80 @@ class Peak:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """One output of one runtime on one set of inputs.
+class Spread:
+    """How a deviation is distributed over all values of an output.
 
     Attributes:
-        network: ``decoder`` or ``encoder``.
+        peak: The largest, and where.
+        median: Half of the values deviate less. Quantiles are upper edges of bins an eighth of an
+            octave wide.
+        q99: 99 % deviate less.
+        q999: 99.9 % deviate less.
+        octaves: ``{e: count}``: how many deviations lie in [2ᵉ, 2ᵉ⁺¹), of a sample of the rows.
+            Zeros are not counted.
+        zeros: How many of the sample are exactly zero.
+    """
+
+    peak: Peak
+    median: float
+    q99: float
+    q999: float
+    octaves: dict[int, int]
+    zeros: int
+
+
+@dataclass(frozen=True)
+class Deviations:
+    """One output of one runtime on one set of inputs, in every measure.
+
+    Attributes:
+        to_truth: |Δ| to float64 truth.
+        rms_to_truth: Root of the mean of its square: which runtime is closest to the mathematics.
+        relative: |Δ|/|truth|; where the truth is 0, infinite unless Δ is 0.
+        ulps: |Δ| in units in the last place of the float32 nearest to the truth.
+        to_eager: |Δ| to the reference, PyTorch eager; ``None`` for eager itself.
+        bound_there: What rounding can do at most (the proven bound) where |Δ| to truth peaks.
+        bound_used: Largest |Δ| to truth as a share of the element's own proven bound; above 1 is a
+            defect. ``None`` if no bound is known.
+        noise_used: The same share of the noise limit: eight standard deviations of roundings that
+            err independently. ``None`` if it is not known.
+        noise_rms: Root of the mean square of Δ in those standard deviations.
+        bytes_differ: Images: how many values differ from eager's after rounding to uint8.
+        bytes_by: Images: by how many grey levels at most.
+        bytes_per_million: Images: the same as a share of all values.
+    """
+
+    to_truth: Spread
+    rms_to_truth: float
+    relative: Spread
+    ulps: Spread
+    to_eager: Spread | None = None
+    bound_there: float | None = None
+    bound_used: Peak | None = None
+    noise_used: Peak | None = None
+    noise_rms: float | None = None
+    bytes_differ: int | None = None
+    bytes_by: int | None = None
+    bytes_per_million: float | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One output of one runtime on one set of inputs, and the verdict.
+
+    Attributes:
+        network: ``decoder``, ``encoder``, ``reconstruction``; of other models their graph's name.
         output: ``x``, ``mu`` or ``logvar``.
         inputs: Name of the set of inputs.
         count: Rows in it.
+        values: Values in a row of the output.
         runtime: Name of the runtime.
-        status: ``failed`` if a limit below was left.
-        to_eager: Largest |Δ| to PyTorch eager.
-        to_eager_scaled: Largest |Δ|/max(1, |eager|).
-        eager_limit_used: Largest |Δ| to eager as a share of its limit (see ``compare.py``); above 1
-            is a failure; ``None`` where only the bound counts.
-        to_truth: Largest |Δ| to float64 truth.
-        bound_there: What rounding alone explains at that element.
-        bound_used: Largest |Δ| to truth as a share of the element's own bound; above 1 is a defect.
-        same_bits_as: The runtime whose bits this one must have, if any.
+        status: ``failed`` if a limit was left.
+        same_bits_as: An earlier runtime with the same bits in every value: its deviations, which
+            are not repeated here.
+        deviations: The numbers; ``None`` if it computed nothing comparable, or for a twin.
+        must_equal: The runtime whose bits it must have, if any.
         bits_differ: How many values have other bits than that one's.
-        pixels_differ: How many values differ from eager's after rounding to uint8 (decoder).
         detail: On failure, what failed and where.
     """
 
@@ -79,17 +140,13 @@ class Comparison:
     output: str
     inputs: str
     count: int
+    values: int
     runtime: str
     status: Status
-    to_eager: Peak | None = None
-    to_eager_scaled: Peak | None = None
-    eager_limit_used: Peak | None = None
-    to_truth: Peak | None = None
-    bound_there: float | None = None
-    bound_used: Peak | None = None
     same_bits_as: str | None = None
+    deviations: Deviations | None = None
+    must_equal: str | None = None
     bits_differ: int | None = None
-    pixels_differ: int | None = None
     detail: str = ""
 
     def __str__(self) -> str:
@@ -98,22 +155,97 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """How far two runtimes are from each other.
+
+    Attributes:
+        network: Which network.
+        output: Which output.
+        inputs: Which inputs.
+        a: One runtime.
+        b: Another, whose bits differ somewhere.
+        peak: The largest |Δ|.
+    """
+
+    network: str
+    output: str
+    inputs: str
+    a: str
+    b: str
+    peak: Peak
+
+
+@dataclass(frozen=True)
+class WorstCase:
+    """Two images that should be one, for eyes. Not part of ``parity.json``.
+
+    Attributes:
+        network: Which network.
+        inputs: Which inputs.
+        reference: Runtime of ``a``.
+        runtime: Runtime of ``b``.
+        input: Which row, in words.
+        a: Intensities, float32 [height, width].
+        b: The same of the other runtime.
+    """
+
+    network: str
+    inputs: str
+    reference: str
+    runtime: str
+    input: str
+    a: NDArray[np.float32]
+    b: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class GateTest:
+    """What became of the gate's own test: copies of the bundle, damaged or only rewritten.
+
+    Attributes:
+        mutants: Faulty copies that were made.
+        caught: How many of them failed at the place where the fault is.
+        honest: Rewritten copies that compute the same.
+        accepted: How many of them passed.
+        missed: Names of the mutants that passed, or were blamed on the wrong place.
+        rejected: Names of the honest copies that failed.
+    """
+
+    mutants: int
+    caught: int
+    honest: int
+    accepted: int
+    missed: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ParityReport:
     """Everything a verification found.
 
     Attributes:
+        subject: What was verified: a bundle's data set, or a model.
+        mode: ``full`` or ``quick``.
         draws: How many prior draws were compared.
         versions: Versions of the libraries that took part.
         machine: What else the numbers depend on: architecture, vector instructions.
-        checks: Structure and properties.
+        checks: Structure, properties, and what else is true or not.
         comparisons: Numbers, by network, output, inputs and runtime.
+        pairs: Runtimes against each other.
+        gate_test: What became of the mutants, if they were made.
+        worst_cases: Images for eyes.
     """
 
+    subject: str
+    mode: str
     draws: int
     versions: dict[str, str]
     machine: dict[str, str]
     checks: tuple[Check, ...]
     comparisons: tuple[Comparison, ...]
+    pairs: tuple[Pair, ...] = ()
+    gate_test: GateTest | None = None
+    worst_cases: tuple[WorstCase, ...] = field(default=(), compare=False)
 
     @property
     def failures(self) -> tuple[Check | Comparison, ...]:
@@ -125,6 +257,17 @@ class ParityReport:
     def passed(self) -> bool:
         """Whether nothing failed; what was not run does not count as failed."""
         return not self.failures
+
+    def deviations(self, comparison: Comparison) -> Deviations | None:
+        """The numbers of a comparison, those of its twin if it has one."""
+        if comparison.same_bits_as is None:
+            return comparison.deviations
+        place = (comparison.network, comparison.output, comparison.inputs)
+        return next(
+            c.deviations
+            for c in self.comparisons
+            if (c.network, c.output, c.inputs) == place and c.runtime == comparison.same_bits_as
+        )
 
     def summary(self) -> str:
         """One line on success; on failure also what failed, a line each, the first dozen."""
@@ -148,11 +291,15 @@ class ParityReport:
         content = {
             "schema": SCHEMA,
             "passed": self.passed,
+            "subject": self.subject,
+            "mode": self.mode,
             "draws": self.draws,
             "versions": self.versions,
             "machine": self.machine,
             "checks": [asdict(check) for check in self.checks],
             "comparisons": [asdict(comparison) for comparison in self.comparisons],
+            "pairs": [asdict(pair) for pair in self.pairs],
+            "gate_test": None if self.gate_test is None else asdict(self.gate_test),
         }
         simplified: dict[str, Any] = _json(content)
         return simplified
@@ -166,7 +313,9 @@ def first_line(error: Exception) -> str:
 
 def _json(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _json(item) for key, item in value.items() if item is not None and item != ""}
+        return {
+            str(key): _json(item) for key, item in value.items() if item is not None and item != ""
+        }
     if isinstance(value, (list, tuple)):
         return [_json(item) for item in value]
     if isinstance(value, float):

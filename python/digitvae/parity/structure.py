@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,11 @@ import torch
 from onnx import numpy_helper
 
 from digitvae.bundle import MANIFEST, SCHEMA
+from digitvae.parity.networks import NETWORKS
 from digitvae.parity.report import Check, first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 PARITY = "parity.json"
 """The report that a bundle carries: it cannot be part of what it reports on."""
+
+PRIOR = "prior.onnx"
 
 OPSET = 18
 """The oldest operator set that a bundle may use."""
@@ -52,67 +56,143 @@ _ABSOLUTE_PATH = (
 _TENSOR_DATA = re.compile(r"/data/\d+$|/weights/weight_\d+$|/constants/tensor_\d+$")
 
 
-def check_onnx(bundle: Bundle, network: Network, weights: Mapping[str, Float32]) -> list[Check]:
-    """Check the structure of one ONNX file.
+def check_bundle(bundle: Bundle, weights: Mapping[str, Float32]) -> list[Check]:
+    """Check the structure of every file of a bundle.
 
     Args:
         bundle: The bundle; dims and data set are compared with its manifest.
-        network: Which of its networks.
         weights: ``weights.safetensors``, by name.
     """
+    checks = [check for network in NETWORKS for check in _check_network(bundle, network, weights)]
+    if PRIOR in bundle.file_names:
+        checks += check_prior(bundle)
+    return [*checks, check_paths(bundle)]
+
+
+def _check_network(bundle: Bundle, network: Network, weights: Mapping[str, Float32]) -> list[Check]:
+    dims = bundle.manifest["dims"]
+    widths = network.widths(dims)
     subject = f"{network.name}.onnx"
-    valid = "is valid ONNX"
-    try:
-        model = onnx.load_model_from_string(bundle.read(subject))
-    except Exception as error:  # protobuf's exceptions have no base of their own
-        return [Check(subject, valid, "failed", first_line(error))]
-    external = sorted(t.name for t in _tensors(model) if t.external_data or t.data_location)
-    external_check = _check(subject, "has no external data", not external, ", ".join(external))
-    if external:
-        return [external_check]  # the data is not there, so nothing else can be said
-    try:
-        onnx.checker.check_model(model, full_check=True)
-    except Exception as error:  # checker and shape inference have no common base
-        return [Check(subject, valid, "failed", first_line(error))]
-    manifest = bundle.manifest
-    widths = network.widths(manifest["dims"])
+    checks, model = check_graph(
+        subject,
+        lambda: onnx.load_model_from_string(bundle.read(subject)),
+        inputs={network.input: f"float32 [batch, {widths[network.input]}]"},
+        outputs={name: f"float32 [batch, {widths[name]}]" for name in network.outputs},
+        metadata={
+            "digitvae.schema": SCHEMA,
+            "digitvae.latent_dim": str(dims["latent"]),
+            "digitvae.height": str(dims["height"]),
+            "digitvae.width": str(dims["width"]),
+            "digitvae.dataset": str(bundle.manifest.get("dataset")),
+        },
+    )
+    if model is not None:
+        initializers = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+        checks.append(check_parameters(subject, initializers, network, weights))
+    return checks
+
+
+def check_prior(bundle: Bundle) -> list[Check]:
+    """Check the structure of ``prior.onnx``, which a bundle need not have (export/README.md)."""
+    latent = bundle.latent_dim
+    checks, model = check_graph(
+        PRIOR,
+        lambda: onnx.load_model_from_string(bundle.read(PRIOR)),
+        inputs={
+            "u": "float32 [batch]",
+            "digit": "int64 [batch]",
+            "eps": f"float32 [batch, {latent}]",
+        },
+        outputs={"z": f"float32 [batch, {latent}]", "label": "int64 [batch]"},
+        metadata=None,
+    )
+    if model is not None:
+        found = {item.key: item.value for item in model.metadata_props}
+        expected = {
+            "digitvae.schema": SCHEMA,
+            "digitvae.latent_dim": str(latent),
+            "digitvae.dataset": str(bundle.manifest.get("dataset")),
+            # Any number of classes will do, but it has to be there.
+            "digitvae.labels": found.get("digitvae.labels", "a number"),
+        }
+        checks.append(_compare(PRIOR, "metadata", found, expected, ordered=False))
+    return checks
+
+
+def check_graph(
+    subject: str,
+    load: Callable[[], Any],
+    *,
+    inputs: dict[str, str],
+    outputs: dict[str, str],
+    metadata: dict[str, str] | None,
+) -> tuple[list[Check], Any]:
+    """Check what every ONNX file of a bundle has to be.
+
+    Args:
+        subject: Name of the file.
+        load: Reads it.
+        inputs: ``{name: "float32 [batch, 40]"}``, in order.
+        outputs: The same of its outputs.
+        metadata: What it has to say of itself; ``None``: nothing is looked at.
+
+    Returns:
+        The checks, and the model, or ``None`` where nothing more can be said of it.
+    """
+    checks, model = check_validity(subject, load)
+    if model is None:
+        return checks, None
     opsets = {item.domain or "ai.onnx": item.version for item in model.opset_import}
-    operators = sorted(node.op_type for node in _nodes(model))
-    random = sorted(RANDOM_OPERATORS.intersection(operators))
-    initializers = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-    expected_properties = {
-        "digitvae.schema": SCHEMA,
-        "digitvae.latent_dim": str(manifest["dims"]["latent"]),
-        "digitvae.height": str(manifest["dims"]["height"]),
-        "digitvae.width": str(manifest["dims"]["width"]),
-        "digitvae.dataset": str(manifest.get("dataset")),
-    }
-    properties = {item.key: item.value for item in model.metadata_props}
-    return [
-        Check(subject, valid, "passed", ", ".join(operators)),
-        _compare(
-            subject,
-            "inputs",
-            _signature(model.graph.input),
-            {network.input: f"float32 [batch, {widths[network.input]}]"},
-        ),
-        _compare(
-            subject,
-            "outputs",
-            _signature(model.graph.output),
-            {name: f"float32 [batch, {widths[name]}]" for name in network.outputs},
-        ),
+    checks += [
+        _compare(subject, "inputs", signature(model.graph.input), inputs),
+        _compare(subject, "outputs", signature(model.graph.output), outputs),
         _check(
             subject,
             f"uses only the standard operators, of opset {OPSET} or later",
             list(opsets) == ["ai.onnx"] and opsets["ai.onnx"] >= OPSET,
             ", ".join(f"{domain} {opset}" for domain, opset in opsets.items()),
         ),
-        _check(subject, "has no random operators", not random, ", ".join(random)),
-        external_check,
-        _compare(subject, "metadata", properties, expected_properties, ordered=False),
-        check_parameters(subject, initializers, network, weights),
     ]
+    if metadata is not None:
+        found = {item.key: item.value for item in model.metadata_props}
+        checks.append(_compare(subject, "metadata", found, metadata, ordered=False))
+    return checks, model
+
+
+def check_validity(
+    subject: str, load: Callable[[], Any], *, external: bool = False
+) -> tuple[list[Check], Any]:
+    """Check what any ONNX file has to be: valid, whole, and a function of its inputs.
+
+    Args:
+        subject: Name of the file.
+        load: Reads it.
+        external: Whether weights may lie in other files; ``load`` has then read them.
+
+    Returns:
+        The checks, and the model, or ``None`` where nothing more can be said of it.
+    """
+    valid = "is valid ONNX"
+    try:
+        model = load()
+    except Exception as error:  # protobuf's exceptions have no base of their own
+        return [Check(subject, valid, "failed", first_line(error))], None
+    checks = []
+    if not external:
+        elsewhere = sorted(t.name for t in _tensors(model) if t.external_data or t.data_location)
+        checks.append(_check(subject, "has no external data", not elsewhere, ", ".join(elsewhere)))
+        if elsewhere:
+            return checks, None  # the data is not there, so nothing else can be said
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:  # checker and shape inference have no common base
+        return [Check(subject, valid, "failed", first_line(error))], None
+    operators = sorted(node.op_type for node in _nodes(model))
+    random = sorted(RANDOM_OPERATORS.intersection(operators))
+    shown = ", ".join(f"{n} {name}" if n > 1 else name for name, n in Counter(operators).items())
+    checks.insert(0, Check(subject, valid, "passed", shown))
+    checks.append(_check(subject, "has no random operators", not random, ", ".join(random)))
+    return checks, model
 
 
 def check_parameters(
@@ -217,7 +297,7 @@ def _tensors(model: Any) -> Iterator[Any]:
             yield from attribute.tensors
 
 
-def _signature(values: Any) -> dict[str, str]:
+def signature(values: Any) -> dict[str, str]:
     """``{name: "float32 [batch, 40]"}`` of a graph's inputs or outputs."""
     signature = {}
     for value in values:

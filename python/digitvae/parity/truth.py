@@ -1,167 +1,344 @@
-"""The networks in float64, and how far float32 rounding alone can take a runtime from them.
+"""Float64 truth of any PyTorch module, with what rounding explains at every step of it.
 
-Every value comes with a bound that is derived, not guessed. With u = 2⁻²⁴, the unit roundoff of
-float32, a sum of terms evaluated in any order (any blocking, any vector width, fused
-multiply-add or not) errs by Σᵢ δᵢ·T̂ᵢ, |δᵢ| ≤ u, over its computed partial sums T̂ᵢ (Higham,
-*Accuracy and Stability of Numerical Algorithms*, 2nd ed., SIAM 2002, section 4.2). For one
-output y = b + Σ wⱼxⱼ of a layer this module uses three facts about those partial sums:
-
-* adding an exact zero rounds nothing, so only the k inputs that can be non-zero count: the ink
-  of an image, the active units behind a ReLU;
-* a partial sum lies between the sum of the negative terms and that of the positive ones, hence
-  below M = (A + |y|)/2 with A = |b| + Σ|wⱼ||xⱼ|;
-* the error collected so far adds at most γA to it, γ = γₖ₊₁ = (k+1)u/(1 − (k+1)u) (section 3.1).
-
-With the k products rounded too, the error is below u·k·(M + γA) + u·A. Errors of the inputs go
-through |W|; ReLU is 1-Lipschitz; the sigmoid multiplies by its largest slope on the interval
-that the logit can lie in and adds ``SIGMOID_UNITS``·u for its own approximation. The bounds hold
-for the worst case: see docs/parity.md for how much of them is ever used.
+The module is captured by :func:`torch.export.export`, and each of its operations evaluated in
+float64 by a rule of ``enclosure.py``. The truth is therefore PyTorch's own definition of the model;
+no exported file has a part in it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import operator
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional
+
+from digitvae.parity import enclosure
+from digitvae.parity.enclosure import Enclosure, Weights
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
+    import numpy as np
     from numpy.typing import NDArray
 
-    Float64 = NDArray[np.float64]
-
-UNIT_ROUNDOFF = 2.0**-24
-"""u of float32: rounding to nearest errs by at most u, relative to the result."""
-
-SIGMOID_UNITS = 4.0
-"""Absolute error of a float32 sigmoid, in u (so 2.4e-7), that counts as its approximation.
-
-Measured over six million logits in [−100, 100]: PyTorch 1.5, ONNX Runtime 2.8. It is absolute
-and not relative because ONNX Runtime's rational approximation returns 0 below −18.
-"""
-
-SMALLEST_NORMAL = 2.0**-126
-"""What an operation on float32 loses at most to underflow, even if subnormals become zero."""
-
-_SLACK = 1.0 + 2.0**-20
-"""Covers the rounding of truth and bound themselves: float64 errs 2⁻²⁹ times what float32 does."""
+aten = torch.ops.aten
 
 
-@dataclass(frozen=True)
-class Enclosure:
-    """Exact values and the largest distance at which rounding alone explains another value.
-
-    Attributes:
-        value: float64 [n, m].
-        error: float64 [n, m], ≥ 0: a correct float32 evaluation lies in ``value ± error``.
-        unit: float64 [n, m], ≥ 0: the error if each layer rounded only once, by u times the
-            magnitude of the terms that it adds up. This is the scale on which honest evaluations
-            differ from each other: sums that cancel have a large unit, however small they are.
-    """
-
-    value: Float64
-    error: Float64
-    unit: Float64
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A fully connected layer, kept with what its bound needs.
-
-    Attributes:
-        weight: float64 [m, k].
-        bias: float64 [m].
-        abs_weight: |weight|.
-    """
-
-    weight: Float64
-    bias: Float64
-    abs_weight: Float64
-
-    @classmethod
-    def of(cls, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> Layer:
-        """Widen float32 parameters, which is exact."""
-        wide = weight.astype(np.float64)
-        return cls(wide, bias.astype(np.float64), np.abs(wide))
-
-    def __call__(self, x: Enclosure) -> Enclosure:
-        """Apply y = W·x + b to inputs [n, k] known up to ``x.error``."""
-        u = UNIT_ROUNDOFF
-        y = _multiply(x.value, self.weight) + self.bias
-        largest = np.abs(x.value) + x.error  # [n, k], magnitude of what a runtime multiplies
-        terms = np.count_nonzero(largest, axis=1)[:, None].astype(np.float64)  # [n, 1]
-        gamma = (terms + 1.0) * u / (1.0 - (terms + 1.0) * u)
-        # A = |b| + |W|·largest appears with this factor once M is written out, and
-        # |exact value of what the runtime adds up| ≤ |y| + |W|·error.
-        per_magnitude = u * (terms * (0.5 + gamma) + 1.0)
-        per_value = u * 0.5 * terms
-        spread = x.error * (1.0 + per_value) + per_magnitude * largest
-        error = _multiply(spread, self.abs_weight)
-        error += per_magnitude * np.abs(self.bias) + per_value * np.abs(y)
-        # Underflow: inputs, weights, products and sums that are lost or flushed to zero.
-        lost = self.abs_weight.sum(axis=1) + largest.sum(axis=1)[:, None] + 2.0 * terms + 1.0
-        error += SMALLEST_NORMAL * lost
-        unit = _multiply(x.unit + u * largest, self.abs_weight) + u * np.abs(self.bias)
-        return Enclosure(y, error * _SLACK, unit)
-
-
-def relu(x: Enclosure) -> Enclosure:
-    """Apply max(x, 0): below zero only what can still rise above it is left of the error."""
-    error = np.clip(x.value + x.error, 0.0, x.error)
-    return Enclosure(np.maximum(x.value, 0.0), error, np.where(error > 0.0, x.unit, 0.0))
-
-
-def sigmoid(x: Enclosure) -> Enclosure:
-    """Apply 1/(1 + e⁻ˣ), written so that no exponential overflows."""
-    e = np.exp(-np.abs(x.value))
-    y = np.where(x.value >= 0.0, 1.0, e) / (1.0 + e)
-    nearest_zero = np.exp(-np.maximum(np.abs(x.value) - x.error, 0.0))
-    slope = nearest_zero / np.square(1.0 + nearest_zero)  # σ' = σ(1 − σ), largest on the interval
-    error = np.minimum(x.error * slope, 1.0) + SIGMOID_UNITS * UNIT_ROUNDOFF
-    return Enclosure(y, error * _SLACK, x.unit * slope + UNIT_ROUNDOFF)
+class NoRuleError(Exception):
+    """An operation that no rule describes."""
 
 
 class Truth:
-    """Float64 evaluation of the encoder and the decoder from their parameters."""
+    """Float64 evaluation of a module of one input, with bounds.
 
-    def __init__(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
-        """Take the parameters, under their names in ``weights.safetensors``."""
-
-        def layer(name: str) -> Layer:
-            return Layer.of(weights[f"{name}.weight"], weights[f"{name}.bias"])
-
-        self._encoder_hidden = layer("encoder.hidden")
-        self._heads = (layer("encoder.fc_mu"), layer("encoder.fc_logvar"))
-        self._decoder_hidden = layer("decoder.hidden")
-        self._decoder_output = layer("decoder.output")
-
-    def encode(self, x: NDArray[np.float32]) -> tuple[Enclosure, ...]:
-        """Images float32 [n, 784] to (μ, log σ²), each [n, 40]."""
-        h = relu(self._encoder_hidden(_exact(x)))
-        return tuple(head(h) for head in self._heads)
-
-    def logits(self, z: NDArray[np.float32]) -> Enclosure:
-        """Latents float32 [n, 40] to the log-odds of the pixels [n, 784]."""
-        return self._decoder_output(relu(self._decoder_hidden(_exact(z))))
-
-    def decode(self, z: NDArray[np.float32]) -> tuple[Enclosure, ...]:
-        """Latents float32 [n, 40] to pixels [n, 784]; a tuple of one, as ``encode`` gives two."""
-        return (sigmoid(self.logits(z)),)
-
-
-def _multiply(x: Float64, weight: Float64) -> Float64:
-    """x·Wᵀ in float64, through PyTorch because it keeps to the number of threads it is given.
-
-    NumPy's does not, and on a machine that has something else to do its waiting threads cost more
-    than all runtimes together.
+    Attributes:
+        outputs: Name of the operation that gives each output.
+        bounded: True: every value comes with a proven bound.
     """
-    product: Float64 = torch.matmul(torch.from_numpy(x), torch.from_numpy(weight).T).numpy()
-    return product
+
+    bounded = True
+
+    def __init__(self, module: torch.nn.Module, example: Tensor) -> None:
+        """Capture the module.
+
+        Args:
+            module: In evaluation mode, on the CPU, with float32 parameters.
+            example: An input of two or more rows; their number stays free if the module allows it.
+
+        Raises:
+            NoRuleError: Names the operations that no rule describes.
+            Exception: What :func:`torch.export.export` raises for what it cannot capture.
+        """
+        program = capture(module, example)
+        signature = program.graph_signature
+        held = {**program.state_dict, **program.constants}
+        sources = {
+            **signature.inputs_to_parameters,
+            **signature.inputs_to_buffers,
+            **signature.inputs_to_lifted_tensor_constants,
+        }
+        self._nodes = list(program.graph.nodes)
+        self._inputs = set(signature.user_inputs)
+        self._held = {
+            name: held[target].detach() for name, target in sources.items() if target in held
+        }
+        self._weights: dict[str, Weights] = {}
+        missing = sorted(
+            {
+                str(node.target)
+                for node in self._nodes
+                if node.op == "call_function" and node.target not in _RULES
+            }
+        )
+        if missing:
+            raise NoRuleError(f"no rule describes the rounding of {', '.join(missing)}")
+        (results,) = self._nodes[-1].args
+        self.outputs = tuple(node.name for node in results)
+
+    def __call__(self, rows: NDArray[np.float32]) -> tuple[Enclosure, ...]:
+        """Evaluate the outputs, each of shape [n, …]."""
+        return self._run(rows, None)
+
+    def trace(self, rows: NDArray[np.float32]) -> dict[str, Enclosure]:
+        """Evaluate every operation, by name, in the order of evaluation."""
+        steps: dict[str, Enclosure] = {}
+        self._run(rows, steps)
+        return steps
+
+    def weights(self, name: str) -> Weights:
+        """A parameter as the rules for linear operations need it; made once."""
+        if name not in self._weights:
+            self._weights[name] = Weights(self._held[name])
+        return self._weights[name]
+
+    def tensor(self, node: Any) -> Tensor:
+        """A parameter or a constant."""
+        held: Tensor = self._held[node.name]
+        return held
+
+    def _run(
+        self, rows: NDArray[np.float32], steps: dict[str, Enclosure] | None
+    ) -> tuple[Enclosure, ...]:
+        values: dict[str, Any] = {}
+
+        def given(argument: Any) -> Any:
+            """What a node's argument stands for; parameters stay nodes, which rules look up."""
+            if isinstance(argument, torch.fx.Node):
+                return values.get(argument.name, argument)
+            if isinstance(argument, (list, tuple)):
+                return [given(item) for item in argument]
+            return argument
+
+        with torch.inference_mode():
+            for node in self._nodes:
+                if node.op == "placeholder" and node.name in self._inputs:
+                    values[node.name] = Enclosure.exact(torch.from_numpy(rows))
+                elif node.op == "call_function":
+                    arguments = [given(argument) for argument in node.args]
+                    options = {key: given(value) for key, value in node.kwargs.items()}
+                    result = _RULES[node.target](self, *arguments, **options)
+                    values[node.name] = result
+                    if steps is not None and isinstance(result, Enclosure):
+                        steps[node.name] = result
+                elif node.op == "output":
+                    return tuple(given(node.args[0]))
+        raise AssertionError("a captured graph ends with its outputs")
 
 
-def _exact(x: NDArray[np.float32]) -> Enclosure:
-    value = x.astype(np.float64)
-    return Enclosure(value, np.zeros_like(value), np.zeros_like(value))
+def capture(module: torch.nn.Module, example: Tensor) -> torch.export.ExportedProgram:
+    """A module's graph without operations in place, its number of rows free if that can be."""
+    batch = ({0: torch.export.Dim.AUTO},)
+    program = torch.export.export(module, (example,), dynamic_shapes=batch)
+    in_place = any(
+        node.op == "call_function"
+        and isinstance(node.target, torch._ops.OpOverload)
+        and node.target._schema.is_mutable
+        for node in program.graph.nodes
+    )
+    # Most models have none, and to look for them this way takes half a second.
+    return program.run_decompositions({}) if in_place else program
+
+
+def _linear(truth: Truth, x: Enclosure, weight: Any, bias: Any = None) -> Enclosure:
+    return enclosure.linear(
+        x, truth.weights(weight.name), None if bias is None else truth.tensor(bias)
+    )
+
+
+def _convolution(
+    truth: Truth,
+    x: Enclosure,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Enclosure:
+    def apply(inputs: Tensor, weights: Tensor) -> Tensor:
+        return functional.conv2d(inputs, weights, None, stride, padding, dilation, groups)
+
+    return enclosure.convolution(
+        x, truth.weights(weight.name), None if bias is None else truth.tensor(bias), apply
+    )
+
+
+def _normalize(
+    truth: Truth,
+    x: Enclosure,
+    scale: Any,
+    shift: Any,
+    mean: Any,
+    variance: Any,
+    _momentum: float,
+    epsilon: float,
+) -> tuple[Enclosure, ...]:
+    scale, shift, mean, variance = map(truth.tensor, (scale, shift, mean, variance))
+    normal = enclosure.normalize(
+        x, mean=mean, variance=variance, scale=scale, shift=shift, epsilon=epsilon
+    )
+    return (normal,)
+
+
+def _normalize_in_training_graph(
+    truth: Truth,
+    x: Enclosure,
+    scale: Any,
+    shift: Any,
+    mean: Any,
+    variance: Any,
+    training: bool,
+    momentum: float,
+    epsilon: float,
+    _cudnn: bool,
+) -> Enclosure:
+    if training:
+        raise NoRuleError("batch normalization is in training mode: call eval() on the module")
+    return _normalize(truth, x, scale, shift, mean, variance, momentum, epsilon)[0]
+
+
+def _operand(truth: Truth, value: Any) -> Enclosure:
+    """The other side of an addition: a value, a parameter, a number."""
+    if isinstance(value, Enclosure):
+        return value
+    if isinstance(value, torch.fx.Node):
+        return Enclosure.exact(truth.tensor(value))
+    # A number is rounded to float32 where it meets a tensor.
+    return Enclosure.exact(torch.tensor(float(value), dtype=torch.float32))
+
+
+def _add(truth: Truth, a: Any, b: Any, alpha: float = 1.0) -> Enclosure:
+    if abs(alpha) != 1:
+        b = enclosure.multiply(_operand(truth, b), _operand(truth, abs(alpha)))
+    sign = 1.0 if alpha > 0 else -1.0
+    return enclosure.add(_operand(truth, a), _operand(truth, b), sign)
+
+
+def _subtract(truth: Truth, a: Any, b: Any, alpha: float = 1.0) -> Enclosure:
+    return _add(truth, a, b, -alpha)
+
+
+def _multiply(truth: Truth, a: Any, b: Any) -> Enclosure:
+    return enclosure.multiply(_operand(truth, a), _operand(truth, b))
+
+
+def _silu(_truth: Truth, x: Enclosure) -> Enclosure:
+    return enclosure.multiply(x, enclosure.sigmoid(x))
+
+
+def _hard_sigmoid(_truth: Truth, x: Enclosure) -> Enclosure:
+    sixth = Enclosure.exact(torch.tensor(1 / 6, dtype=torch.float32))
+    three = Enclosure.exact(torch.tensor(3.0))
+    y = enclosure.clamp(enclosure.multiply(enclosure.add(x, three), sixth), 0.0, 1.0)
+    # Runtimes multiply by ⅙ or divide by 6, before or after they add: a rounding or two more.
+    more = 4.0 * enclosure.UNIT_ROUNDOFF
+    return Enclosure(torch.nn.functional.hardsigmoid(x.value), y.error + more, y.variance)
+
+
+def _hard_swish(truth: Truth, x: Enclosure) -> Enclosure:
+    return enclosure.multiply(x, _hard_sigmoid(truth, x))
+
+
+def _leaky_relu(_truth: Truth, x: Enclosure, slope: float = 0.01) -> Enclosure:
+    return enclosure.leaky_relu(x, slope)
+
+
+def _hard_tanh(_truth: Truth, x: Enclosure, low: float = -1.0, high: float = 1.0) -> Enclosure:
+    return enclosure.clamp(x, low, high)
+
+
+def _max_pool(_truth: Truth, x: Enclosure, *options: Any) -> Enclosure:
+    return enclosure.largest_of_windows(x, lambda v: functional.max_pool2d(v, *options))
+
+
+def _average_pool(_truth: Truth, x: Enclosure, size: Any) -> Enclosure:
+    height, width = x.value.shape[-2:]
+    rows, columns = (size, size) if isinstance(size, int) else size
+    # Windows overlap by one where the sizes do not divide.
+    terms = (-(-height // rows) + 1) * (-(-width // columns) + 1)
+    if height % rows == 0 and width % columns == 0:
+        terms = (height // rows) * (width // columns)
+    return enclosure.mean_of_windows(
+        x, lambda v: functional.adaptive_avg_pool2d(v, (rows, columns)), terms
+    )
+
+
+def _mean(_truth: Truth, x: Enclosure, dim: Any, keepdim: bool = False) -> Enclosure:
+    axes = [dim] if isinstance(dim, int) else list(dim)
+    terms = 1
+    for axis in axes:
+        terms *= x.value.shape[axis]
+    return enclosure.mean_of_windows(x, lambda v: v.mean(axes, keepdim), terms)
+
+
+def _concatenate(_truth: Truth, parts: list[Enclosure], dim: int = 0) -> Enclosure:
+    pieces = [(part.value, part.error, part.variance) for part in parts]
+    return Enclosure(*(torch.cat(piece, dim) for piece in zip(*pieces, strict=True)))
+
+
+def _unchanged(_truth: Truth, x: Enclosure, *_: Any, **__: Any) -> Enclosure:
+    return x
+
+
+def _moved(function: Callable[..., Tensor]) -> Callable[..., Enclosure]:
+    """A rule for an operation that only moves values around."""
+
+    def rule(_truth: Truth, x: Enclosure, *arguments: Any) -> Enclosure:
+        return x.through(lambda tensor: function(tensor, *arguments))
+
+    return rule
+
+
+def _rows(_truth: Truth, x: Enclosure, dim: int) -> int:
+    return x.value.shape[dim]
+
+
+def _arithmetic(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A rule for arithmetic on sizes."""
+    return lambda _truth, *arguments: function(*arguments)
+
+
+_RULES: dict[Any, Callable[..., Any]] = {
+    aten.linear.default: _linear,
+    aten.conv2d.default: _convolution,
+    aten._native_batch_norm_legit_no_training.default: _normalize,
+    aten.batch_norm.default: _normalize_in_training_graph,
+    aten.add.Tensor: _add,
+    aten.sub.Tensor: _subtract,
+    aten.mul.Tensor: _multiply,
+    aten.relu.default: lambda _truth, x: enclosure.relu(x),
+    aten.leaky_relu.default: _leaky_relu,
+    aten.hardtanh.default: _hard_tanh,
+    aten.clamp.default: lambda _truth, x, low=None, high=None: enclosure.clamp(x, low, high),
+    aten.sigmoid.default: lambda _truth, x: enclosure.sigmoid(x),
+    aten.tanh.default: lambda _truth, x: enclosure.tanh(x),
+    aten.silu.default: _silu,
+    aten.hardsigmoid.default: _hard_sigmoid,
+    aten.hardswish.default: _hard_swish,
+    aten.max_pool2d.default: _max_pool,
+    aten.adaptive_avg_pool2d.default: _average_pool,
+    aten.mean.dim: _mean,
+    aten.cat.default: _concatenate,
+    aten.dropout.default: _unchanged,
+    aten.clone.default: _unchanged,
+    aten.contiguous.default: _unchanged,
+    aten.detach.default: _unchanged,
+    aten.alias.default: _unchanged,
+    aten.view.default: _moved(torch.reshape),
+    aten.reshape.default: _moved(torch.reshape),
+    aten.flatten.using_ints: _moved(torch.flatten),
+    aten.unsqueeze.default: _moved(torch.unsqueeze),
+    aten.squeeze.dim: _moved(torch.squeeze),
+    aten.permute.default: _moved(torch.permute),
+    aten.transpose.int: _moved(torch.transpose),
+    aten.t.default: _moved(torch.t),
+    aten.slice.Tensor: _moved(torch.ops.aten.slice.Tensor),
+    aten.select.int: _moved(torch.select),
+    aten.sym_size.int: _rows,
+    operator.getitem: _arithmetic(operator.getitem),
+    operator.mul: _arithmetic(operator.mul),
+    operator.floordiv: _arithmetic(operator.floordiv),
+}
+"""By what PyTorch calls; sizes are numbers, everything else an :class:`Enclosure`."""

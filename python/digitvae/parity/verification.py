@@ -1,60 +1,60 @@
-"""Verify a bundle: every exported form against PyTorch eager and against float64 truth."""
+"""Verify a bundle: every exported form against float64 truth, PyTorch eager and each other."""
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable
-from importlib.metadata import version
+import contextlib
+import os
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-import digitvae
-from digitvae import _native, data, engine
+from digitvae import data
 from digitvae.bundle import Bundle
 from digitvae.errors import DataError
-from digitvae.parity import inputs, properties, runtimes, structure
-from digitvae.parity.compare import compare_runtimes
-from digitvae.parity.networks import DECODER, ENCODER, NETWORKS
-from digitvae.parity.report import Check, Comparison, ParityReport, Status, first_line
-from digitvae.parity.truth import Truth
+from digitvae.parity import divergence, inputs, latent_statistics, prior, properties, structure
+from digitvae.parity.blocks import on_all_rows
+from digitvae.parity.elbo import check_elbo
+from digitvae.parity.generated import generated
+from digitvae.parity.networks import DECODER, ENCODER, NETWORKS, RECONSTRUCTION
+from digitvae.parity.report import Check, Status, first_line
+from digitvae.parity.run import Reach, Run, Steps, single_threaded
+from digitvae.parity.runtimes import EAGER, load_all
+from digitvae.parity.runtimes.names import EXPORTED_PROGRAM, TORCHSCRIPT
+from digitvae.parity.runtimes.pytorch import load_exported_program, load_torchscript
+from digitvae.parity.settings import FULL, QUICK
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from digitvae.engine import Model
     from digitvae.parity.inputs import InputSet
     from digitvae.parity.networks import Float32, Function, Network
+    from digitvae.parity.report import ParityReport
+    from digitvae.parity.run import Progress
+    from digitvae.parity.runtimes import Loaded
+    from digitvae.parity.settings import Settings
 
-Progress = Callable[[int, int, str], None]
-"""Called before each step with (steps done, steps in all, what this one does)."""
-
-_OTHER_STEPS = 3  # loading, reading the data, properties
-
-
-class _Steps:
-    """Counts steps for a progress callback."""
-
-    def __init__(self, on_progress: Progress | None) -> None:
-        self.total = _OTHER_STEPS
-        self._done = 0
-        self._on_progress = on_progress
-
-    def next(self, what: str) -> None:
-        """Announce the next step."""
-        if self._on_progress is not None:
-            self._on_progress(self._done, self.total, what)
-        self._done += 1
+_REACH = {
+    # |z| of the prior's draws stays below 6.8 (docs/random-numbers.md): no need to look further.
+    DECODER.name: Reach(-6.8, 6.8, 1.0),
+    ENCODER.name: Reach(0.0, 1.0, 0.3),
+}
+_GENERATED_REACH = 1e4
+_SEARCH_SEEDS = 48
 
 
 def verify(
     bundle_path: str | Path,
     *,
-    draws: int = 10_000,
+    quick: bool = False,
+    draws: int | None = None,
     data_root: str | Path | None = None,
-    threads: int = 1,
+    threads: int | None = None,
     require_data: bool = False,
     on_progress: Progress | None = None,
 ) -> ParityReport:
@@ -64,11 +64,13 @@ def verify(
 
     Args:
         bundle_path: The bundle's folder.
-        draws: Prior draws to compare, at least 1: latents 0 … draws−1 of seed 0.
+        quick: A hundredth of the inputs, and no search for the worst one.
+        draws: Prior draws to compare, at least 1: latents 0 … draws−1 of seed 0; by default
+            100,000, or 1,000 if ``quick``.
         data_root: Where the data set is; ``None`` for the cache, which is filled if need be.
-        threads: Threads of PyTorch, ONNX Runtime and the native engine, at least 1. One is the
-            default because kernels may split sums by the number of threads: with it the report
-            does not depend on how many cores a machine has. PyTorch's setting is restored.
+        threads: Blocks of inputs to compare at the same time, at least 1; by default all
+            processors. Each runtime computes on one thread all the same, unless its name says
+            otherwise, so that the report does not depend on how many there are.
         require_data: Whether a data set that cannot be had is a failure; otherwise its
             comparisons are reported as not run.
         on_progress: Called before each step.
@@ -82,122 +84,201 @@ def verify(
             weights are not those of the model.
     """
     for name, value in (("draws", draws), ("threads", threads)):
-        if value < 1:
+        if value is not None and value < 1:
             raise ValueError(f"{name} is {value}, expected at least 1")
+    settings = QUICK if quick else FULL
+    if draws is not None:
+        settings = replace(settings, draws=draws)
+    return verify_with(
+        bundle_path,
+        settings,
+        data_root=data_root,
+        threads=threads,
+        require_data=require_data,
+        on_progress=on_progress,
+    )
+
+
+def verify_with(
+    bundle_path: str | Path,
+    settings: Settings,
+    *,
+    data_root: str | Path | None = None,
+    threads: int | None = None,
+    require_data: bool = False,
+    disguise: Callable[[Model], Model] | None = None,
+    on_progress: Progress | None = None,
+) -> ParityReport:
+    """What :func:`verify` does, with any numbers of inputs, and perhaps with a faulty engine.
+
+    Args:
+        bundle_path: The bundle's folder.
+        settings: How much to look at.
+        data_root: Where the data set is.
+        threads: Blocks of inputs to compare at the same time.
+        require_data: Whether a data set that cannot be had is a failure.
+        disguise: Replaces the native engine, to find out whether that is noticed.
+        on_progress: Called before each step.
+    """
     bundle = Bundle.open(bundle_path)
     bundle.check_files()
-    threads_before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        return _verify(
-            bundle,
-            draws,
-            data_root,
-            _Steps(on_progress),
-            threads=threads,
-            require_data=require_data,
-        )
-    finally:
-        torch.set_num_threads(threads_before)
+    run = Run(settings, threads or len(os.sched_getaffinity(0)), Steps(on_progress))
+    with single_threaded():
+        return _Verification(bundle, run, disguise)(data_root, require_data=require_data)
 
 
-def _verify(
-    bundle: Bundle,
-    draws: int,
-    data_root: str | Path | None,
-    steps: _Steps,
-    *,
-    threads: int,
-    require_data: bool,
-) -> ParityReport:
-    steps.next("loading every runtime")
-    loaded = runtimes.load_all(bundle, threads)
-    checks: list[Check] = []
-    for network in NETWORKS:
-        checks += structure.check_onnx(bundle, network, loaded.weights)
-    checks += loaded.checks
-    checks.append(structure.check_paths(bundle))
+class _Verification:
+    """Fills a run with what is to be known of a bundle."""
 
-    steps.next("reading the data set")
-    z = np.empty((draws, bundle.latent_dim), np.float32)
-    _native.fill_standard_normal(z, dim=z.shape[1], seed=0, first=0, stream=engine.LATENT_STREAM)
-    images, data_check = _load_images(bundle, data_root, require_data)
-    checks.append(data_check)
+    def __init__(self, bundle: Bundle, run: Run, disguise: Callable[[Model], Model] | None) -> None:
+        self.bundle = bundle
+        self.run = run
+        run.steps.next("loading every runtime")
+        self.loaded: Loaded = load_all(bundle, disguise)
+        run.must_equal = self.loaded.must_equal()
+        dims = bundle.manifest["dims"]
+        run.image_shape = (dims["height"], dims["width"])
 
-    truth = Truth(loaded.weights)
-    same_bits = runtimes.same_bits(loaded.model)
-    plan = _plan(z, images, loaded)
-    steps.total = _OTHER_STEPS + sum(len(given.blocks) for _, given in plan)
-    comparisons: list[Comparison] = []
-    for network, given in plan:
-        functions = loaded.functions[network.name]
-        comparisons += compare_runtimes(
-            network, given, functions, truth, same_bits=same_bits, on_block=steps.next
-        )
+    def __call__(self, data_root: str | Path | None, *, require_data: bool) -> ParityReport:
+        run, loaded = self.run, self.loaded
+        run.checks += structure.check_bundle(self.bundle, loaded.weights)
+        run.checks += loaded.checks
+        # Begun now, and looked at in the end: it starts while this process computes.
+        elsewhere = None
+        if loaded.model is not None and run.settings.elsewhere:
+            elsewhere = properties.Elsewhere(loaded.model)
 
-    steps.next("properties of the native engine")
-    checks += properties.check_all(loaded, z, images)
-    return ParityReport(
-        draws=draws,
-        versions=_versions(),
-        machine={
-            "architecture": platform.machine(),
-            "torch kernels": torch.backends.cpu.get_cpu_capability(),
-        },
-        checks=tuple(checks),
-        comparisons=tuple(comparisons),
-    )
+        run.steps.next("reading the data set")
+        z = latent_statistics.draw(run.settings.draws, self.bundle.latent_dim)
+        images = None
+        if run.settings.images:
+            images = self._load_images(data_root, required=require_data)
+        plan = self._plan(z, images)
+        searched = NETWORKS if run.settings.generations else ()
+        run.steps.total = 3 + sum(len(given.blocks) for _, given in plan)
+        run.steps.total += 2 * len(searched) + (3 if images is not None else 0)
+        for network, given in plan:
+            run.compare(network, given, loaded.functions[network.name], loaded.truths[network.name])
+        for network in searched:
+            self._search(network)
+        if images is not None:
+            run.checks += check_elbo(
+                loaded, _ink(images), run.leader, run.steps.next, threads=run.threads
+            )
+        if structure.PRIOR in self.bundle.file_names:
+            run.checks += prior.check_prior_runtimes(self.bundle)
+        run.steps.next("properties of the native engine")
+        run.checks += properties.check_all(loaded, z, images)
+        if elsewhere is not None:
+            run.checks.append(elsewhere.check())
+        if loaded.model is not None:
+            model = loaded.model
+            run.checks += latent_statistics.check_latents(
+                z, lambda count, seed, first: model.latents(count, seed=seed, first=first)
+            )
+        self._locate()
+        return run.report(f"bundle of {self.bundle.manifest.get('dataset')}")
 
-
-def _plan(
-    z: Float32, images: NDArray[np.uint8] | None, loaded: runtimes.Loaded
-) -> list[tuple[Network, InputSet]]:
-    """Which network gets which inputs; those that a network has to make come from eager."""
-    drawn = _first_output(loaded.functions[DECODER.name][runtimes.EAGER], z)
-    decoder = [
-        inputs.whole("prior draws", z),
-        inputs.batches(z),
-        inputs.extreme_latents(z),
-    ]
-    encoder = [
-        inputs.whole("decoded prior draws", drawn),
-        inputs.extreme_images(drawn.shape[1]),
-    ]
-    if images is None:
-        encoder.append(inputs.batches(drawn))
-    else:
-        ink = images.astype(np.float32) / np.float32(255)
-        means = _first_output(loaded.functions[ENCODER.name][runtimes.EAGER], ink)
-        decoder.append(inputs.whole("means of test images", means))
-        encoder += [
-            inputs.whole("test images", ink),
-            inputs.batches(ink),
+    def _plan(self, z: Float32, images: NDArray[np.uint8] | None) -> list[tuple[Network, InputSet]]:
+        """Which network gets which inputs; those that a network has to make come from eager."""
+        functions, settings = self.loaded.functions, self.run.settings
+        (drawn,) = self._whole(functions[DECODER.name][EAGER], z[: settings.decoded])
+        pixels = drawn.shape[1]
+        decoder = [
+            inputs.whole("prior draws", z),
+            inputs.batches(z, settings.batches),
+            inputs.extreme_latents(z),
         ]
-    return [(DECODER, given) for given in decoder] + [(ENCODER, given) for given in encoder]
+        encoder = [
+            inputs.whole("decoded prior draws", drawn),
+            inputs.batches(drawn, settings.batches),
+            inputs.extreme_images(pixels),
+        ]
+        if settings.generated:
+            count, reach = settings.generated, _GENERATED_REACH
+            decoder.append(generated(z.shape[1:], count, -reach, reach))
+            encoder.append(generated((pixels,), count, 0.0, 1.0))
+        with contextlib.suppress(Exception):  # what the prior cannot do is found by its own checks
+            if structure.PRIOR in self.bundle.file_names:
+                mixture = prior.mixture_draws(self.bundle, settings.decoded)
+                decoder.append(inputs.whole("mixture draws", mixture))
+        reconstruction = inputs.whole("decoded prior draws", drawn[: settings.decoded // 2])
+        if images is not None:
+            ink = _ink(images)
+            mu, logvar = self._whole(functions[ENCODER.name][EAGER], ink)
+            half = settings.images // 2
+            decoder[1:1] = [
+                inputs.whole("means of test images", mu[:half]),
+                inputs.posterior_draws(mu[half:], logvar[half:]),
+            ]
+            encoder[0:0] = [inputs.whole("test images", ink)]
+            reconstruction = inputs.whole("test images", ink[: half // 2])
+        return [
+            *((DECODER, given) for given in decoder if given.count),
+            *((ENCODER, given) for given in encoder if given.count),
+            (RECONSTRUCTION, reconstruction),
+        ]
+
+    def _whole(self, function: Function, rows: Float32) -> tuple[Float32, ...]:
+        return on_all_rows(function, rows, self.run.threads)
+
+    def _search(self, network: Network) -> None:
+        functions = self.loaded.functions
+        seeds = latent_statistics.draw(_SEARCH_SEEDS, self.bundle.latent_dim)
+        if network is ENCODER:
+            (seeds,) = functions[DECODER.name][EAGER](seeds)
+        truth = self.loaded.truths[network.name]
+        self.run.search(network, functions[network.name], truth, seeds, _REACH[network.name])
+
+    def _locate(self) -> None:
+        """For every file whose numbers failed, find the node where it leaves the truth."""
+        for network in NETWORKS:
+            others = set(self.loaded.functions[network.name])
+            forms = (
+                ("torchscript", {TORCHSCRIPT}, _torchscript_steps),
+                ("pt2", {EXPORTED_PROGRAM}, _program_steps),
+                ("onnx", others - {EAGER, TORCHSCRIPT, EXPORTED_PROGRAM}, _onnx_steps),
+            )
+            truth = self.loaded.truths[network.name]
+            for form, runtimes, steps in forms:
+                self.run.locate(
+                    network,
+                    f"{network.name}.{form}",
+                    runtimes,
+                    run=partial(steps, self.bundle, network),
+                    trace=truth.trace,
+                    outputs=truth.outputs,
+                )
+
+    def _load_images(self, root: str | Path | None, *, required: bool) -> NDArray[np.uint8] | None:
+        """Test images of the bundle's data set as rows of pixels, or ``None`` and why not."""
+        name = str(self.bundle.manifest.get("dataset"))
+        statement = "test images are compared"
+        try:
+            images = data.load(name, root, splits=("test",))["test"].images
+        except (DataError, ValueError) as error:
+            status: Status = "failed" if required else "not run"
+            self.run.checks.append(Check(f"data set {name}", statement, status, first_line(error)))
+            return None
+        images = images[: self.run.settings.images]
+        found = f"{len(images)} images"
+        self.run.checks.append(Check(f"data set {name}", statement, "passed", found))
+        return images.reshape(len(images), -1)
 
 
-def _first_output(function: Function, rows: Float32) -> Float32:
-    return np.concatenate([function(block)[0] for block in inputs.in_blocks(rows)])
+def _torchscript_steps(bundle: Bundle, network: Network, row: Float32) -> list[divergence.Step]:
+    module = load_torchscript(bundle.read(f"{network.name}.torchscript"))
+    return divergence.torchscript_steps(module, row)
 
 
-def _load_images(
-    bundle: Bundle, root: str | Path | None, required: bool
-) -> tuple[NDArray[np.uint8] | None, Check]:
-    """The test images of the bundle's data set as rows of pixels, or why there are none."""
-    name = str(bundle.manifest.get("dataset"))
-    statement = "all test images are compared"
-    try:
-        images = data.load(name, root, splits=("test",))["test"].images
-    except (DataError, ValueError) as error:
-        status: Status = "failed" if required else "not run"
-        return None, Check(f"data set {name}", statement, status, first_line(error))
-    return images.reshape(len(images), -1), Check(
-        f"data set {name}", statement, "passed", f"{len(images)} images"
-    )
+def _program_steps(bundle: Bundle, network: Network, row: Float32) -> list[divergence.Step]:
+    program = load_exported_program(bundle.read(f"{network.name}.pt2"))
+    return divergence.program_steps(program, row)
 
 
-def _versions() -> dict[str, str]:
-    versions = {"digitvae": digitvae.__version__, "python": platform.python_version()}
-    for package in ("torch", "onnx", "onnxruntime", "numpy", "safetensors"):
-        versions[package] = version(package)
-    return versions
+def _onnx_steps(bundle: Bundle, network: Network, row: Float32) -> list[divergence.Step]:
+    return divergence.onnx_steps(bundle.read(f"{network.name}.onnx"), network.input, row)
+
+
+def _ink(images: NDArray[np.uint8]) -> Float32:
+    return images.astype(np.float32) / np.float32(255)

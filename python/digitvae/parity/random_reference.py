@@ -35,10 +35,12 @@ def philox4x32_10(counter: list[Words], key: tuple[int, int]) -> list[Words]:
 
 
 def uniform(words: Words) -> Doubles:
+    """The midpoint of the w-th of 2³² cells of [0, 1]."""
     return (words.astype(np.float64) + 0.5) * 2.0**-32
 
 
 def natural_log(u: Doubles) -> Doubles:
+    """The specified ln, of numbers in (0, 1)."""
     mantissa, exponent = np.frexp(u)  # mantissa in [0.5, 1)
     m, e = mantissa * 2.0, exponent.astype(np.float64) - 1.0
     high = m >= np.sqrt(2.0)
@@ -52,6 +54,7 @@ def natural_log(u: Doubles) -> Doubles:
 
 
 def cos_sin_of_turn(words: Words) -> tuple[Doubles, Doubles]:
+    """The specified cosine and sine of (w + ½)·2⁻³² turns."""
     quarter = ((words + np.uint64(1 << 29)) & MASK) >> np.uint64(30)
     rest = words.astype(np.int64) - (quarter << np.uint64(30)).astype(np.int64)
     rest = np.where(rest > 1 << 31, rest - (1 << 32), rest)
@@ -88,6 +91,7 @@ def cos_sin_of_turn(words: Words) -> tuple[Doubles, Doubles]:
 
 
 def normal_pairs(radius_words: Words, angle_words: Words) -> tuple[Doubles, Doubles]:
+    """Box–Muller: two normals from two words."""
     radius = np.sqrt(-2.0 * natural_log(uniform(radius_words)))
     cosine, sine = cos_sin_of_turn(angle_words)
     return radius * cosine, radius * sine

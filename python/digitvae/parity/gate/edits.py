@@ -1,7 +1,7 @@
-"""Faulty exports: what can go wrong between a trained model and its files, on purpose.
+"""Changes to exported files: what mutants and honest copies are made of.
 
-Each fault takes the folder of an honest bundle and damages it. ``redo_hashes`` then makes the
-manifest agree, so that only the numbers or the structure can give the fault away.
+``redo_hashes`` makes the manifest agree afterwards, so that only numbers and structure can give a
+change away.
 """
 
 from __future__ import annotations
@@ -26,35 +26,28 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from digitvae.parity import ParityReport
-
     Array = NDArray[Any]
     Edit = Callable[[Any], object]
 
 
-DRAWS = 70
-"""More than one tile of 64, and little else: a fault shows on any draw."""
-
-
-def demand(report: ParityReport, wanted: list[str]) -> None:
-    """Demand that a report failed and that its failures contain all these words."""
-    assert not report.passed
-    said = "\n".join(map(str, report.failures))
-    for words in wanted:
-        assert words in said, said
-
-
 def redo_hashes(folder: Path) -> None:
     """Make the manifest describe the files as they are."""
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    manifest = read_manifest(folder)
     write_manifest(folder, manifest | {"files": describe_files(folder, manifest["files"])})
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest as it stands."""
+    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    return manifest
 
 
 def edit_onnx(folder: Path, name: str, edit: Edit) -> None:
     """Change one ONNX model in place; ``edit`` gets the protobuf."""
     model = onnx.load(folder / f"{name}.onnx")
     edit(model)
-    onnx.save(model, folder / f"{name}.onnx")
+    # onnx.save would look for external data, and one of the faults is that there is none.
+    (folder / f"{name}.onnx").write_bytes(model.SerializeToString())
 
 
 def edit_tensor(name: str, change: Callable[[Array], Array]) -> Edit:
@@ -177,6 +170,16 @@ def write_text(text: bytes) -> Callable[[Array], Array]:
 
     def change(tensor: Array) -> Array:
         tensor.view(np.uint8).reshape(-1)[: len(text)] = np.frombuffer(text, np.uint8)
+        return tensor
+
+    return change
+
+
+def add_units(index: int, units: int) -> Callable[[Array], Array]:
+    """Move one value away from 0 by units in its last place."""
+
+    def change(tensor: Array) -> Array:
+        tensor.view(np.uint32).flat[index] += np.uint32(units)
         return tensor
 
     return change

@@ -1,0 +1,385 @@
+"""Verify a model that is not ours: a PyTorch module against the files exported from it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx as onnx_format
+import torch
+
+from digitvae.errors import ParityError
+from digitvae.parity import divergence, structure
+from digitvae.parity.enclosure import NOISE_DEVIATIONS, Enclosure
+from digitvae.parity.generated import generated
+from digitvae.parity.inputs import InputSet, in_blocks
+from digitvae.parity.networks import Network
+from digitvae.parity.report import Check, first_line
+from digitvae.parity.run import Reach, Run, Steps, single_threaded
+from digitvae.parity.runtimes import onnx
+from digitvae.parity.runtimes.names import (
+    EAGER,
+    EXPORTED_PROGRAM,
+    ONNX_RUNTIME,
+    ONNX_RUNTIME_BASIC,
+    ONNX_RUNTIME_OFF,
+    REFERENCE,
+    TORCHSCRIPT,
+)
+from digitvae.parity.runtimes.pytorch import (
+    load_exported_program,
+    load_torchscript,
+    torch_function,
+)
+from digitvae.parity.settings import Settings
+from digitvae.parity.truth import NoRuleError, Truth
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from digitvae.parity.networks import Float32, Function
+    from digitvae.parity.one_block import Reference
+    from digitvae.parity.report import ParityReport
+    from digitvae.parity.run import Progress
+
+FULL = Settings("full", draws=256, decoded=0, images=0, generated=50, generations=20)
+QUICK = Settings("quick", draws=16, decoded=0, images=0, generated=5, generations=0)
+
+_BATCHES = (1, 2, 3, 7, 16)
+_REFERENCE_ROWS = 2
+_ONE_HOTS = 32
+_BLOCK_VALUES = 400_000
+_CONSTANTS = (0.0, 1.0, -1.0, 10.0, -10.0, 1e-45, 1.1754942e-38)
+
+
+@dataclass(frozen=True)
+class Files:
+    """What was exported.
+
+    Attributes:
+        onnx: The ONNX file; its weights may lie in files beside it.
+        torchscript: A TorchScript file. Loading it can run code.
+        exported_program: A ``.pt2`` file.
+    """
+
+    onnx: Path
+    torchscript: Path | None = None
+    exported_program: Path | None = None
+
+
+class Tolerated:
+    """Float64 truth without bounds: a tolerance from outside takes the noise limit's place."""
+
+    bounded = False
+
+    def __init__(self, module: torch.nn.Module, tolerance: float) -> None:
+        self._module = _copy_in_float64(module)
+        self._tolerance = tolerance
+
+    def __call__(self, rows: Float32) -> tuple[Enclosure, ...]:
+        """Evaluate the outputs in float64."""
+        with torch.inference_mode():
+            result = self._module(torch.from_numpy(rows).double())
+        outputs = result if isinstance(result, (tuple, list)) else (result,)
+        enclosures = []
+        for value in outputs:
+            limit = self._tolerance * value.abs().clamp(min=1.0).float()
+            exact = Enclosure.exact(value)
+            one = Enclosure(value, exact.error, torch.ones_like(limit)).deviation()
+            variance = (limit / NOISE_DEVIATIONS / one).square()
+            enclosures.append(Enclosure(value, exact.error, variance))
+        return tuple(enclosures)
+
+
+def verify_model(
+    factory: str,
+    files: Files,
+    *,
+    shape: tuple[int, ...] | None = None,
+    inputs: Path | None = None,
+    tolerance: float | None = None,
+    quick: bool = False,
+    draws: int | None = None,
+    threads: int | None = None,
+    on_progress: Progress | None = None,
+) -> ParityReport:
+    """Verify that exported files compute what a PyTorch module computes.
+
+    The module has one float32 input whose first axis is the batch, and float32 outputs.
+
+    Args:
+        factory: ``package.module:name`` of something that returns the module when it is called
+            without arguments, or is one. The current folder is searched first.
+        files: What was exported from it.
+        shape: Of one input, without the batch; by default what the ONNX file says.
+        inputs: A ``.npy`` file of typical inputs, float32 [n, …]; by default draws from N(0, I).
+        tolerance: |Δ| to float64 truth that is allowed, times max(1, |truth|); by default the
+            noise limit, which needs a rule for every operation of the module.
+        quick: A few inputs only.
+        draws: Typical inputs; by default 256, or 16 if ``quick``, or all of ``inputs``.
+        threads: Blocks of inputs to compare at the same time; by default all processors.
+        on_progress: Called before each step.
+
+    Returns:
+        The report; its ``passed`` is the verdict.
+
+    Raises:
+        ParityError: The module or a file cannot be used; the message says which and why.
+        ValueError: A number is out of range.
+    """
+    for name, value in (("draws", draws), ("threads", threads)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} is {value}, expected at least 1")
+    if tolerance is not None and not tolerance > 0.0:
+        raise ValueError(f"tolerance is {tolerance}, expected more than 0")
+    module = load_module(factory)
+    content = _read(files.onnx)
+    settings = QUICK if quick else FULL
+    run = Run(settings, threads or len(os.sched_getaffinity(0)), Steps(on_progress))
+    run.steps.next("loading every runtime")
+    checks, graph = structure.check_validity(
+        files.onnx.name, lambda: onnx_format.load(str(files.onnx)), external=True
+    )
+    run.checks += checks
+    if graph is None:
+        return run.report(factory)
+    network, widths = _network_of(graph, shape)
+    typical = _typical(inputs, widths, draws or settings.draws, limit=draws)
+    run.settings = replace(settings, draws=len(typical))
+    with single_threaded():
+        functions = _load(run, module, files, network)
+        truth = _truth(module, widths, tolerance)
+        run.checks.append(_parameters(files.onnx.name, graph, module))
+        _compare(
+            run,
+            network,
+            functions,
+            truth,
+            typical=typical,
+            batch=_fixed_batch(graph),
+            content=content,
+        )
+        if isinstance(truth, Truth):
+            _locate(run, network, files, content, truth)
+    return run.report(factory)
+
+
+def load_module(factory: str) -> torch.nn.Module:
+    """The module that ``package.module:name`` is or makes, in evaluation mode.
+
+    Raises:
+        ParityError: There is no such thing, or it is no module.
+    """
+    place, colon, name = factory.partition(":")
+    if not (place and colon and name):
+        raise ParityError(f"{factory!r} does not name a module: expected package.module:factory")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        made = getattr(importlib.import_module(place), name)
+        if not isinstance(made, torch.nn.Module):
+            made = made()
+    except Exception as error:  # whatever somebody else's code raises
+        raise ParityError(f"{factory} cannot be made: {type(error).__name__}: {error}") from error
+    if not isinstance(made, torch.nn.Module):
+        raise ParityError(f"{factory} made a {type(made).__name__}, expected a torch.nn.Module")
+    odd = sorted({str(p.dtype) for p in made.parameters()} - {"torch.float32"})
+    if odd:
+        raise ParityError(f"{factory} has parameters of {', '.join(odd)}, expected float32")
+    return made.requires_grad_(requires_grad=False).cpu().eval()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ParityError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _network_of(graph: Any, shape: tuple[int, ...] | None) -> tuple[Network, tuple[int, ...]]:
+    """The graph's interface, and the shape of one input."""
+    weights = {tensor.name for tensor in graph.graph.initializer}
+    given = [value for value in graph.graph.input if value.name not in weights]
+    if len(given) != 1:
+        names = ", ".join(value.name for value in given) or "none"
+        raise ParityError(f"the ONNX model has the inputs {names}; expected one")
+    odd = [
+        f"{name} is {text}"
+        for name, text in structure.signature([*given, *graph.graph.output]).items()
+        if not text.startswith("float32 [")
+    ]
+    if odd:
+        raise ParityError(f"the ONNX model's {', '.join(odd)}; expected float32")
+    sizes = [axis.dim_value for axis in given[0].type.tensor_type.shape.dim[1:]]
+    if shape is None and not all(sizes):
+        raise ParityError("the ONNX model leaves the shape of its input open: give it with --shape")
+    outputs = tuple(value.name for value in graph.graph.output)
+    return Network(graph.graph.name or "model", given[0].name, outputs), shape or tuple(sizes)
+
+
+def _fixed_batch(graph: Any) -> int | None:
+    weights = {tensor.name for tensor in graph.graph.initializer}
+    value = next(value for value in graph.graph.input if value.name not in weights)
+    return value.type.tensor_type.shape.dim[0].dim_value or None
+
+
+def _typical(
+    path: Path | None, shape: tuple[int, ...], count: int, *, limit: int | None
+) -> Float32:
+    if path is None:
+        rng = np.random.default_rng(0)
+        return rng.standard_normal((count, *shape), np.float32)
+    try:
+        rows = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ParityError(f"cannot read {path}: {first_line(error)}") from error
+    if rows.dtype != np.float32 or rows.shape[1:] != shape or not len(rows):
+        raise ParityError(
+            f"{path} is {rows.dtype} {list(rows.shape)}, expected float32 [n, "
+            f"{', '.join(map(str, shape))}]"
+        )
+    chosen: Float32 = np.ascontiguousarray(rows[:limit])
+    return chosen
+
+
+def _load(run: Run, module: torch.nn.Module, files: Files, network: Network) -> dict[str, Function]:
+    functions = {EAGER: torch_function(module)}
+    if files.torchscript is not None:
+        script = load_torchscript(_read(files.torchscript))
+        functions[TORCHSCRIPT] = torch_function(script)
+    if files.exported_program is not None:
+        program = load_exported_program(_read(files.exported_program))
+        functions[EXPORTED_PROGRAM] = torch_function(program.module())
+    levels = (
+        (ONNX_RUNTIME, onnx.ALL),
+        (ONNX_RUNTIME_BASIC, onnx.BASIC),
+        (ONNX_RUNTIME_OFF, onnx.OFF),
+    )
+    for name, level in levels:
+        try:
+            session = onnx.load_session(str(files.onnx), level=level)
+        except Exception as error:  # ONNX Runtime's exceptions have no base of their own
+            run.checks.append(Check(name, "can be loaded", "failed", first_line(error)))
+            continue
+        functions[name] = onnx.session_function(session, network.input, network.outputs)
+    return functions
+
+
+def _truth(module: torch.nn.Module, shape: tuple[int, ...], tolerance: float | None) -> Reference:
+    if tolerance is not None:
+        return Tolerated(module, tolerance)
+    try:
+        return Truth(module, torch.zeros(2, *shape))
+    except NoRuleError as error:
+        raise ParityError(f"{error}: say with --tolerance what may differ") from error
+    except Exception as error:  # torch.export's exceptions have no base of their own
+        raise ParityError(
+            f"torch.export cannot capture the module: {first_line(error)}. Without its graph there "
+            "is no noise limit: say with --tolerance what may differ"
+        ) from error
+
+
+def _parameters(file: str, graph: Any, module: torch.nn.Module) -> Check:
+    """How many of the module's parameters are in the file, bit for bit: exporters may fold some."""
+    stored = {
+        onnx_format.numpy_helper.to_array(tensor).tobytes() for tensor in graph.graph.initializer
+    }
+    missing = [
+        name
+        for name, tensor in module.named_parameters()
+        if tensor.numpy().tobytes() not in stored and tensor.numpy().T.tobytes() not in stored
+    ]
+    total = sum(1 for _ in module.parameters())
+    detail = f"{total - len(missing)} of {total}"
+    if missing:
+        detail += f"; not {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}"
+    return Check(file, "holds the module's parameters bit for bit", "measured", detail)
+
+
+def _compare(
+    run: Run,
+    network: Network,
+    functions: dict[str, Function],
+    truth: Reference,
+    *,
+    typical: Float32,
+    batch: int | None,
+    content: bytes,
+) -> None:
+    sets = _input_sets(typical, run.settings, batch)
+    # Convolutions take the reference evaluator seconds, so that it gets two rows.
+    reference = _reference(run, content, network)
+    few = InputSet("first inputs", (typical[: batch or _REFERENCE_ROWS],), gated=True)
+    searches = run.settings.generations > 0
+    run.steps.total = 2 + sum(len(given.blocks) for given in sets) + 2 * searches
+    for given in sets:
+        run.compare(network, given, functions, truth)
+    if searches and batch is None:
+        low, high = float(typical.min()), float(typical.max())
+        reach = Reach(low, high, max(float(typical.std()), 1e-6))
+        run.search(network, functions, truth, typical[:16], reach)
+    run.compare(network, few, functions | reference, truth)
+
+
+def _reference(run: Run, content: bytes, network: Network) -> dict[str, Function]:
+    try:
+        function = onnx.reference_function(content, network.input, network.outputs)
+    except Exception as error:  # it knows not all operators, and no external data
+        run.checks.append(Check(REFERENCE, "can be loaded", "not run", first_line(error)))
+        return {}
+    return {REFERENCE: function}
+
+
+def _input_sets(typical: Float32, settings: Settings, batch: int | None) -> list[InputSet]:
+    shape = typical.shape[1:]
+    size = batch or max(1, _BLOCK_VALUES // max(1, int(np.prod(shape))))
+    rows = [np.full(shape, value, np.float32) for value in _CONSTANTS]
+    names = [f"all {value:g}" for value in _CONSTANTS]
+    width = int(np.prod(shape))
+    for index in np.linspace(0, width - 1, min(width, _ONE_HOTS)).astype(int):
+        row = np.zeros(width, np.float32)
+        row[index] = 1.0
+        rows.append(row.reshape(shape))
+        names.append(f"only value {index} is 1")
+    edges = np.stack(rows)
+    made = generated(shape, settings.generated, -10.0, 10.0)
+    sets = [
+        InputSet("typical inputs", _blocks(typical, size, batch), gated=True),
+        InputSet("extreme inputs", _blocks(edges, size, batch), gated=False, names=tuple(names)),
+        replace(made, blocks=_blocks(np.concatenate(made.blocks), size, batch)),
+    ]
+    if batch is None:
+        sizes = [count for count in _BATCHES if count <= len(typical)]
+        name = f"batches of {sizes[0]} to {sizes[-1]}"
+        blocks = tuple(typical[:count] for count in sizes)
+        sets.insert(1, InputSet(name, blocks, gated=True, separate=True))
+    return [given for given in sets if given.count]
+
+
+def _blocks(rows: Float32, size: int, batch: int | None) -> tuple[Float32, ...]:
+    """Blocks; where the batch is fixed, what does not fill one is left out."""
+    if batch is not None:
+        rows = rows[: len(rows) // batch * batch]
+    return in_blocks(rows, size)
+
+
+def _locate(run: Run, network: Network, files: Files, content: bytes, truth: Truth) -> None:
+    run.locate(
+        network,
+        files.onnx.name,
+        {ONNX_RUNTIME_OFF, ONNX_RUNTIME_BASIC, ONNX_RUNTIME},
+        run=partial(divergence.onnx_steps, content, network.input),
+        trace=truth.trace,
+        outputs=truth.outputs,
+    )
+
+
+def _copy_in_float64(module: torch.nn.Module) -> torch.nn.Module:
+    import copy
+
+    return copy.deepcopy(module).double()

@@ -1,0 +1,160 @@
+"""Whether parity got worse since a report that was kept."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from digitvae.errors import ParityError
+from digitvae.parity.report import SCHEMA, Check, first_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from digitvae.parity.report import ParityReport
+
+SUBJECT = "baseline"
+
+_ROOT_MEAN_SQUARE = 1.25
+"""Growth of the typical deviation that counts as worse: it is a mean of thousands of values."""
+
+_PEAK = 2.0
+"""Growth of the largest deviation that counts as worse: it is one value of millions."""
+
+_NEGLIGIBLE = 2.0**-26
+"""Deviations below a quarter of a unit in the last place of 1 are not compared."""
+
+
+def read_baseline(path: Path) -> dict[str, Any]:
+    """Read a report that ``verify --json`` or an export has written.
+
+    Raises:
+        ParityError: It is not there, or is no such report.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ParityError(f"cannot read the baseline {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ParityError(f"the baseline {path} is not JSON: {first_line(error)}") from error
+    found = content.get("schema") if isinstance(content, dict) else None
+    if found != SCHEMA:
+        raise ParityError(
+            f"the baseline {path} has schema {found!r}, expected {SCHEMA!r}: make it with "
+            "`digitvae verify --json`"
+        )
+    required = {"mode", "draws", "checks", "comparisons"}
+    missing = sorted(required - content.keys())
+    if missing:
+        raise ParityError(f"the baseline {path} lacks {', '.join(missing)}")
+    return dict(content)
+
+
+def compared_with(report: ParityReport, baseline: dict[str, Any]) -> ParityReport:
+    """The report, with a check for each thing that got worse, or one that nothing did.
+
+    Worse is: a check that passed and does not any more, or is not made any more; the same of a
+    comparison; a typical deviation from the truth 1.25 times as large, a largest one twice as
+    large; a runtime that had another's bits on this kind of processor with these versions, and has
+    not any more.
+
+    Args:
+        report: The new report.
+        baseline: From :func:`read_baseline`.
+
+    Raises:
+        ParityError: The baseline was made with another number of inputs, or is damaged.
+    """
+    now: dict[str, Any] = report.to_dict()
+    for key in ("mode", "draws"):
+        if baseline[key] != now[key]:
+            raise ParityError(
+                f"the baseline was made with {key} = {baseline[key]}, this report with {now[key]}: "
+                "largest deviations of different inputs cannot be compared"
+            )
+    try:
+        worse = [*_checks(baseline, now), *_comparisons(baseline, now)]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ParityError(f"the baseline is damaged: {type(error).__name__} {error}") from error
+    if not worse:
+        compared = len(baseline["checks"]) + len(baseline["comparisons"])
+        detail = f"{compared} findings compared"
+        worse = [Check(SUBJECT, "nothing got worse", "passed", detail)]
+    return replace(report, checks=(*report.checks, *worse))
+
+
+def _checks(before: dict[str, Any], now: dict[str, Any]) -> Iterator[Check]:
+    found = {(c["subject"], c["statement"]): c for c in now["checks"]}
+    for check in before["checks"]:
+        if check["status"] != "passed" or check["subject"] == SUBJECT:
+            continue
+        name = f"{check['subject']}: {check['statement']}"
+        after = found.get((check["subject"], check["statement"]))
+        if after is None:
+            yield Check(SUBJECT, name, "failed", "passed before, and is not checked any more")
+        elif after["status"] != "passed":
+            yield Check(SUBJECT, name, "failed", f"passed before, now {after['status']}")
+
+
+def _comparisons(before: dict[str, Any], now: dict[str, Any]) -> Iterator[Check]:
+    old, new = _by_place(before), _by_place(now)
+    same_setting = all(before.get(key) == now[key] for key in ("versions", "machine"))
+    for place, comparison in old.items():
+        name = "{3}, {0} {1} on {2}".format(*place)
+        if place not in new:
+            yield Check(SUBJECT, name, "failed", "compared before, and not any more")
+            continue
+        after = new[place]
+        if comparison["status"] == "passed" != after["status"]:
+            yield Check(SUBJECT, name, "failed", f"passed before, now {after['status']}")
+            continue
+        twin = comparison.get("same_bits_as")
+        if same_setting and twin and _leader(new, (*place[:3], twin)) != _leader(new, place):
+            yield Check(SUBJECT, name, "failed", f"had {twin}'s bits before")
+        yield from _growth(name, _numbers(old, place), _numbers(new, place))
+
+
+def _growth(name: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Check]:
+    pairs = (
+        ("typical", _ROOT_MEAN_SQUARE, before["rms_to_truth"], after["rms_to_truth"]),
+        (
+            "largest",
+            _PEAK,
+            before["to_truth"]["peak"]["value"],
+            after["to_truth"]["peak"]["value"],
+        ),
+    )
+    for kind, factor, old, new in pairs:
+        if float(new) > max(factor * float(old), _NEGLIGIBLE):
+            yield Check(
+                SUBJECT,
+                name,
+                "failed",
+                f"its {kind} deviation from the truth was {old}, now {new}: over {factor} times",
+            )
+
+
+def _by_place(report: dict[str, Any]) -> dict[tuple[str, ...], dict[str, Any]]:
+    keys = ("network", "output", "inputs", "runtime")
+    # Which inputs a search ends with depends on the last bit of everything.
+    return {
+        tuple(c[key] for key in keys): c
+        for c in report["comparisons"]
+        if c["inputs"] != "searched for"
+    }
+
+
+def _leader(by_place: dict[tuple[str, ...], dict[str, Any]], place: tuple[str, ...]) -> str:
+    comparison = by_place.get(place, {})
+    return str(comparison.get("same_bits_as", place[3]))
+
+
+def _numbers(
+    by_place: dict[tuple[str, ...], dict[str, Any]], place: tuple[str, ...]
+) -> dict[str, Any]:
+    deviations = by_place[(*place[:3], _leader(by_place, place))]["deviations"]
+    if not isinstance(deviations, dict):
+        raise TypeError("deviations are no table")
+    return deviations

@@ -1,0 +1,7 @@
+"""The gate's own test: faulty copies of a bundle must fail, and honest ones must not."""
+
+from __future__ import annotations
+
+from digitvae.parity.gate.run import Outcome, gate_tested, judge
+
+__all__ = ["Outcome", "gate_tested", "judge"]

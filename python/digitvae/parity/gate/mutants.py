@@ -1,0 +1,322 @@
+"""Faulty exports: what can go wrong between a trained model and its files, on purpose.
+
+Each mutant says which words the verification must find for it: the file or the runtime, and the place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import onnx
+import torch
+
+from digitvae.model import Decoder
+from digitvae.parity.gate import edits, engines
+from digitvae.parity.gate.edits import edit_every_tensor, edit_tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from digitvae.parity.gate.engines import FaultyEngine
+
+    Damage = Callable[[Path], object]
+    Edit = Callable[[Any], object]
+
+BIT_FLIPS = 50
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One faulty export.
+
+    Attributes:
+        name: What is wrong with it, in words.
+        wanted: What the failures must say, each somewhere.
+        damage: Damages the folder of an honest bundle.
+        keeps_hashes: Leaves the manifest as it is: the fault is that it does not agree.
+        engine: Disguises the native engine, instead.
+        onnx: The network whose ONNX file is damaged, if that is all.
+    """
+
+    name: str
+    wanted: tuple[str, ...]
+    damage: Damage | None = None
+    keeps_hashes: bool = False
+    engine: type[FaultyEngine] | None = None
+    onnx: str | None = None
+
+
+def all_mutants() -> list[Mutant]:
+    """Every mutant, the same ones each time."""
+    return [
+        *(_in_onnx(*fault) for fault in _ONNX_FAULTS),
+        *_bit_flips(),
+        *_FILE_FAULTS,
+        *_ENGINE_FAULTS,
+    ]
+
+
+def _in_onnx(network: str, name: str, edit: Edit, *wanted: str) -> Mutant:
+    damage = partial(edits.edit_onnx, name=network, edit=edit)
+    return Mutant(f"{network}.onnx: {name}", wanted, damage, onnx=network)
+
+
+def _swap_latents(weight: Any) -> Any:
+    return weight[:, [1, 0, *range(2, weight.shape[1])]]
+
+
+def _rename_input(model: Any) -> None:
+    name = model.graph.input[0].name
+    for node in model.graph.node:
+        node.input[:] = ["latent" if given == name else given for given in node.input]
+    model.graph.input[0].name = "latent"
+
+
+def _swap_biases(model: Any) -> None:
+    """The biases of two layers of one size, each in the other's place."""
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    first, second = tensors["fc_mu.bias"], tensors["fc_logvar.bias"]
+    first.raw_data, second.raw_data = second.raw_data, first.raw_data
+
+
+def _external(model: Any) -> None:
+    tensor = model.graph.initializer[0]
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="weights.bin")
+
+
+def _say(text: str) -> Edit:
+    return lambda model: setattr(model.graph.node[0], "doc_string", text)
+
+
+_DECODER_LOOKS = "decoder x on prior draws: failed"
+_MU, _LOGVAR = (
+    "encoder mu on decoded prior draws: failed",
+    "encoder logvar on decoded prior draws: failed",
+)
+_WEIGHTS = "weights equal weights.safetensors bit for bit: failed"
+
+_ONNX_FAULTS: list[tuple[Any, ...]] = [
+    # network, name, fault, what the failures must say
+    ("decoder", "transposed weight", edit_tensor("output.weight", edits.transpose),
+     f"decoder.onnx: {_WEIGHTS} (output.weight", _DECODER_LOOKS, "leaves it at node_linear_1"),
+    ("encoder", "transposed weight", edit_tensor("fc_mu.weight", edits.transpose),
+     f"encoder.onnx: {_WEIGHTS} (fc_mu.weight", _MU, "leaves it at node_linear_1"),
+    ("decoder", "one weight off by 2¹² units in the last place",
+     edit_tensor("hidden.weight", edits.add_units(77, 1 << 12)),
+     f"decoder.onnx: {_WEIGHTS} (hidden.weight", "[1, 37]"),
+    ("encoder", "one weight off by 2¹² units in the last place",
+     edit_tensor("fc_logvar.weight", edits.add_units(9999, 1 << 12)),
+     f"encoder.onnx: {_WEIGHTS} (fc_logvar.weight", "[19, 271]"),
+    ("decoder", "two latents swapped", edit_tensor("hidden.weight", _swap_latents),
+     f"decoder.onnx: {_WEIGHTS} (hidden.weight", _DECODER_LOOKS, "leaves it at node_linear ("),
+    ("encoder", "two pixels swapped", edit_tensor("hidden.weight", lambda w: w[:, _central(w)]),
+     f"encoder.onnx: {_WEIGHTS} (hidden.weight", _MU, "leaves it at node_linear ("),
+    ("decoder", "bias set to zero", edit_tensor("output.bias", np.zeros_like),
+     f"decoder.onnx: {_WEIGHTS} (output.bias", _DECODER_LOOKS, "leaves it at node_linear_1"),
+    ("encoder", "bias dropped", edits.drop_bias("fc_logvar"),
+     f"encoder.onnx: {_WEIGHTS} (fc_logvar.bias is missing", _LOGVAR, "leaves it at node_linear_2"),
+    ("decoder", "bias dropped", edits.drop_bias("hidden"),
+     f"decoder.onnx: {_WEIGHTS} (hidden.bias is missing", _DECODER_LOOKS, "leaves it at node_linear ("),
+    ("encoder", "biases of two layers swapped", _swap_biases,
+     f"encoder.onnx: {_WEIGHTS} (fc_mu.bias", _MU, _LOGVAR),
+    ("decoder", "ReLU → LeakyReLU(10⁻³)", edits.replace_operator("Relu", "LeakyRelu", alpha=1e-3),
+     _DECODER_LOOKS, "decoder.onnx", "leaves it at node_relu (LeakyRelu)"),
+    ("encoder", "ReLU → LeakyReLU(10⁻³)", edits.replace_operator("Relu", "LeakyRelu", alpha=1e-3),
+     _MU, _LOGVAR, "leaves it at node_relu (LeakyRelu)"),
+    ("decoder", "Sigmoid → HardSigmoid", edits.replace_operator("Sigmoid", "HardSigmoid"),
+     _DECODER_LOOKS, "native engine, decoder x", "leaves it at node_sigmoid (HardSigmoid)"),
+    ("decoder", "weights through float16", edit_every_tensor(edits.half_precision),
+     f"decoder.onnx: {_WEIGHTS} (hidden.weight", _DECODER_LOOKS, "leaves it at node_linear ("),
+    ("encoder", "weights through float16", edit_every_tensor(edits.half_precision),
+     f"encoder.onnx: {_WEIGHTS} (hidden.weight", _MU, "leaves it at node_linear ("),
+    ("encoder", "log σ² halved", edits.scale_result("logvar", 0.5),
+     "unknown tensors: factor", _LOGVAR, "(Mul); logvar.raw agrees"),
+    ("encoder", "μ and log σ² in each other's place", edits.swap_results("mu", "logvar"),
+     _MU, _LOGVAR, "output mu holds what the model computes in"),
+    ("encoder", "outputs in another order", edits.swap_order,
+     "encoder.onnx: outputs are as specified: failed", "the order is logvar, mu"),
+    ("encoder", "means too large by 2⁻¹⁵", edits.scale_result("mu", 1 + 2.0**-15),
+     _MU, "times the noise limit", "(Mul); mu.raw agrees"),
+    ("decoder", "pixels too dark by 2⁻¹⁸", edits.scale_result("x", 1 - 2.0**-18),
+     _DECODER_LOOKS, "times the noise limit", "unknown tensors: factor"),
+    ("decoder", "random operator", edits.add_noise_times_zero,
+     "decoder.onnx: has no random operators: failed (RandomNormalLike)"),
+    ("decoder", "constant batch", edits.fix_batch,
+     "decoder.onnx: inputs are as specified: failed", "float32 [1, 40], expected float32 [batch, 40]"),
+    ("encoder", "constant batch", edits.fix_batch,
+     "encoder.onnx: inputs are as specified: failed", "float32 [1, 784]"),
+    ("decoder", "input of another name", _rename_input,
+     "decoder.onnx: inputs are as specified: failed", "z is missing", _DECODER_LOOKS),
+    ("decoder", "weight stored transposed", edits.store_transposed("hidden"),
+     "hidden.weight is float32 [40, 512], expected float32 [512, 40]"),
+    ("decoder", "operators of a vendor",
+     lambda model: model.opset_import.add(domain="com.microsoft", version=1),
+     "decoder.onnx: uses only the standard operators", "com.microsoft 1"),
+    ("decoder", "operator set too old",
+     lambda model: setattr(model.opset_import[0], "version", 17),
+     "decoder.onnx: uses only the standard operators", "ai.onnx 17"),
+    ("decoder", "metadata of another size",
+     lambda model: setattr(model.metadata_props[1], "value", "41"),
+     "decoder.onnx: metadata are as specified: failed", "digitvae.latent_dim is 41, expected 40"),
+    ("encoder", "no metadata", lambda model: model.ClearField("metadata_props"),
+     "encoder.onnx: metadata are as specified: failed", "digitvae.schema is missing"),
+    ("decoder", "external data", _external, "decoder.onnx: has no external data: failed"),
+    ("decoder", "local path", _say("/home/me/model.py, line 1"),
+     "bundle: no file holds a local path: failed", "decoder.onnx: /home/me/model.py"),
+    ("encoder", "local path of Windows", _say(r"C:\Users\me\model.py"),
+     "bundle: no file holds a local path: failed", r"encoder.onnx: C:\Users\me\model.py"),
+]  # fmt: skip
+
+
+def _central(weight: Any) -> list[int]:
+    """The order of columns with two pixels in the middle of the image swapped."""
+    order = list(range(weight.shape[1]))
+    order[406], order[351] = order[351], order[406]
+    return order
+
+
+def _bit_flips() -> list[Mutant]:
+    """One flipped bit in each of 50 weights, chosen at random among all parameters."""
+    rng = np.random.default_rng(50)
+    sizes = {
+        ("decoder", "hidden.weight"): (512, 40),
+        ("decoder", "hidden.bias"): (512,),
+        ("decoder", "output.weight"): (784, 512),
+        ("decoder", "output.bias"): (784,),
+        ("encoder", "hidden.weight"): (512, 784),
+        ("encoder", "hidden.bias"): (512,),
+        ("encoder", "fc_mu.weight"): (40, 512),
+        ("encoder", "fc_mu.bias"): (40,),
+        ("encoder", "fc_logvar.weight"): (40, 512),
+        ("encoder", "fc_logvar.bias"): (40,),
+    }
+    places = list(sizes)
+    mutants = []
+    for i in range(BIT_FLIPS):
+        network, tensor = places[i % len(places)]
+        shape = sizes[network, tensor]
+        index = int(rng.integers(np.prod(shape)))
+        bit = int(rng.integers(32))
+        where = [int(axis) for axis in np.unravel_index(index, shape)]
+        mutants.append(
+            _in_onnx(
+                network,
+                f"bit {bit} of {tensor}{where} flipped",
+                edit_tensor(tensor, edits.flip_bit(index, bit)),
+                f"{network}.onnx: {_WEIGHTS} ({tensor}",
+                f"first at {where}",
+            )
+        )
+    return mutants
+
+
+class _HardDecoder(Decoder):
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.hardsigmoid(self.logits(z))
+
+
+def _hard_decoder(folder: Path) -> torch.nn.Module:
+    network = _HardDecoder().requires_grad_(requires_grad=False).eval()
+    network.load_state_dict(edits.load_model(folder).decoder.state_dict())
+    return network
+
+
+def _other_torchscript(folder: Path) -> None:
+    edits.save_torchscript(folder, "decoder", _hard_decoder(folder))
+
+
+def _other_program(folder: Path) -> None:
+    edits.save_program(folder, "decoder", _hard_decoder(folder), 40)
+
+
+def _bit_in_torchscript(folder: Path) -> None:
+    network = edits.load_model(folder).encoder
+    cast("Any", network.hidden.bias.numpy()).view(np.uint32)[5] ^= 1
+    edits.save_torchscript(folder, "encoder", network)
+
+
+def _bit_in_program(folder: Path) -> None:
+    network = edits.load_model(folder).decoder
+    cast("Any", network.output.bias.numpy()).view(np.uint32)[7] ^= 1
+    edits.save_program(folder, "decoder", network, 40)
+
+
+def _paths_in_torch_exports(folder: Path) -> None:
+    """PyTorch's own way of saving notes where its sources lie."""
+    model = edits.load_model(folder)
+    edits.save_torchscript(folder, "encoder", model.encoder)
+    edits.save_program(folder, "decoder", model.decoder, 40)
+
+
+def _truncate(name: str, folder: Path) -> None:
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[: len(content) // 2])
+
+
+def _alter(name: str, folder: Path) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+
+
+_FILE_FAULTS = [
+    Mutant("decoder.torchscript: Sigmoid → HardSigmoid",
+           ("TorchScript, decoder x on prior draws: failed", "PyTorch eager's bits",
+            "decoder.torchscript: agrees with the model at every node: failed", "aten::hardsigmoid"),
+           _other_torchscript),
+    Mutant("encoder.torchscript: one other bit",
+           (f"encoder.torchscript: {_WEIGHTS} (hidden.bias", "[5]"), _bit_in_torchscript),
+    Mutant("decoder.pt2: Sigmoid → HardSigmoid",
+           ("ExportedProgram, decoder x on prior draws: failed",
+            "decoder.pt2: agrees with the model at every node: failed", "hardsigmoid"),
+           _other_program),
+    Mutant("decoder.pt2: one other bit", (f"decoder.pt2: {_WEIGHTS} (output.bias", "[7]"),
+           _bit_in_program),
+    Mutant("torch exports with local paths",
+           ("bundle: no file holds a local path: failed", "encoder.torchscript: /", "decoder.pt2: /"),
+           _paths_in_torch_exports),
+    Mutant("weights.safetensors of another model",
+           (f"decoder.onnx: {_WEIGHTS} (output.bias", f"decoder.torchscript: {_WEIGHTS}",
+            f"decoder.pt2: {_WEIGHTS}"),
+           edits.nudge_shipped_weight),
+    *(Mutant(f"{name}: half of it, with the right hash", (f"{name}: ",), partial(_truncate, name))
+      for name in ("decoder.onnx", "decoder.torchscript", "encoder.pt2", "encoder.onnx")),
+    *(Mutant(f"{name}: truncated", (f"{name} is truncated",), partial(_truncate, name),
+             keeps_hashes=True)
+      for name in ("decoder.onnx", "weights.safetensors", "encoder.pt2")),
+    *(Mutant(f"{name}: stale hash", (f"{name} was changed",), partial(_alter, name),
+             keeps_hashes=True)
+      for name in ("decoder.onnx", "encoder.torchscript", "weights.safetensors")),
+]  # fmt: skip
+
+_ENGINE_FAULTS = [
+    Mutant("engine: truncation instead of rounding", ("native engine: uint8 is round-half-even",),
+           engine=engines.Truncating),
+    Mutant("engine: wrong tile padding",
+           ("native engine, decoder x on prior draws: failed", "in any batch, anywhere in it: failed"),
+           engine=engines.WronglyPadded),
+    Mutant("engine: a bit that depends on threads",
+           ("native engine, 3 threads, decoder x on prior draws: failed", "any number of threads"),
+           engine=engines.ThreadDependent),
+    Mutant("engine: a bit that depends on the place",
+           ("native engine, decoder x on prior draws: failed", "in any batch, anywhere in it: failed"),
+           engine=engines.PlaceDependent),
+    Mutant("engine: a pixel above 1", ("native engine: pixels lie in [0, 1]: failed",),
+           engine=engines.AboveOne),
+    Mutant("engine: a pixel that is not a number",
+           ("native engine, decoder x on prior draws: failed", "not a number"),
+           engine=engines.NotANumber),
+    Mutant("engine: raises", ("native engine, decoder x on prior draws: failed", "no memory for the tiles"),
+           engine=engines.Raising),
+    Mutant("engine: counter off by one",
+           ("native engine: sample is decode of latents, bit for bit: failed",
+            "latents: are those of docs/random-numbers.md, bit for bit: failed"),
+           engine=engines.OffByOne),
+    Mutant("engine: log σ² halved", ("native engine, encoder logvar on decoded prior draws: failed",),
+           engine=engines.HalfOfLogvar),
+]  # fmt: skip

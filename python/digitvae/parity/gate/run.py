@@ -1,0 +1,117 @@
+"""Making copies, verifying them, and counting."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from digitvae.errors import BundleError
+from digitvae.parity.gate import edits
+from digitvae.parity.gate.engines import disguised
+from digitvae.parity.gate.honest import HonestCopy, all_honest_copies
+from digitvae.parity.gate.mutants import Mutant, all_mutants
+from digitvae.parity.report import Check, Comparison, GateTest
+from digitvae.parity.settings import GATE
+from digitvae.parity.verification import verify_with
+
+if TYPE_CHECKING:
+    from digitvae.parity.report import ParityReport
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one copy.
+
+    Attributes:
+        copy: The mutant or the honest copy.
+        passed: Whether the verification let it pass.
+        by_numbers: Whether a comparison of numbers failed, whatever else did.
+        said: Its failures, one a line.
+    """
+
+    copy: Mutant | HonestCopy
+    passed: bool
+    by_numbers: bool
+    said: str
+
+    @property
+    def as_it_should(self) -> bool:
+        """An honest copy passed; a mutant failed, and was blamed on the right place."""
+        if isinstance(self.copy, HonestCopy):
+            return self.passed
+        return not self.passed and all(words in self.said for words in self.copy.wanted)
+
+
+def judge(bundle: Path, copy: Mutant | HonestCopy) -> Outcome:
+    """Make a copy of an honest bundle, change it, and verify it."""
+    with tempfile.TemporaryDirectory(prefix="digitvae-") as scratch:
+        folder = shutil.copytree(bundle, Path(scratch) / "copy")
+        if isinstance(copy, HonestCopy):
+            copy.change(folder)
+        elif copy.damage is not None:
+            copy.damage(folder)
+        if isinstance(copy, HonestCopy) or not copy.keeps_hashes:
+            edits.redo_hashes(folder)
+        engine = None if isinstance(copy, HonestCopy) else copy.engine
+        try:
+            report = verify_with(
+                folder,
+                GATE,
+                disguise=None if engine is None else lambda model: disguised(engine(model)),
+            )
+        except BundleError as error:
+            return Outcome(copy, passed=False, by_numbers=False, said=str(error))
+    failures: tuple[Check | Comparison, ...] = report.failures
+    by_numbers = any(isinstance(failure, Comparison) for failure in failures)
+    return Outcome(copy, report.passed, by_numbers, "\n".join(map(str, failures)))
+
+
+def gate_tested(
+    report: ParityReport, bundle: Path, *, on_progress: Progress | None = None
+) -> ParityReport:
+    """The report of a bundle, with what became of its mutants and honest copies.
+
+    Args:
+        report: Of a verification.
+        bundle: The bundle's folder, which has passed: copies of a faulty one prove nothing.
+        on_progress: Called before each copy with (done, in all, its name).
+    """
+    statement = "the gate catches every faulty copy and accepts every honest one"
+    if not report.passed:
+        check = Check("gate", statement, "not run", "the bundle itself failed")
+        return replace(report, checks=(*report.checks, check))
+    copies: list[Mutant | HonestCopy] = [*all_mutants(), *all_honest_copies()]
+    outcomes = []
+    for done, copy in enumerate(copies):
+        if on_progress is not None:
+            on_progress(done, len(copies), f"gate: {copy.name}")
+        outcomes.append(judge(bundle, copy))
+    test = _counted(outcomes)
+    missed = (*test.missed, *test.rejected)
+    check = Check(
+        "gate",
+        statement,
+        "failed" if missed else "passed",
+        "; ".join(missed) or f"{test.caught} caught, {test.accepted} accepted",
+    )
+    return replace(report, checks=(*report.checks, check), gate_test=test)
+
+
+def _counted(outcomes: list[Outcome]) -> GateTest:
+    count = Counter((isinstance(o.copy, HonestCopy), o.as_it_should) for o in outcomes)
+    wrong = [o for o in outcomes if not o.as_it_should]
+    return GateTest(
+        mutants=count[False, True] + count[False, False],
+        caught=count[False, True],
+        honest=count[True, True] + count[True, False],
+        accepted=count[True, True],
+        missed=tuple(o.copy.name for o in wrong if isinstance(o.copy, Mutant)),
+        rejected=tuple(o.copy.name for o in wrong if isinstance(o.copy, HonestCopy)),
+    )

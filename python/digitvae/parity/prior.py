@@ -1,0 +1,96 @@
+"""Parity of ``prior.onnx``: its levels of optimization, the reference evaluator and the C API.
+
+It has no counterpart in PyTorch. What it computes from the specified random numbers must be the
+same to the bit through the C API and through ONNX Runtime in Python, and the label everywhere.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx as onnx_format
+from onnx.reference import ReferenceEvaluator
+
+from digitvae.bundle import DECODER as DECODER_FILE
+from digitvae.engine import LATENT_STREAM
+from digitvae.parity.random_reference import mixture_uniform, standard_normal
+from digitvae.parity.report import Check, first_line
+from digitvae.parity.runtimes import onnx
+from digitvae.parity.runtimes.c_api import Handle
+from digitvae.parity.statistics import bits_differ
+from digitvae.parity.structure import PRIOR
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from digitvae.bundle import Bundle
+    from digitvae.parity.networks import Float32
+
+_ROWS = 1000
+_ANY = -1
+_OUTPUTS = ["z", "label"]
+
+
+def mixture_draws(bundle: Bundle, count: int) -> Float32:
+    """Latents 0 … count−1 of seed 0 from the bundle's mixture, any class, float32 [count, 40]."""
+    session = onnx.load_session(bundle.read(PRIOR))
+    z: Float32 = session.run(_OUTPUTS, _given(count, bundle.latent_dim))[0]
+    return z
+
+
+def check_prior_runtimes(bundle: Bundle) -> list[Check]:
+    """Compare everything that runs the prior on draws of any class."""
+    given = _given(_ROWS, bundle.latent_dim)
+    try:
+        content = bundle.read(PRIOR)
+        z, labels = onnx.load_session(content).run(_OUTPUTS, given)
+        plain_z, plain_labels = onnx.load_session(content, level=onnx.OFF).run(_OUTPUTS, given)
+        reference = ReferenceEvaluator(onnx_format.load_model_from_string(content))
+        results: Any = reference.run(_OUTPUTS, given)
+        reference_z, reference_labels = results
+        with (
+            closing(Handle("decoder", bundle.read(DECODER_FILE))) as decoder,
+            closing(Handle("prior", content)) as prior,
+        ):
+            native_z, native_labels = decoder.latents(prior, _ROWS, bundle.latent_dim)
+    except Exception as error:  # each runtime has its own exceptions; all mean the same here
+        return [Check(PRIOR, "runs in every runtime", "failed", first_line(error))]
+    same_labels = [
+        int(np.count_nonzero(other != labels))
+        for other in (plain_labels, reference_labels, native_labels)
+    ]
+    wrong = bits_differ(native_z, z)
+    farthest = max(_farthest(plain_z, z), _farthest(reference_z, z))
+    return [
+        _check("gives the same labels in every runtime", sum(same_labels), 3 * len(labels)),
+        _check("gives the same latents through the C API, bit for bit", wrong, z.size),
+        Check(
+            PRIOR,
+            "gives the same latents without optimization and in the ONNX reference",
+            "passed" if farthest <= _limit(z) else "failed",
+            f"largest difference {farthest:.1e}, limit {_limit(z):.1e}",
+        ),
+    ]
+
+
+def _given(count: int, dim: int) -> dict[str, NDArray[np.generic]]:
+    return {
+        "u": mixture_uniform(0, 0, count),
+        "digit": np.full(count, _ANY, np.int64),
+        "eps": standard_normal(0, LATENT_STREAM, 0, count, dim),
+    }
+
+
+def _farthest(a: Float32, b: Float32) -> float:
+    return float(np.abs(a.astype(np.float64) - b).max())
+
+
+def _limit(z: Float32) -> float:
+    """A latent is a sum of as many products as there are latents, each rounded twice."""
+    return float(2.0 * z.shape[1] * 2.0**-24 * max(1.0, float(np.abs(z).max())))
+
+
+def _check(statement: str, wrong: int, compared: int) -> Check:
+    return Check(PRIOR, statement, "failed" if wrong else "passed", f"{wrong} of {compared} differ")

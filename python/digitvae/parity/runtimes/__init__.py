@@ -1,0 +1,12 @@
+"""The runtimes that are compared, one module for each kind.
+
+Loading goes through :meth:`digitvae.bundle.Bundle.read`, so that no file is parsed, and no
+TorchScript unpickled, before its SHA-256 was found to be the manifest's.
+"""
+
+from __future__ import annotations
+
+from digitvae.parity.runtimes.load import Loaded, load_all
+from digitvae.parity.runtimes.names import EAGER, NATIVE, RUNTIMES
+
+__all__ = ["EAGER", "NATIVE", "RUNTIMES", "Loaded", "load_all"]

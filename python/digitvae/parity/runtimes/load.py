@@ -1,0 +1,219 @@
+"""Loading every runtime of a bundle; what cannot be loaded becomes a failed check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import onnxruntime
+import torch
+
+from digitvae import _native, engine
+from digitvae.model import LATENTS, PIXELS, VAE
+from digitvae.parity.networks import DECODER, ENCODER, NETWORKS, RECONSTRUCTION
+from digitvae.parity.report import Check, first_line
+from digitvae.parity.runtimes import native, onnx
+from digitvae.parity.runtimes.c_api import c_api_function
+from digitvae.parity.runtimes.names import (
+    C_API,
+    EAGER,
+    EXPORTED_PROGRAM,
+    NATIVE,
+    NATIVE_SPARSE,
+    ONNX_RUNTIME,
+    ONNX_RUNTIME_BASIC,
+    ONNX_RUNTIME_OFF,
+    ONNX_RUNTIME_TILES,
+    REFERENCE,
+    SAME_BITS,
+    TORCHSCRIPT,
+)
+from digitvae.parity.runtimes.pytorch import (
+    load_eager,
+    load_exported_program,
+    load_torchscript,
+    torch_function,
+)
+from digitvae.parity.runtimes.wrap import at_most_one, composed, tiled
+from digitvae.parity.structure import check_parameters
+from digitvae.parity.truth import Truth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from digitvae.bundle import Bundle
+    from digitvae.engine import Model
+    from digitvae.parity.networks import Float32, Function, Network
+
+T = TypeVar("T")
+
+_LEVELS = ((ONNX_RUNTIME, onnx.ALL), (ONNX_RUNTIME_BASIC, onnx.BASIC), (ONNX_RUNTIME_OFF, onnx.OFF))
+
+
+class _Reconstruction(torch.nn.Module):
+    """Decoder after encoder, without noise."""
+
+    def __init__(self, encoder: torch.nn.Module, decoder: torch.nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        decoded: torch.Tensor = self.decoder(self.encoder(x)[0])
+        return decoded
+
+
+@dataclass
+class Loaded:
+    """What could be loaded of a bundle.
+
+    Attributes:
+        bundle: The bundle.
+        functions: By network name, then runtime name, in the order of reports; eager first.
+        truths: Float64 truth, by network name.
+        model: The native engine, if it loads.
+        weights: ``weights.safetensors``, by name.
+        checks: What loading found: failures, and whether parameters are the bundle's weights.
+    """
+
+    bundle: Bundle
+    functions: dict[str, dict[str, Function]]
+    truths: dict[str, Truth]
+    model: Model | None
+    weights: dict[str, Float32]
+    checks: list[Check]
+
+    def must_equal(self) -> dict[str, str]:
+        """Which runtime must agree with which to the last bit.
+
+        The native engine must agree with tiles run from Python only if both use one version of ONNX
+        Runtime: another version may have other kernels.
+        """
+        pairs = dict(SAME_BITS)
+        if self.model is None or self.model.runtime_version != onnxruntime.__version__:
+            del pairs[NATIVE]
+        return pairs
+
+
+def load_all(bundle: Bundle, disguise: Callable[[Model], Model] | None = None) -> Loaded:
+    """Load every runtime for every network; each computes on one thread unless its name says more.
+
+    Args:
+        bundle: The bundle.
+        disguise: Replaces the native engine, to find out whether that is noticed.
+
+    Raises:
+        BundleError: ``weights.safetensors`` does not fit the model: nothing can be compared.
+    """
+    eager, truths = _model_of(bundle)
+    weights = {name: tensor.numpy() for name, tensor in eager.state_dict().items()}
+    checks: list[Check] = []
+    model = _attempt(checks, NATIVE, lambda: engine.load(bundle))
+    if model is not None and disguise is not None:
+        model = disguise(model)
+    dims = bundle.manifest["dims"]
+    functions: dict[str, dict[str, Function]] = {}
+    for network in NETWORKS:
+        module = getattr(eager, network.name)
+        found = {EAGER: torch_function(module)}
+        functions[network.name] = found
+        _add_torch_exports(found, checks, bundle, network, weights)
+        _add_onnx(found, checks, bundle, network)
+        if model is not None:
+            more = partial(native.functions, bundle, model, network)
+            found |= _attempt(checks, NATIVE, more) or {}
+            content = bundle.read(f"{network.name}.onnx")
+            c_api = _attempt(checks, C_API, partial(c_api_function, network, content, dims))
+            if c_api is not None:
+                found[C_API] = c_api
+            if network is DECODER and NATIVE_SPARSE not in found:
+                checks.append(
+                    Check(NATIVE_SPARSE, "can be loaded", "not run", "this processor has no kernel")
+                )
+    functions[RECONSTRUCTION.name] = {
+        runtime: composed(encode, functions[DECODER.name][runtime])
+        for runtime, encode in functions[ENCODER.name].items()
+        if runtime in functions[DECODER.name]
+    }
+    return Loaded(bundle, functions, truths, model, weights, checks)
+
+
+def _model_of(bundle: Bundle) -> tuple[VAE, dict[str, Truth]]:
+    """The PyTorch model and its truth; many bundles in a row may hold the same weights."""
+    key = bundle.read("weights.safetensors")
+    if _last_model.get("weights") != key:
+        eager = load_eager(bundle)
+        latent, pixels = torch.zeros(2, LATENTS), torch.zeros(2, PIXELS)
+        whole = _Reconstruction(eager.encoder, eager.decoder)
+        _last_model["weights"] = key
+        _last_model["model"] = (
+            eager,
+            {
+                DECODER.name: Truth(eager.decoder, latent),
+                ENCODER.name: Truth(eager.encoder, pixels),
+                RECONSTRUCTION.name: Truth(whole, pixels),
+            },
+        )
+    found: tuple[VAE, dict[str, Truth]] = _last_model["model"]
+    return found
+
+
+_last_model: dict[str, Any] = {}
+
+
+def _add_torch_exports(
+    found: dict[str, Function],
+    checks: list[Check],
+    bundle: Bundle,
+    network: Network,
+    weights: dict[str, Float32],
+) -> None:
+    name = f"{network.name}.torchscript"
+    script = _attempt(checks, name, lambda: load_torchscript(bundle.read(name)))
+    if script is not None:
+        found[TORCHSCRIPT] = torch_function(script)
+        checks.append(check_parameters(name, _arrays(script.state_dict()), network, weights))
+    program_name = f"{network.name}.pt2"
+    program = _attempt(
+        checks, program_name, lambda: load_exported_program(bundle.read(program_name))
+    )
+    if program is not None:
+        found[EXPORTED_PROGRAM] = torch_function(program.module())
+        checks.append(check_parameters(program_name, _arrays(program.state_dict), network, weights))
+
+
+def _add_onnx(
+    found: dict[str, Function], checks: list[Check], bundle: Bundle, network: Network
+) -> None:
+    name = f"{network.name}.onnx"
+    signature = (network.input, network.outputs)
+    for runtime, level in _LEVELS:
+        session = _attempt(checks, name, lambda: onnx.load_session(bundle.read(name), level=level))  # noqa: B023
+        if session is None:
+            return  # what one level cannot load, no other can, and once is enough to say so
+        found[runtime] = onnx.session_function(session, *signature)
+    tiles = tiled(found[ONNX_RUNTIME], _native.TILE_ROWS)
+    found[ONNX_RUNTIME_TILES] = at_most_one(tiles) if network is DECODER else tiles
+    reference = _attempt(
+        checks,
+        f"{REFERENCE}, {name}",
+        lambda: onnx.reference_function(bundle.read(name), *signature),
+    )
+    if reference is not None:
+        found[REFERENCE] = reference
+
+
+def _arrays(tensors: Mapping[str, torch.Tensor]) -> dict[str, NDArray[Any]]:
+    return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+
+
+def _attempt(checks: list[Check], subject: str, action: Callable[[], T]) -> T | None:
+    """Run ``action``; whatever it raises becomes a failed check. KeyboardInterrupt passes."""
+    try:
+        return action()
+    except Exception as error:  # each runtime has its own exceptions; all mean the same here
+        checks.append(Check(subject, "can be loaded", "failed", first_line(error)))
+        return None

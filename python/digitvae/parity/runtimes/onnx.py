@@ -1,0 +1,65 @@
+"""ONNX Runtime at its levels of optimization, and ONNX's own reference evaluator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx.reference import ReferenceEvaluator
+
+from digitvae.parity.runtimes.wrap import flat
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from digitvae.parity.networks import Float32, Function
+
+_LEVELS = onnxruntime.GraphOptimizationLevel
+OFF, BASIC, ALL = _LEVELS.ORT_DISABLE_ALL, _LEVELS.ORT_ENABLE_BASIC, _LEVELS.ORT_ENABLE_ALL
+
+
+def load_session(
+    model: bytes | str, *, level: Any = ALL, threads: int = 1
+) -> onnxruntime.InferenceSession:
+    """An ONNX Runtime session on the CPU.
+
+    Args:
+        model: The ONNX file's bytes, or its path, if its weights lie in files beside it.
+        level: Graph optimizations: ``OFF``, ``BASIC`` or ``ALL``.
+        threads: Intra-op threads.
+    """
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = level
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Waiting threads would otherwise burn the cores that the next runtime computes on.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3  # errors: a warning says nothing about parity
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def session_function(
+    session: onnxruntime.InferenceSession, name: str, outputs: Sequence[str]
+) -> Function:
+    """Wrap a session; outputs are asked for by name, and become [n, m]."""
+
+    def call(rows: Float32) -> tuple[Float32, ...]:
+        results: list[Float32] = session.run(list(outputs), {name: rows})
+        return flat(tuple(results), len(rows))
+
+    return call
+
+
+def reference_function(model: bytes, name: str, outputs: Sequence[str]) -> Function:
+    """ONNX's reference evaluator: each operator as the standard defines it, in NumPy."""
+    evaluator = ReferenceEvaluator(onnx.load_model_from_string(model))
+
+    def call(rows: Float32) -> tuple[Float32, ...]:
+        # Its sigmoid computes both branches and chooses afterwards.
+        with np.errstate(over="ignore", invalid="ignore"):
+            results: Any = evaluator.run(list(outputs), {name: rows})
+        return flat(tuple(results), len(rows))
+
+    return call

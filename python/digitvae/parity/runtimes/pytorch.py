@@ -1,0 +1,73 @@
+"""PyTorch eager, TorchScript and ExportedProgram."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from safetensors.torch import load as load_safetensors
+
+from digitvae.errors import BundleError
+from digitvae.model import VAE
+from digitvae.parity.runtimes.wrap import flat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from digitvae.bundle import Bundle
+    from digitvae.parity.networks import Float32, Function
+
+
+def load_eager(bundle: Bundle) -> VAE:
+    """The PyTorch model with the bundle's weights, in evaluation mode.
+
+    Raises:
+        BundleError: ``weights.safetensors`` does not fit the model.
+    """
+    content = bundle.read("weights.safetensors")
+    model = VAE()
+    try:
+        model.load_state_dict(load_safetensors(content))
+    except Exception as error:  # safetensors and torch have no common base
+        raise BundleError(
+            f"{bundle.path / 'weights.safetensors'} does not hold the parameters of the model: "
+            f"{error}"
+        ) from error
+    return model.requires_grad_(requires_grad=False).eval()
+
+
+def load_torchscript(content: bytes) -> torch.jit.ScriptModule:
+    """A TorchScript on the CPU, in evaluation mode. Loading it can run code."""
+    with warnings.catch_warnings():  # deprecated upstream, and shipped all the same
+        warnings.filterwarnings("ignore", "`torch.jit.load` is deprecated")
+        module: torch.jit.ScriptModule = torch.jit.load(  # type: ignore[no-untyped-call]
+            io.BytesIO(content), map_location="cpu"
+        )
+    return module.eval()
+
+
+def load_exported_program(content: bytes) -> torch.export.ExportedProgram:
+    """An ExportedProgram."""
+    logger = logging.getLogger("torch.export")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)  # what it would log is in the exception that it raises
+    try:
+        return torch.export.load(io.BytesIO(content))
+    finally:
+        logger.setLevel(before)
+
+
+def torch_function(module: Callable[..., object]) -> Function:
+    """Wrap a PyTorch module as a function of NumPy arrays; outputs become [n, m]."""
+
+    def call(rows: Float32) -> tuple[Float32, ...]:
+        with torch.inference_mode():
+            result = module(torch.from_numpy(np.ascontiguousarray(rows)))
+        outputs = result if isinstance(result, (tuple, list)) else (result,)
+        return flat(tuple(output.numpy() for output in outputs), len(rows))
+
+    return call

@@ -1,0 +1,90 @@
+"""Looking for the input on which two runtimes disagree most.
+
+Rounding has no gradient, so this is a (μ + λ) evolution: the worst rows that are known are
+changed in a few coordinates, and the worst of old and new are kept. What it finds is the strongest
+claim that can be made against an export short of a proof; only the proven bound has to hold there,
+since the roundings of inputs that were selected for their roundings are not independent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from digitvae.parity.inputs import InputSet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from digitvae.parity.networks import Float32, Function
+
+_PARENTS = 16
+_CHILDREN = 64
+
+
+def farthest(
+    a: Function,
+    b: Function,
+    seeds: Float32,
+    *,
+    generations: int,
+    low: float,
+    high: float,
+    spread: float,
+) -> Float32:
+    """Evolve rows that two runtimes disagree on.
+
+    Args:
+        a: One runtime.
+        b: Another.
+        seeds: float32 [n, …], n ≥ 1: where to begin.
+        generations: Rounds of change and selection; 64 rows are computed in each.
+        low: Smallest value of an input.
+        high: Largest value of an input.
+        spread: Standard deviation of a change.
+
+    Returns:
+        The last parents, the worst first: float32 [m, …], m ≤ 16.
+    """
+    rng = np.random.default_rng(0)
+    shape = seeds.shape[1:]
+    parents = np.ascontiguousarray(seeds.reshape(len(seeds), -1))
+    scores = _disagreement(a, b, parents, shape)
+    parents, scores = _worst(parents, scores)
+    width = parents.shape[1]
+    for _ in range(generations):
+        children = parents[rng.integers(len(parents), size=_CHILDREN)]
+        # Few coordinates at first hand, many now and then.
+        changed = rng.random(children.shape) < rng.choice([1 / width, 4 / width, 0.1, 0.5])
+        noise = rng.normal(0.0, spread, children.shape) * rng.choice([0.01, 0.1, 1.0])
+        children = np.where(changed, children + noise, children).clip(low, high)
+        children = children.astype(np.float32)
+        parents = np.concatenate([parents, children])
+        scores = np.concatenate([scores, _disagreement(a, b, children, shape)])
+        parents, scores = _worst(parents, scores)
+    return parents.reshape(-1, *shape)
+
+
+def searched(found: Sequence[Float32]) -> InputSet:
+    """What was found, as inputs for every runtime."""
+    return InputSet("searched for", (np.concatenate(found),), gated=False)
+
+
+def _disagreement(
+    a: Function, b: Function, rows: Float32, shape: tuple[int, ...]
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Largest |Δ| of any output, for each row."""
+    given = rows.reshape(-1, *shape)
+    worst = np.zeros(len(rows))
+    for left, right in zip(a(given), b(given), strict=True):
+        difference = np.abs(left.astype(np.float64) - right).max(axis=1)
+        worst = np.maximum(worst, np.nan_to_num(difference, nan=np.inf))
+    return worst
+
+
+def _worst(
+    rows: Float32, scores: np.ndarray[tuple[int], np.dtype[np.float64]]
+) -> tuple[Float32, np.ndarray[tuple[int], np.dtype[np.float64]]]:
+    order = np.argsort(-scores, kind="stable")[:_PARENTS]
+    return rows[order], scores[order]

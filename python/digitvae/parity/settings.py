@@ -1,0 +1,38 @@
+"""How much a verification looks at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from digitvae.parity.inputs import AROUND_A_TILE, BATCHES
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Numbers of inputs.
+
+    Attributes:
+        mode: ``full`` or ``quick``, as reports say.
+        draws: Prior draws for the decoder: latents 0 … draws−1 of seed 0.
+        decoded: How many of them the encoder gets, decoded.
+        images: Test images, at most.
+        generated: Inputs that hypothesis makes, for each network.
+        generations: Rounds of the search for the worst input; 0: none.
+        batches: Numbers of rows in one call.
+        elsewhere: Whether another process is started, to compare with.
+    """
+
+    mode: str
+    draws: int
+    decoded: int
+    images: int
+    generated: int
+    generations: int
+    batches: tuple[int, ...] = BATCHES
+    elsewhere: bool = True
+
+
+FULL = Settings("full", 100_000, 5_000, 10_000, 100, 100)
+QUICK = Settings("quick", 1_000, 512, 512, 5, 0, AROUND_A_TILE)
+GATE = Settings("gate", 300, 300, 0, 0, 0, AROUND_A_TILE, elsewhere=False)
+"""For copies that are faulty on purpose: a fault shows on any draw."""

@@ -1,0 +1,147 @@
+"""From two arrays to quantiles, counts and the worst value, block by block.
+
+Histograms take their bins from the bits of a float32: its exponent and the first three bits of its
+mantissa, so that a bin is an eighth of an octave wide and no logarithm is ever taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from digitvae.parity.report import Peak, Spread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Float32 = NDArray[np.float32]
+
+_DROPPED_BITS = 20
+_BINS = 1 << (31 - _DROPPED_BITS)
+_BINS_IN_OCTAVE = 8
+_EXPONENT_BIAS = 127
+
+_ALL_ROWS = 64
+_SAMPLED = 4
+"""Of longer blocks every fourth row is counted: tens of millions of values are more than quantiles
+need. The largest is always that of all rows."""
+
+
+class Extreme(NamedTuple):
+    """The largest value of an array and where it stands."""
+
+    value: float
+    row: int
+    element: int
+
+
+def largest(values: NDArray[np.floating]) -> Extreme:
+    """The largest of an array [n, m]; an empty one has none."""
+    index = int(values.argmax())
+    row, element = divmod(index, values.shape[1])
+    return Extreme(float(values.flat[index]), row, element)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The largest of one block's values, and the distribution of a sample of its rows."""
+
+    extreme: Extreme
+    counts: NDArray[np.int64]
+    zeros: int
+
+    @classmethod
+    def of(cls, values: Float32) -> Part:
+        """Look at non-negative values [n, m]."""
+        sample = values if len(values) <= _ALL_ROWS else values[::_SAMPLED]
+        bins = (sample.view(np.int32) >> _DROPPED_BITS).ravel()
+        counts = np.bincount(bins, minlength=_BINS)
+        zeros = int(sample.size - np.count_nonzero(sample))
+        counts[0] -= zeros
+        return cls(largest(values), counts, zeros)
+
+
+@dataclass
+class Collected:
+    """Collects the blocks of one quantity."""
+
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(_BINS, np.int64))
+    zeros: int = 0
+    worst: tuple[int, Extreme] | None = None
+
+    def add(self, block: int, part: Part) -> None:
+        """Add a block; blocks come in order, so that of equal peaks the first is kept."""
+        self.counts += part.counts
+        self.zeros += part.zeros
+        if self.worst is None or part.extreme.value > self.worst[1].value:
+            self.worst = (block, part.extreme)
+
+    def spread(self, where: Callable[[int, int], str]) -> Spread:
+        """The distribution over all blocks; ``where(block, row)`` names an input."""
+        if self.worst is None:
+            raise ValueError("nothing was collected")
+        block, worst = self.worst
+        peak = Peak(worst.value, where(block, worst.row), worst.element)
+        by_octave = self.counts.reshape(-1, _BINS_IN_OCTAVE).sum(axis=1)
+        octaves = {
+            int(index) - _EXPONENT_BIAS: int(by_octave[index])
+            for index in np.flatnonzero(by_octave)
+        }
+        median, q99, q999 = (
+            min(quantile(self.counts, self.zeros, q), worst.value) for q in (0.5, 0.99, 0.999)
+        )
+        return Spread(peak, median, q99, q999, octaves, self.zeros)
+
+
+def quantile(counts: NDArray[np.int64], zeros: int, share: float) -> float:
+    """Upper edge of the bin in which a share of all values has been passed."""
+    rank = share * (zeros + int(counts.sum()))
+    if rank <= zeros:
+        return 0.0
+    index = int(np.searchsorted(zeros + np.cumsum(counts), rank))
+    edge = np.array([min(index + 1, _BINS - 1) << _DROPPED_BITS], np.int32).view(np.float32)
+    return float(edge[0]) if np.isfinite(edge[0]) else float("inf")
+
+
+def deviation(got: NDArray[np.floating], expected: NDArray[np.floating]) -> Float32:
+    """|Δ|, subtracted in float64; where a value is not a number infinite, which no limit allows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        difference: Float32 = np.subtract(got, expected, dtype=np.float64).astype(np.float32)
+    np.abs(difference, out=difference)
+    if not np.isfinite(difference.max(initial=0.0)):
+        difference[np.isnan(difference)] = np.inf
+    return difference
+
+
+def share(deviations: Float32, limit: Float32) -> Float32:
+    """Deviations as shares of limits; no deviation is no share, even of nothing."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        result: Float32 = deviations / limit
+    if not np.isfinite(result.max(initial=0.0)):
+        result[deviations == 0.0] = 0.0
+        result[np.isnan(result)] = np.inf
+    return result
+
+
+def float32_spacing(size: Float32) -> Float32:
+    """Units in the last place of positive float32 numbers, at least the smallest normal number."""
+    exponents = size.view(np.int32) >> 23
+    spacing: Float32 = (np.maximum(exponents - 23, 1) << 23).view(np.float32)
+    return spacing
+
+
+def to_pixels(x: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Round intensities to bytes as the native engine does: half to even of 255·x in float32."""
+    with np.errstate(invalid="ignore"):  # not a number has no byte; the deviation reports it
+        pixels: NDArray[np.uint8] = np.rint(np.float32(255) * x).astype(np.uint8)
+    return pixels
+
+
+def bits_differ(a: NDArray[np.float32], b: NDArray[np.float32]) -> int:
+    """In how many values two float32 arrays of one shape differ, −0 and NaN by their bits."""
+    differ = np.ascontiguousarray(a).view(np.uint32) != np.ascontiguousarray(b).view(np.uint32)
+    return int(np.count_nonzero(differ))

@@ -1,0 +1,1 @@
+"""A report for eyes (tables, a page) and for programs (JUnit XML)."""

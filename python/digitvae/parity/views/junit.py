@@ -1,0 +1,82 @@
+"""A report as JUnit XML, which continuous integration shows next to the results of tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
+
+from digitvae.parity.views.html import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from digitvae.parity.report import Check, Comparison, ParityReport
+
+CHECKS = "structure and properties"
+"""Name of the suite of everything that is not a comparison of numbers."""
+
+
+def to_junit(report: ParityReport) -> str:
+    """An XML document: a suite of all checks, then one of each network's comparisons.
+
+    Args:
+        report: What to show.
+    """
+    facts = {"subject": report.subject, "mode": report.mode, "draws": str(report.draws)}
+    facts |= report.versions | report.machine
+    gate = report.gate_test
+    if gate is not None:
+        facts["mutants caught"] = f"{gate.caught} of {gate.mutants}"
+        facts["honest copies accepted"] = f"{gate.accepted} of {gate.honest}"
+    document: Any = JUnitXml(printable(f"digitvae verify {report.subject}"))  # few type hints
+    document.append(_suite(CHECKS, map(_check, report.checks), facts))
+    for network in dict.fromkeys(c.network for c in report.comparisons):
+        compared = (_comparison(c) for c in report.comparisons if c.network == network)
+        document.append(_suite(network, compared, {}))
+    document.update_statistics()
+    content: bytes = document.tostring()
+    return content.decode()
+
+
+def _suite(name: str, cases: Iterable[TestCase], facts: Mapping[str, str]) -> TestSuite:
+    suite = TestSuite(printable(name))
+    for key, value in facts.items():  # the schema wants them before the cases
+        suite.add_property(printable(key), printable(value))
+    suite.add_testcases(list(cases))
+    return suite
+
+
+def _check(check: Check) -> TestCase:
+    return _with_result(TestCase(printable(check.statement), printable(check.subject)), check)
+
+
+def _comparison(comparison: Comparison) -> TestCase:
+    name = f"{comparison.output} on {comparison.inputs}"
+    case = _with_result(TestCase(printable(name), printable(comparison.runtime)), comparison)
+    if comparison.same_bits_as is not None:
+        case.system_out = printable(f"{_out(case)}same bits as {comparison.same_bits_as}")
+    elif comparison.deviations is not None:
+        peak = comparison.deviations.to_truth.peak
+        place = f"{peak.input}, element {peak.element}"
+        found = f"largest deviation from truth: {peak.value:.3g} at {place}"
+        case.system_out = printable(f"{_out(case)}{found}")
+    return case
+
+
+def _out(case: TestCase) -> str:
+    return "" if case.system_out is None else f"{case.system_out}\n"
+
+
+def _with_result(case: TestCase, item: Check | Comparison) -> TestCase:
+    """Add what became of it; a passed case has no element that says so."""
+    detail = printable(item.detail)
+    if item.status == "failed":
+        failure = Failure(detail.partition("\n")[0] or "failed", "failed")
+        failure.text = printable(str(item))
+        case.result = [failure]
+    elif item.status == "not run":
+        case.result = [Skipped(detail or "not run")]
+    elif detail or item.status == "measured":
+        case.system_out = f"{item.status}: {detail}" if detail else item.status
+    return case
