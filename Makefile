@@ -68,21 +68,24 @@ format: $(DEV) ## Rewrite the sources in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CPP_SOURCES)
 
-data: $(DEV) ## Fetch MNIST into the user's cache, checked by SHA-256
+data: $(DEV) ## Fetch MNIST and Fashion-MNIST into the user's cache, checked by SHA-256
 	$(BIN)/digitvae data mnist
+	$(BIN)/digitvae data fashion-mnist
 
 train: $(DEV) data ## Train the default recipe into $(RUN), resuming a run that was interrupted
 	$(BIN)/digitvae train --out $(RUN) $$([ ! -f $(RUN)/checkpoint.safetensors ] || echo --resume)
 
 bundle: train ## Remake export/mnist, the shipped bundle: train, export, verify
 	$(BIN)/digitvae export $(RUN) --out export/mnist --force
-	$(BIN)/digitvae verify export/mnist --require-data
+	$(BIN)/digitvae verify export/mnist --require-data --self-test --update
 
 notebook: $(DEV) data ## Execute notebooks/vae_mnist.ipynb again (30 epochs of three objectives) and keep its outputs
 	$(BIN)/python -m tests.test_notebook
 
-verify: $(DEV) data ## Check that the shipped bundle computes what PyTorch computes
-	$(BIN)/digitvae verify export/mnist --require-data
+verify: $(DEV) data ## Check that the shipped bundle computes what PyTorch computes, and no worse than it did
+	@mkdir -p build/parity
+	$(BIN)/digitvae verify export/mnist --require-data --baseline export/mnist/parity.json \
+		--html build/parity/report.html --junit build/parity/junit.xml --force
 
 bench: export PATH := $(CURDIR)/$(BIN):$(PATH)
 bench: $(BENCH) ## Time generation beside other ways to do it and the machine's limits, into build/bench

@@ -1,12 +1,12 @@
-"""What other tools say of an export, beside `digitvae verify`.
+"""What other tools say of the gate's mutants and honest copies, beside `digitvae verify`.
 
-    pip install optimum-onnx[onnxruntime] polygraphy
-    python -m benchmarks.parity_tools [FOLDER ...] [--words]
+    pip install 'optimum-onnx[onnxruntime]' polygraphy     # in an environment of their own
+    python -m benchmarks.parity_tools [--words]
 
-Judges the shipped bundle, then each folder's `decoder.onnx` and `encoder.onnx`, or what there is of
-them. The reference is always the shipped bundle's PyTorch model. Every tool is used as
-its documentation tells, with its own tolerances, and with the input that it makes up by itself
-where it makes one up. What it raises counts as caught. A tool that is not installed is left out.
+All are asked about the same ONNX files: copies of the shipped bundle that were damaged, or only
+rewritten (`digitvae.parity.gate`). Every tool is used as its documentation tells, with its own
+tolerances, and with the input that it makes up by itself where it makes one up. What it raises
+counts as caught. A tool that is not installed is left out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import argparse
 import contextlib
 import functools
 import io
+import shutil
 import statistics
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -26,9 +28,15 @@ from safetensors.torch import load_file
 
 from digitvae.bundle import shipped_path
 from digitvae.model import LATENTS, PIXELS, VAE
+from digitvae.parity import Comparison
+from digitvae.parity.gate import edits
+from digitvae.parity.gate.honest import HonestCopy, all_honest_copies
+from digitvae.parity.gate.mutants import Mutant, all_mutants
+from digitvae.parity.settings import GATE
+from digitvae.parity.verification import verify_with
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     Tool = Callable[["Case"], "Verdict | None"]
 
@@ -36,8 +44,7 @@ LARGE_ABSOLUTE, LARGE_RELATIVE = 5e-3, 1e-1
 """From where on `torch.onnx.export(verify=True)` warns: `_core.py` of its exporter, step 6."""
 
 
-HONEST = "honest"
-"""Name of the cases with which an alarm is a false one."""
+OURS, OUR_NUMBERS = "digitvae verify", "its numbers alone"
 
 
 class Case(NamedTuple):
@@ -225,74 +232,104 @@ TOOLS: dict[str, Tool] = {
 }
 
 
-def cases_of(files: Iterable[tuple[str, str, Path]], bundle: Path | None = None) -> Iterator[Case]:
-    """Cases from (name, "decoder" or "encoder", path), judged against a bundle's weights."""
+def case_of(name: str, network: str, folder: Path) -> Case:
+    """The ONNX file of a bundle's network, and the module that its weights make."""
     model = VAE()
-    model.load_state_dict(load_file((bundle or shipped_path()) / "weights.safetensors"))
+    model.load_state_dict(load_file(folder / "weights.safetensors"))
     model.requires_grad_(requires_grad=False).eval()
-    for name, network, path in files:
-        if network == "decoder":
-            yield Case(name, network, path, model.decoder, "z", ("x",), LATENTS)
-        else:
-            yield Case(name, network, path, model.encoder, "x", ("mu", "logvar"), PIXELS)
+    path = folder / f"{network}.onnx"
+    if network == "decoder":
+        return Case(name, network, path, model.decoder, "z", ("x",), LATENTS)
+    return Case(name, network, path, model.encoder, "x", ("mu", "logvar"), PIXELS)
 
 
-def judge(cases: Iterable[Case]) -> list[Row]:
-    """Let every tool judge every case."""
-    rows = []
-    for case in cases:
-        row = Row(case, {}, {})
-        for name, tool in TOOLS.items():
-            start = time.perf_counter()
-            row.verdicts[name] = tool(case)
-            row.seconds[name] = time.perf_counter() - start
-        rows.append(row)
-    return rows
+def judge(case: Case) -> Row:
+    """Let every tool judge a case."""
+    row = Row(case, {}, {})
+    for name, tool in TOOLS.items():
+        start = time.perf_counter()
+        row.verdicts[name] = tool(case)
+        row.seconds[name] = time.perf_counter() - start
+    return row
 
 
-def mark(row: Row, tool: str, honest: dict[str, Row]) -> str:
-    """A tool's cell; an alarm that the honest export raises as well tells nothing."""
-    verdict = row.verdicts[tool]
-    if verdict is None:
+def own_verdicts(folder: Path, row: Row) -> None:
+    """Add what `digitvae verify` says: all of it, and its numbers alone."""
+    start = time.perf_counter()
+    report = verify_with(folder, GATE)
+    row.seconds[OURS] = time.perf_counter() - start
+    said = "; ".join(map(str, report.failures)) or "passed"
+    by_numbers = any(isinstance(failure, Comparison) for failure in report.failures)
+    row.verdicts[OURS] = Verdict(not report.passed, said)
+    row.verdicts[OUR_NUMBERS] = Verdict(by_numbers, said)
+
+
+def judge_copies() -> tuple[list[Row], list[Row]]:
+    """Make every copy, and let everybody judge it: mutants of ONNX files, and honest copies."""
+    faulty: list[Row] = []
+    honest: list[Row] = []
+    copies: list[Mutant | HonestCopy] = [*all_mutants(), *all_honest_copies()]
+    for copy in copies:
+        if isinstance(copy, Mutant) and copy.onnx is None:
+            continue
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = shutil.copytree(shipped_path(), Path(scratch) / "copy")
+            (copy.change if isinstance(copy, HonestCopy) else copy.damage or str)(folder)
+            edits.redo_hashes(folder)
+            if isinstance(copy, Mutant):
+                row = judge(case_of(copy.name, str(copy.onnx), folder))
+                own_verdicts(folder, row)
+                faulty.append(row)
+            else:
+                rows = [judge(case_of(copy.name, name, folder)) for name in ("decoder", "encoder")]
+                for row in rows:
+                    own_verdicts(folder, row)
+                honest += rows
+    return faulty, honest
+
+
+def count(rows: Iterable[Row], tool: str) -> str:
+    """How many of the rows a tool raised an alarm for."""
+    verdicts = [row.verdicts[tool] for row in rows]
+    if None in verdicts:
         return "not installed"
-    if not verdict.caught:
-        return "–"
-    of_honest = honest[row.case.network].verdicts[tool] if row.case.network in honest else None
-    if of_honest is None or not of_honest.caught:
-        return "caught"
-    return "false alarm" if row.case.name == HONEST else "alarm, as for the honest one"
+    return f"{sum(verdict.caught for verdict in verdicts if verdict)} of {len(verdicts)}"
 
 
-def print_table(rows: list[Row], *, words: bool) -> None:
-    """The rows in Markdown; with words, what the tools said below each."""
-    honest = {row.case.network: row for row in rows if row.case.name == HONEST}
-    print(f"| export | network | {' | '.join(TOOLS)} |\n|---|---|{'---|' * len(TOOLS)}")
-    for row in rows:
-        marks = " | ".join(mark(row, tool, honest) for tool in TOOLS)
-        print(f"| {row.case.name} | {row.case.network} | {marks} |")
-    medians = [statistics.median(row.seconds[name] for row in rows) for name in TOOLS]
-    print(f"| seconds each | | {' | '.join(f'{median:.2f}' for median in medians)} |")
+def print_tables(faulty: list[Row], honest: list[Row], *, words: bool) -> None:
+    """Each fault, then the counts, in Markdown; with words, what the tools said below each."""
+    names = (*TOOLS, OUR_NUMBERS, OURS)
+    heads = " | ".join(names)
+    print(f"| fault | {heads} |\n|---|{'---|' * len(names)}")
+    flips = [row for row in faulty if "flipped" in row.case.name]
+    for row in faulty:
+        if row not in flips:
+            found = [row.verdicts[name] for name in names]
+            marks = ["?" if v is None else "caught" if v.caught else "–" for v in found]
+            print(f"| {row.case.name} | {' | '.join(marks)} |")
+    for title, rows in (
+        ("one bit of a weight flipped", flips),
+        ("all faults", faulty),
+        ("**false alarms**: honest files", honest),
+    ):
+        print(f"| {title} | {' | '.join(count(rows, name) for name in names)} |")
+    medians = [
+        statistics.median(row.seconds.get(name, float("nan")) for row in faulty) for name in names
+    ]
+    print(f"| seconds each (median) | {' | '.join(f'{median:.2f}' for median in medians)} |")
     if words:
-        for row in rows:
+        for row in (*faulty, *honest):
             print(f"\n{row.case.name}, {row.case.network}:")
             for name, verdict in row.verdicts.items():
                 print(f"    {name}: {verdict.said if verdict else 'not installed'}")
 
 
 def main() -> None:
-    """Judge the folders' files and print the table."""
-    parser = argparse.ArgumentParser(description="What other tools say of an export.")
-    parser.add_argument("folders", nargs="*", type=Path, help="with decoder.onnx, encoder.onnx")
+    """Judge all copies and print the tables."""
+    parser = argparse.ArgumentParser(description="What other tools say of faulty exports.")
     parser.add_argument("--words", action="store_true", help="print what the tools said, too")
     arguments = parser.parse_args()
-    folders = {HONEST: shipped_path()} | {folder.name: folder for folder in arguments.folders}
-    files = [
-        (name, network, path)
-        for name, folder in folders.items()
-        for network in ("decoder", "encoder")
-        if (path := folder / f"{network}.onnx").is_file()
-    ]
-    print_table(judge(cases_of(files)), words=arguments.words)
+    print_tables(*judge_copies(), words=arguments.words)
 
 
 if __name__ == "__main__":

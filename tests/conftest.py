@@ -56,4 +56,4 @@ def tiny_bundle(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """That run, exported. Tests that damage a bundle damage a copy."""
     from digitvae.export import export_run
 
-    return export_run(tiny_run, tmp_path_factory.mktemp("tiny") / "bundle")
+    return export_run(tiny_run, tmp_path_factory.mktemp("tiny") / "bundle", quick=True)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from digitvae.parity import ParityReport
+
 OPSET = 18  # the oldest that bundles allow: the most runtimes can read it
 PARITY = "parity.json"
 
@@ -237,9 +239,25 @@ def _verify(
     report = verify(folder, quick=quick, data_root=data_root, on_progress=on_progress)
     if not report.passed:
         raise ParityError(f"nothing was exported: {report.summary()}")
-    run.write_json(folder / PARITY, report.to_dict())
-    write_manifest(folder, manifest | {"files": describe_files(folder, [*names, PARITY])})
-    Bundle.open(folder).check_files()
+    write_report(folder, report)
+
+
+def write_report(folder: Path, report: ParityReport) -> None:
+    """Put the report of a bundle into it, as ``parity.json``, and make the manifest know it.
+
+    Raises:
+        BundleError: The folder is not an intact bundle.
+        OutputError: It cannot be written.
+    """
+    bundle = Bundle.open(folder)
+    names = {*bundle.file_names, PARITY}
+    try:
+        run.write_json(bundle.path / PARITY, report.to_dict())
+        files = describe_files(bundle.path, names)
+        write_manifest(bundle.path, bundle.manifest | {"files": files})
+    except OSError as error:
+        raise OutputError(f"{bundle.path}: cannot be written: {error.strerror}") from error
+    Bundle.open(bundle.path).check_files()
 
 
 def _manifest(summary: Summary) -> dict[str, Any]:

@@ -12,8 +12,8 @@ import pytest
 from cpp.fuzz.make_corpus import CLASSES, PRIOR
 from libdigitvae import SampleOptions
 
-from tests.build.conftest import DECODER
 from digitvae.parity.random_reference import mixture_uniform, standard_normal
+from tests.build.conftest import DECODER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -32,11 +32,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         for name in ("decoder.onnx", "encoder.onnx"):
             (folder / name).write_bytes(b"network")
 
-    def verify(_folder: Path, *, data_root: Path | None) -> Report:
-        calls.append(data_root)
+    def verify(
+        _folder: Path, *, quick: bool, data_root: Path | None, on_progress: object
+    ) -> Report:
+        assert callable(on_progress)
+        calls.append((data_root, quick))
         return Report()
 
-    monkeypatch.setattr(export, "_write_networks", write)
+    monkeypatch.setattr(export, "write_networks", write)
     monkeypatch.setattr("digitvae.parity.verify", verify)
     return calls
 
@@ -45,15 +48,15 @@ def test_it_says_what_was_exported(run: Runner, quick: list[object], tiny_run: P
     result = run("export", tiny_run, "--out", "bundle")
     assert result.code == 0
     assert result.out.endswith("bundle: 3 files, 0.0 MB, parity holds\n")
-    assert quick == [None]
+    assert quick == [(None, False)]
 
 
 def test_json_is_the_manifest(
     run: Runner, quick: list[object], tiny_run: Path, tmp_path: Path
 ) -> None:
-    result = run("export", tiny_run, "--out", "bundle", "--json", "--data", tmp_path)
+    result = run("export", tiny_run, "--out", "bundle", "--json", "--quick", "--data", tmp_path)
     assert json.loads(result.out) == Bundle.open(tmp_path / "bundle").manifest
-    assert quick == [tmp_path]
+    assert quick == [(tmp_path, True)]
 
 
 @pytest.mark.usefixtures("quick")

@@ -2,224 +2,299 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from digitvae.parity.compare import bits_differ, compare_runtimes, to_pixels
-from digitvae.parity.inputs import InputSet
-from digitvae.parity.networks import DECODER, ENCODER
-from digitvae.parity.truth import Enclosure, sigmoid
+from digitvae.parity.compare import NOISE_RMS_LIMIT
+from digitvae.parity.networks import ENCODER
+
+from .stand_ins import ERROR, SIGMA, WIDTH, by_runtime, doubled, find, half, numbered, off_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-    from digitvae.parity.networks import Float32, Function, Network
+    from digitvae.parity.inputs import InputSet
+    from digitvae.parity.networks import Float32, Function
     from digitvae.parity.report import Comparison
-    from digitvae.parity.truth import Truth
-
-ERROR = 1e-5
-WIDTH = 3
-
-
-class HalfEverywhere:
-    """A network whose every output is ½, with a bound of 10⁻⁵ and the unit that is given."""
-
-    def __init__(self, unit: float) -> None:
-        self.unit = unit
-
-    def decode(self, rows: NDArray[np.float32]) -> tuple[Enclosure, ...]:
-        shape = (len(rows), WIDTH)
-        return (Enclosure(np.full(shape, 0.5), np.full(shape, ERROR), np.full(shape, self.unit)),)
-
-    def encode(self, rows: NDArray[np.float32]) -> tuple[Enclosure, ...]:
-        return self.decode(rows) * 2
-
-
-def half(rows: Float32) -> tuple[Float32, ...]:
-    return (np.full((len(rows), WIDTH), 0.5, np.float32),)
-
-
-def off_by(deviation: float, number: float = 0.0, element: int = 1) -> Function:
-    """½, but ½ + deviation in one element of the row whose first input is ``number``."""
-
-    def call(rows: Float32) -> tuple[Float32, ...]:
-        (x,) = half(rows)
-        x[rows[:, 0] == np.float32(number), element] += np.float32(deviation)
-        return (x,)
-
-    return call
-
-
-def numbered(count: int, *, gated: bool = True) -> InputSet:
-    """Rows 0 … count − 1 in blocks of four; the first input of a row is its number."""
-    rows = np.zeros((count, 2), np.float32)
-    rows[:, 0] = np.arange(count)
-    blocks = tuple(rows[i : i + 4] for i in range(0, count, 4))
-    return InputSet("numbers", blocks, gated=gated)
 
 
 def compare(
     other: Function,
     inputs: InputSet,
     *,
-    unit: float = 1e-3,
-    network: Network = DECODER,
+    limit: float = 1e-3,
+    bounded: bool = True,
     same_bits: bool = False,
-) -> list[Comparison]:
-    def doubled(function: Function) -> Function:
-        return function if network is DECODER else lambda rows: function(rows) * 2
-
-    results = compare_runtimes(
-        network,
-        inputs,
-        {"eager": doubled(half), "other": doubled(other)},
-        cast("Truth", HalfEverywhere(unit)),
-        same_bits={"other": "eager"} if same_bits else {},
-        on_block=lambda _: None,
+) -> Comparison:
+    """What is found of another runtime, where eager is right."""
+    must_equal = {"other": "eager"} if same_bits else {}
+    found = find(
+        {"eager": half, "other": other}, inputs, limit=limit, bounded=bounded, must_equal=must_equal
     )
-    assert all(c.status == "passed" for c in results if c.runtime == "eager")
-    return [c for c in results if c.runtime == "other"]
+    eager, result = found.comparisons
+    assert (eager.runtime, eager.status, result.runtime) == ("eager", "passed", "other")
+    return result
 
 
-def test_equal_outputs_pass() -> None:
-    (found,) = compare(half, numbered(10), same_bits=True)
-    assert (found.status, found.bits_differ, found.pixels_differ, found.count) == (
-        "passed",
-        0,
-        0,
-        10,
-    )
+def test_equal_outputs_pass_as_twins() -> None:
+    found = compare(half, numbered(10), same_bits=True)
+    assert (found.status, found.count, found.values) == ("passed", 10, WIDTH)
+    assert (found.same_bits_as, found.deviations) == ("eager", None)
+    assert (found.must_equal, found.bits_differ) == ("eager", 0)
 
 
 def test_the_bound_alone_rejects_what_no_other_limit_sees() -> None:
-    # On extremes there is no limit on the deviation from eager.
-    (within,) = compare(off_by(0.9 * ERROR), numbered(10, gated=False))
-    (beyond,) = compare(off_by(1.1 * ERROR), numbered(10, gated=False))
-    assert within.status == "passed"
-    assert beyond.status == "failed"
-    assert "times what rounding explains at row 0, output 1" in beyond.detail
-    assert "limit from eager" not in beyond.detail
+    for gated in (True, False):
+        within = compare(off_by(0.9 * ERROR), numbered(10, gated=gated), limit=1.0)
+        beyond = compare(off_by(1.1 * ERROR), numbered(10, gated=gated), limit=1.0)
+        assert (within.status, within.detail) == ("passed", "")
+        assert beyond.status == "failed"
+        assert beyond.detail == "1.1 times what rounding explains at row 0, output 1"
 
 
-def test_pixels_get_two_millionths_whatever_their_unit() -> None:
-    (within,) = compare(off_by(1.9e-6), numbered(10), unit=1.0)
-    (beyond,) = compare(off_by(2.1e-6), numbered(10), unit=1.0)
-    assert within.status == "passed"
-    assert beyond.status == "failed"
-    assert "1.0" in beyond.detail
-    assert "times the limit from eager at row 0, output 1" in beyond.detail
+def test_without_a_proven_bound_there_is_none_to_leave() -> None:
+    found = compare(off_by(0.25), numbered(10), limit=1.0, bounded=False)
+    assert found.status == "passed"
+    assert found.deviations is not None
+    assert (found.deviations.bound_used, found.deviations.bound_there) == (None, None)
 
 
-def test_means_and_log_variances_get_four_units_or_two_millionths() -> None:
-    for deviation, unit, status in (
-        (1.9e-6, 1e-9, "passed"),
-        (2.1e-6, 1e-9, "failed"),
-        (3.9e-6, 1e-6, "passed"),
-        (4.1e-6, 1e-6, "failed"),
-    ):
-        mu, logvar = compare(off_by(deviation), numbered(10), unit=unit, network=ENCODER)
-        assert (mu.status, logvar.status) == (status, status), (deviation, unit)
+def test_the_noise_limit_alone_rejects_typical_inputs_and_no_others() -> None:
+    limit, unit = 2.0**-20, 2.0**-24  # far below the bound; units in the last place of ½
+    for gated, status in ((True, "failed"), (False, "passed")):
+        within = compare(off_by(15 * unit, 5), numbered(40, gated=gated), limit=limit)
+        beyond = compare(off_by(17 * unit, 5), numbered(40, gated=gated), limit=limit)
+        assert (within.status, within.detail) == ("passed", "")
+        assert beyond.status == status
+        assert beyond.deviations is not None
+        assert beyond.deviations.noise_used is not None
+        assert beyond.deviations.noise_used.value == pytest.approx(17 / 16)
+        assert beyond.detail == ("1.06 times the noise limit at row 5, output 1" if gated else "")
+
+
+@pytest.mark.parametrize(("sigmas", "status"), [(1.9, "passed"), (2.1, "failed")])
+def test_the_mean_of_all_deviations_has_a_limit_of_its_own(sigmas: float, status: str) -> None:
+    # Every value is off by the same, which for one alone would be nothing.
+    def shifted(rows: Float32) -> tuple[Float32, ...]:
+        return (half(rows)[0] + np.float32(sigmas * SIGMA),)
+
+    assert NOISE_RMS_LIMIT == 2.0
+    for gated in (True, False):
+        found = by_runtime(
+            find({"eager": half, "other": shifted}, numbered(10, gated=gated), bounded=False)
+        )["other"]
+        assert found.status == (status if gated else "passed")
+        assert found.deviations is not None
+        assert found.deviations.noise_rms == pytest.approx(sigmas, rel=1e-3)
+        assert found.deviations.rms_to_truth == pytest.approx(sigmas * SIGMA, rel=1e-3)
+    if status == "failed":
+        words = "2.1 times the standard deviation of roundings in the mean of all values"
+        assert compare(shifted, numbered(10), bounded=False).detail == words
+
+
+def test_the_mean_is_that_of_all_values_and_blocks() -> None:
+    # One element of three deviates, in one of two blocks of unequal size.
+    found = compare(off_by(4 * SIGMA, 5), numbered(6), bounded=False)
+    assert found.deviations is not None
+    assert found.deviations.noise_rms == pytest.approx(4 / np.sqrt(18), rel=1e-3)
+    assert found.deviations.rms_to_truth == pytest.approx(4 * SIGMA / np.sqrt(18), rel=1e-3)
+
+
+def test_every_limit_that_is_left_is_named() -> None:
+    found = compare(off_by(0.25, None), numbered(10), same_bits=True)
+    reasons = found.detail.split("; ")
+    assert [reason.split(" ", 1)[1] for reason in reasons] == [
+        "times the noise limit at row 0, output 1",
+        "times what rounding explains at row 0, output 1",
+        "times the standard deviation of roundings in the mean of all values",
+        "values are not eager's bits, first at row 0",
+    ]
 
 
 def test_one_other_bit_fails_where_bits_must_be_equal() -> None:
     one_bit = float(np.spacing(np.float32(0.5)))
-    (free,) = compare(off_by(one_bit, number=6), numbered(10))
-    (bound,) = compare(off_by(one_bit, number=6), numbered(10), same_bits=True)
-    assert free.status == "passed"
-    assert (bound.status, bound.bits_differ) == ("failed", 1)
-    assert "1 values are not eager's bits, first at row 6" in bound.detail
+    free = compare(off_by(one_bit, number=6), numbered(10))
+    bound = compare(off_by(one_bit, number=6), numbered(10), same_bits=True)
+    assert (free.status, free.must_equal, free.bits_differ) == ("passed", None, None)
+    assert (bound.status, bound.must_equal, bound.bits_differ) == ("failed", "eager", 1)
+    assert bound.detail == "1 values are not eager's bits, first at row 6"
+
+
+def test_other_bits_are_counted_in_all_blocks_and_the_first_row_is_named() -> None:
+    one_bit = float(np.spacing(np.float32(0.5)))
+
+    def call(rows: Float32) -> tuple[Float32, ...]:
+        (x,) = half(rows)
+        x[rows[:, 0] >= 2, 1:] += np.float32(one_bit)
+        return (x,)
+
+    found = compare(call, numbered(10), same_bits=True)
+    assert found.detail == "16 values are not eager's bits, first at row 2"
+
+
+def test_bits_may_have_to_be_those_of_another_runtime_than_eager() -> None:
+    one_bit = float(np.spacing(np.float32(0.5)))
+    functions = {"eager": half, "a": off_by(one_bit), "b": off_by(one_bit), "c": half}
+    must_equal = {"b": "a", "c": "a", "a": "absent"}
+    found = by_runtime(find(functions, numbered(10), must_equal=must_equal))
+    assert {name: c.status for name, c in found.items()} == {
+        "eager": "passed",
+        "a": "passed",
+        "b": "passed",
+        "c": "failed",
+    }
+    assert (found["a"].must_equal, found["a"].bits_differ) == (None, None)
+    assert (found["b"].must_equal, found["b"].bits_differ) == ("a", 0)
+    assert found["c"].detail == "1 values are not a's bits, first at row 0"
+
+
+def test_a_twin_of_what_fails_fails_for_the_same_reason() -> None:
+    functions = {"eager": half, "a": off_by(0.25, 7), "b": off_by(0.25, 7)}
+    found = by_runtime(find(functions, numbered(10)))
+    assert (found["b"].status, found["b"].same_bits_as) == ("failed", "a")
+    assert found["b"].deviations is None
+    assert found["b"].detail == found["a"].detail != ""
+
+
+def test_runtimes_are_twins_only_if_every_block_has_the_same_bits() -> None:
+    one_bit = float(np.spacing(np.float32(0.5)))
+    functions = {
+        "eager": half,
+        "differs in row 9": off_by(one_bit, 9),
+        "also": off_by(one_bit, 9),
+        "differs in row 0": off_by(one_bit, 0),
+        "never": half,
+    }
+    found = find(functions, numbered(10))
+    assert {name: c.same_bits_as for name, c in by_runtime(found).items()} == {
+        "eager": None,
+        "differs in row 9": None,
+        "also": "differs in row 9",
+        "differs in row 0": None,
+        "never": "eager",
+    }
+    for comparison in found.comparisons:
+        assert (comparison.deviations is None) == (comparison.same_bits_as is not None)
+
+
+def test_pairs_are_of_those_whose_bits_differ_somewhere() -> None:
+    functions = {"eager": half, "a": off_by(1e-6, 9), "b": off_by(-2e-6, 1), "c": half}
+    found = find(functions, numbered(10))
+    peaks = {(p.a, p.b): (p.peak.value, p.peak.input, p.peak.element) for p in found.pairs}
+    one, two = (abs(float(np.float32(0.5) + np.float32(d)) - 0.5) for d in (1e-6, -2e-6))
+    assert peaks == {
+        ("eager", "a"): (one, "row 9", 1),
+        ("eager", "b"): (two, "row 1", 1),
+        ("a", "b"): (two, "row 1", 1),
+    }
+    assert {(p.network, p.output, p.inputs) for p in found.pairs} == {("decoder", "x", "numbers")}
+
+
+def test_pairs_of_runtimes_that_are_twins_in_some_blocks_are_found_in_the_others() -> None:
+    functions = {"eager": half, "a": off_by(1e-6, 1), "b": off_by(1e-6, 1, 2), "c": off_by(1e-6, 9)}
+    pairs = find(functions, numbered(10)).pairs
+    assert {(p.a, p.b): p.peak.input for p in pairs} == {
+        ("eager", "a"): "row 1",
+        ("eager", "b"): "row 1",
+        ("eager", "c"): "row 9",
+        ("a", "b"): "row 1",
+        ("a", "c"): "row 1",
+        ("b", "c"): "row 1",
+    }
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("gated", [True, False])
-def test_what_is_not_a_number_fails(value: float, gated: bool) -> None:
-    (found,) = compare(off_by(value, number=9), numbered(10, gated=gated))
+@pytest.mark.parametrize("bounded", [True, False])
+def test_what_is_not_a_number_fails(value: float, gated: bool, bounded: bool) -> None:
+    found = compare(off_by(value, number=9), numbered(10, gated=gated), bounded=bounded)
     assert found.status == "failed"
-    assert found.bound_used is not None
-    assert (found.bound_used.value, found.bound_used.input) == (np.inf, "row 9")
-    assert found.to_eager is not None
-    assert found.to_eager.value == np.inf
+    assert found.detail == "not a number, or infinite, at row 9, output 1"
+    assert found.deviations is not None
+    peaks = [found.deviations.noise_used]
+    peaks += [s.peak for s in (found.deviations.to_truth, found.deviations.relative)]
+    assert found.deviations.to_eager is not None
+    peaks += [found.deviations.to_eager.peak, found.deviations.ulps.peak]
+    if bounded:
+        peaks.append(found.deviations.bound_used)
+    for peak in peaks:
+        assert peak is not None
+        assert (peak.value, peak.input, peak.element) == (np.inf, "row 9", 1)
 
 
 def test_the_worst_row_is_found_in_any_block() -> None:
     for worst in (0, 3, 4, 9):
-        (found,) = compare(off_by(1.5e-6, number=worst, element=2), numbered(10))
-        for peak in (found.to_eager, found.to_truth, found.bound_used, found.eager_limit_used):
+        deviation = float(np.float32(0.5 + 1.5e-6)) - 0.5
+        found = compare(off_by(1.5e-6, number=worst, element=2), numbered(10)).deviations
+        assert found is not None
+        assert found.to_eager is not None
+        for peak, value in (
+            (found.to_truth.peak, deviation),
+            (found.to_eager.peak, deviation),
+            (found.relative.peak, deviation / 0.5),
+            (found.ulps.peak, deviation / 2.0**-24),
+            (found.bound_used, deviation / ERROR),
+            (found.noise_used, deviation / 1e-3),
+        ):
             assert peak is not None
             assert (peak.input, peak.element) == (f"row {worst}", 2)
-        assert found.bound_there == ERROR
+            assert peak.value == pytest.approx(value, rel=1e-5)
+        assert found.bound_there == np.float32(ERROR)
+
+
+def test_eager_is_compared_with_the_truth_but_not_with_itself() -> None:
+    found = find({"eager": off_by(1e-6, 6), "other": half}, numbered(10))
+    eager, other = found.comparisons
+    assert eager.deviations is not None
+    assert eager.deviations.to_truth.peak.input == "row 6"
+    measures = eager.deviations
+    assert (measures.to_eager, measures.bytes_differ, measures.bytes_by) == (None, None, None)
+    assert measures.bytes_per_million is None
+    assert other.deviations is not None
+    assert other.deviations.to_eager is not None
+    assert other.deviations.to_truth.peak.value == 0.0
+    assert other.deviations.to_eager.peak.input == "row 6"
 
 
 def test_pixels_that_round_to_another_byte_are_counted() -> None:
     # 127.5 goes to 128, the even neighbour; what is just below it goes to 127.
     below = float(np.nextafter(np.float32(0.5), np.float32(0))) - 0.5
-    (found,) = compare(off_by(below, number=7), numbered(10))
-    assert (found.status, found.pixels_differ) == ("passed", 1)
-    values = np.array([0, 0.5 / 255, 1.5 / 255, 2.5 / 255, 0.5, 1, 1.0000001], np.float32)
-    assert to_pixels(values).tolist() == [0, 0, 2, 2, 128, 255, 255]
+    found = compare(off_by(below, number=7), numbered(10))
+    assert found.status == "passed"
+    assert found.deviations is not None
+    assert (found.deviations.bytes_differ, found.deviations.bytes_by) == (1, 1)
+    assert found.deviations.bytes_per_million == pytest.approx(1e6 / 30)
 
 
-def wrong_width(rows: Float32) -> tuple[Float32, ...]:
-    return (np.full((len(rows), WIDTH + 1), 0.5, np.float32),)
+def test_bytes_differ_by_the_most_grey_levels_of_any_block() -> None:
+    def call(rows: Float32) -> tuple[Float32, ...]:
+        (x,) = half(rows)
+        x[:, 0] += np.where(rows[:, 0] == 5, -7, 3) * np.float32(1 / 255)
+        return (x,)
+
+    found = compare(call, numbered(10), limit=9.0, bounded=False)
+    assert found.deviations is not None
+    # 127½ − 7 and 127½ + 3 go to the even 120 and 130, from 128.
+    assert (found.deviations.bytes_differ, found.deviations.bytes_by) == (10, 8)
+    assert found.deviations.bytes_per_million == pytest.approx(1e7 / 30)
 
 
-def wrong_type(rows: Float32) -> tuple[Float32, ...]:
-    return (cast("Float32", np.full((len(rows), WIDTH), 0.5)),)
+def test_every_output_is_compared_and_only_images_have_bytes() -> None:
+    def second_off(rows: Float32) -> tuple[Float32, ...]:
+        return (*half(rows), *off_by(0.25, 4)(rows))
 
-
-def one_row(rows: Float32) -> tuple[Float32, ...]:
-    return (half(rows)[0][:1],)
-
-
-def nothing(_rows: Float32) -> tuple[Float32, ...]:
-    return ()
-
-
-def raising(_rows: Float32) -> tuple[Float32, ...]:
-    raise RuntimeError("out of order")
-
-
-@pytest.mark.parametrize(
-    ("function", "words"),
-    [
-        (wrong_width, "it computes float32 [4, 4]; expected float32 [4, 3]"),
-        (wrong_type, "it computes float64 [4, 3]; expected float32 [4, 3]"),
-        (one_row, "it computes float32 [1, 3]; expected float32 [4, 3]"),
-        (nothing, "it computes nothing; expected float32 [4, 3]"),
-        (raising, "out of order"),
-    ],
-)
-def test_a_runtime_that_computes_nothing_comparable_fails_and_says_why(
-    function: Callable[[Float32], tuple[Float32, ...]], words: str
-) -> None:
-    (found,) = compare(function, numbered(10))
-    assert found.status == "failed"
-    assert found.detail == f"row 0 and on: {words}"
-    assert found.to_truth is None
-
-
-def test_a_runtime_that_fails_now_and_then_fails() -> None:
-    def moody(rows: Float32) -> tuple[Float32, ...]:
-        if rows[0, 0] == 4:
-            raise RuntimeError("not today")
-        return half(rows)
-
-    (found,) = compare(moody, numbered(10))
-    assert (found.status, found.detail) == ("failed", "row 4 and on: not today")
-
-
-def test_bits_tell_zeros_and_nans_apart() -> None:
-    a = np.array([0.0, 1.0, np.nan], np.float32)
-    assert bits_differ(a, a.copy()) == 0
-    assert bits_differ(a, np.array([-0.0, 1.0, np.nan], np.float32)) == 1
-    assert bits_differ(a, -a) == 3
-
-
-def test_the_unit_of_a_pixel_is_that_of_its_logit_times_the_slope() -> None:
-    logit = Enclosure(np.array([[0.0, 40.0]]), np.array([[1e-9, 1e-9]]), np.array([[1e-6, 1e-6]]))
-    pixel = sigmoid(logit)
-    assert pixel.unit[0].tolist() == pytest.approx([0.25e-6 + 2**-24, 2**-24], rel=1e-6)
+    functions = {"eager": doubled(half), "other": second_off}
+    found = find(functions, numbered(10), network=ENCODER, shape=(1, 3))
+    assert [(c.output, c.runtime, c.status) for c in found.comparisons] == [
+        ("mu", "eager", "passed"),
+        ("mu", "other", "passed"),
+        ("logvar", "eager", "passed"),
+        ("logvar", "other", "failed"),
+    ]
+    assert [c.same_bits_as for c in found.comparisons] == [None, "eager", None, None]
+    assert found.comparisons[3].deviations is not None
+    assert found.comparisons[3].deviations.bytes_differ is None
+    assert [(p.output, p.a, p.b) for p in found.pairs] == [("logvar", "eager", "other")]
+    assert found.worst_cases == ()
+    # The worst row is that of the output in which it is worst.
+    assert found.worst_rows["other"].tolist() == [[4, 0]]

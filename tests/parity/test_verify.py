@@ -3,58 +3,73 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
+from safetensors.torch import load_file as load_weights
 
 import digitvae as dv
 from digitvae import _native
 from digitvae.bundle import MANIFEST, describe_files, shipped_path, write_manifest
 from digitvae.errors import BundleError
-from digitvae.parity import ParityReport, verify
-from digitvae.parity.inputs import BATCHES, batches, extreme_images, extreme_latents, whole
-from digitvae.parity.runtimes import EAGER, NATIVE, RUNTIMES, at_most_one
-from digitvae.parity.tables import tables
-from digitvae.parity.truth import Truth
+from digitvae.model import VAE
+from digitvae.parity import Comparison, ParityReport, verify
+from digitvae.parity.inputs import (
+    BATCHES,
+    BLOCK_ROWS,
+    batches,
+    extreme_images,
+    extreme_latents,
+    whole,
+)
+from digitvae.parity.runtimes.names import EAGER, NATIVE, NATIVE_DENSE, NATIVE_SPARSE, RUNTIMES
+from digitvae.parity.runtimes.wrap import at_most_one
+from digitvae.parity.views.tables import groups, tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from digitvae.data import Split
+    from digitvae.parity import Deviations
 
 DRAWS = 300
 
 
 @pytest.fixture(scope="session")
 def report(tiny_bundle: Path, nowhere: Path) -> ParityReport:
-    return verify(tiny_bundle, draws=DRAWS, data_root=nowhere)
+    return verify(tiny_bundle, quick=True, draws=DRAWS, data_root=nowhere)
 
 
 @pytest.mark.slow
 def test_the_shipped_bundle_keeps_every_promise(mnist: dict[str, Split]) -> None:
-    report = verify(shipped_path(), require_data=True)
+    report = verify(shipped_path(), draws=20_000, require_data=True)
     assert report.passed, report.summary()
     compared = {(c.network, c.inputs): c.count for c in report.comparisons}
-    assert compared["decoder", "prior draws"] == 10_000
-    assert compared["decoder", "means of test images"] == len(mnist["test"].images)
+    assert compared["decoder", "prior draws"] == 20_000
     assert compared["encoder", "test images"] == len(mnist["test"].images)
     assert compared["decoder", "batches of 1 to 1000"] == sum(BATCHES)
-    prior = [c for c in report.comparisons if c.inputs.endswith("prior draws")]
-    assert {(c.output, c.runtime) for c in prior} == {
-        (output, runtime) for output in ("x", "mu", "logvar") for runtime in RUNTIMES
+    assert {name for network, name in compared if network == "decoder"} == {
+        *("prior draws", "means of test images", "posterior draws", "batches of 1 to 1000"),
+        *("extreme latents", "generated", "searched for"),
     }
+    prior = [c for c in report.comparisons if c.inputs == "prior draws"]
+    assert {c.runtime for c in prior} | {NATIVE_SPARSE} == set(RUNTIMES)
     for comparison in prior:
-        if comparison.runtime != EAGER:
-            assert comparison.to_eager is not None
-            assert comparison.to_eager_scaled is not None
-            assert comparison.to_eager_scaled.value <= 2e-6, comparison
-    pixels = sum(c.pixels_differ or 0 for c in prior if c.runtime == NATIVE)
-    assert pixels <= 1e-5 * 10_000 * 784  # byte agreement of at least 99.999 %
+        deviations = report.deviations(comparison)
+        assert deviations is not None
+        if EAGER in (comparison.runtime, comparison.same_bits_as):
+            continue
+        # The goal is 1e-6; docs/parity.md has what was measured.
+        assert deviations.to_eager is not None
+        assert deviations.to_eager.peak.value <= 1.2e-6, comparison
+        assert deviations.bytes_per_million is not None
+        assert deviations.bytes_per_million <= 10  # agreement of at least 99.999 %
+        assert deviations.bytes_by in (0, 1)
 
 
 @pytest.mark.slow
@@ -62,12 +77,7 @@ def test_the_report_that_a_bundle_carries_is_what_verify_finds_again(
     tiny_bundle: Path, mnist: dict[str, Split]
 ) -> None:
     carried = json.loads((tiny_bundle / "parity.json").read_text(encoding="utf-8"))
-    assert verify(tiny_bundle).to_dict() == carried
-
-
-def test_two_runs_report_the_same(tiny_bundle: Path, nowhere: Path, report: ParityReport) -> None:
-    again = verify(tiny_bundle, draws=DRAWS, data_root=nowhere)
-    assert again.to_dict() == report.to_dict()
+    assert verify(tiny_bundle, quick=True, threads=3).to_dict() == carried
 
 
 def test_the_report_is_json_and_names_no_place(tiny_bundle: Path, report: ParityReport) -> None:
@@ -77,35 +87,49 @@ def test_the_report_is_json_and_names_no_place(tiny_bundle: Path, report: Parity
 
 
 def test_every_runtime_is_compared_on_every_set_of_inputs(report: ParityReport) -> None:
-    found = {(c.network, c.output, c.inputs, c.runtime) for c in report.comparisons}
-    expected = {
-        (network, output, inputs, runtime)
+    found = {(c.network, c.output, c.inputs) for c in report.comparisons}
+    extremes = ("generated", "batches of 1 to 129")
+    assert found == {
+        (network, output, inputs)
         for network, outputs, sets in (
-            ("decoder", ("x",), ("prior draws", "batches of 1 to 257", "extreme latents")),
+            ("decoder", ("x",), ("prior draws", "extreme latents", *extremes)),
             (
                 "encoder",
                 ("mu", "logvar"),
-                ("decoded prior draws", "batches of 1 to 257", "extreme images"),
+                ("decoded prior draws", "extreme images", *extremes),
             ),
+            ("reconstruction", ("x",), ("decoded prior draws",)),
         )
         for output in outputs
         for inputs in sets
-        for runtime in RUNTIMES
     }
-    assert found == expected
-    assert all(c.status == "passed" for c in report.comparisons)
+    only_decoder = {NATIVE_DENSE, NATIVE_SPARSE}
+    for place in found:
+        runtimes = {
+            c.runtime for c in report.comparisons if (c.network, c.output, c.inputs) == place
+        }
+        expected = set(RUNTIMES) - (set() if place[0] == "decoder" else only_decoder)
+        assert runtimes | ({NATIVE_SPARSE} & expected) == expected
 
 
-def test_every_number_of_a_report_is_within_the_limit_beside_it(report: ParityReport) -> None:
+def test_every_number_is_within_its_limit(report: ParityReport) -> None:
     for comparison in report.comparisons:
-        assert comparison.bound_used is not None
-        assert comparison.to_truth is not None
-        assert comparison.bound_there is not None
-        assert 0.0 < comparison.bound_used.value <= 1.0
-        assert comparison.to_truth.value <= comparison.bound_there
-        if comparison.eager_limit_used is not None:
-            assert comparison.eager_limit_used.value <= 1.0
-        if comparison.same_bits_as is not None:
+        deviations = report.deviations(comparison)
+        assert deviations is not None
+        assert deviations.bound_used is not None
+        assert deviations.noise_used is not None
+        assert deviations.bound_there is not None
+        assert deviations.noise_rms is not None
+        assert deviations.bound_used.value <= 1.0
+        assert deviations.noise_used.value <= 1.0
+        assert 0.05 < deviations.noise_rms < 1.0
+        assert deviations.to_truth.peak.value <= deviations.bound_there
+        quantiles = (deviations.to_truth.median, deviations.to_truth.q99, deviations.to_truth.q999)
+        assert list(quantiles) == sorted(quantiles)
+        assert deviations.to_truth.q999 <= deviations.to_truth.peak.value
+        equals_eager = EAGER in (comparison.runtime, comparison.same_bits_as)
+        assert (deviations.to_eager is None) == equals_eager
+        if comparison.must_equal is not None:
             assert comparison.bits_differ == 0
 
 
@@ -113,18 +137,21 @@ def test_the_largest_deviation_is_at_the_input_that_the_report_names(
     tiny_bundle: Path, report: ParityReport
 ) -> None:
     model = dv.load(tiny_bundle)
-    truth = Truth(load_file(tiny_bundle / "weights.safetensors"))
+    vae = VAE().eval()
+    vae.load_state_dict(load_weights(tiny_bundle / "weights.safetensors"))
     z = model.latents(DRAWS, seed=0)
-    deviations = np.abs(
-        model.decode(z, dtype="float32").reshape(DRAWS, -1) - truth.decode(z)[0].value
-    )
+    with torch.inference_mode():
+        truth = vae.decoder.double()(torch.from_numpy(z).double()).numpy()
+    deviations = np.abs(model.decode(z, dtype="float32").reshape(DRAWS, -1) - truth)
     native = next(
         c for c in report.comparisons if c.runtime == NATIVE and c.inputs == "prior draws"
     )
-    assert native.to_truth is not None
+    found = report.deviations(native)
+    assert found is not None
     row, element = divmod(int(deviations.argmax()), 784)
-    assert (native.to_truth.input, native.to_truth.element) == (f"row {row}", element)
-    assert native.to_truth.value == pytest.approx(deviations.max(), rel=1e-6)
+    assert (found.to_truth.peak.input, found.to_truth.peak.element) == (f"row {row}", element)
+    assert found.to_truth.peak.value == pytest.approx(deviations.max(), rel=1e-6)
+    assert found.rms_to_truth == pytest.approx(np.sqrt(np.square(deviations).mean()), rel=1e-5)
 
 
 def test_the_native_engine_has_the_bits_of_padded_tiles_in_python(tiny_bundle: Path) -> None:
@@ -157,42 +184,62 @@ def test_a_missing_data_set_is_reported_as_not_run(report: ParityReport) -> None
     assert check.status == "not run"
     assert "t10k-images" in check.detail
     assert report.passed
-    assert "1 not run" in report.summary()
+    assert "2 not run" in report.summary()  # and too few latents for statistics
 
 
 def test_a_missing_data_set_is_a_failure_when_it_is_required(
     tiny_bundle: Path, nowhere: Path
 ) -> None:
-    report = verify(tiny_bundle, draws=1, data_root=nowhere, require_data=True)
+    report = verify(tiny_bundle, quick=True, draws=1, data_root=nowhere, require_data=True)
     assert [str(failure).split(":")[0] for failure in report.failures] == ["data set mnist"]
 
 
 def test_one_draw_is_enough(tiny_bundle: Path, nowhere: Path) -> None:
-    report = verify(tiny_bundle, draws=1, data_root=nowhere)
+    report = verify(tiny_bundle, quick=True, draws=1, data_root=nowhere)
     assert report.passed, report.summary()
     assert {c.inputs for c in report.comparisons} >= {"prior draws", "batches of 1 to 1"}
 
 
-def test_several_threads_pass_and_leave_the_setting_of_pytorch_alone(
+def test_libraries_keep_to_one_thread_and_get_their_setting_back(
     tiny_bundle: Path, nowhere: Path
 ) -> None:
     before = torch.get_num_threads()
-    seen: list[int] = []
-    report = verify(
-        tiny_bundle,
-        draws=70,
-        data_root=nowhere,
-        threads=before + 1,
-        on_progress=lambda _done, _total, _what: seen.append(torch.get_num_threads()),
-    )
+    torch.set_num_threads(before + 1)
+    seen: set[int] = set()
+    try:
+        report = verify(
+            tiny_bundle,
+            quick=True,
+            draws=10,
+            data_root=nowhere,
+            threads=2,
+            on_progress=lambda _done, _total, what: seen.add(
+                torch.get_num_threads() if ":" in what else 1
+            ),
+        )
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
     assert report.passed, report.summary()
-    assert set(seen) == {before + 1}
-    assert torch.get_num_threads() == before
+    assert seen == {1}
+
+
+def test_threads_change_nothing_in_the_report(
+    tiny_bundle: Path, nowhere: Path, report: ParityReport
+) -> None:
+    again = verify(tiny_bundle, quick=True, draws=DRAWS, data_root=nowhere, threads=3)
+    assert again.to_dict() == report.to_dict()
 
 
 def test_progress_counts_up_to_its_total(tiny_bundle: Path, nowhere: Path) -> None:
     steps: list[tuple[int, int, str]] = []
-    verify(tiny_bundle, draws=10, data_root=nowhere, on_progress=lambda *step: steps.append(step))
+    verify(
+        tiny_bundle,
+        quick=True,
+        draws=10,
+        data_root=nowhere,
+        on_progress=lambda *step: steps.append(step),
+    )
     assert [done for done, _, _ in steps] == list(range(len(steps)))
     assert steps[-1][1] == len(steps)
     assert all(what for _, _, what in steps)
@@ -213,7 +260,7 @@ def test_a_bundle_without_its_report_can_be_verified(
     (folder / "parity.json").unlink()
     names = [name for name in manifest["files"] if name != "parity.json"]
     write_manifest(folder, manifest | {"files": describe_files(folder, names)})
-    assert verify(folder, draws=10, data_root=nowhere).passed
+    assert verify(folder, quick=True, draws=10, data_root=nowhere).passed
 
 
 def test_weights_of_another_model_are_refused(copy: Callable[[], Path], nowhere: Path) -> None:
@@ -225,17 +272,40 @@ def test_weights_of_another_model_are_refused(copy: Callable[[], Path], nowhere:
     files = describe_files(folder, manifest["files"])
     write_manifest(folder, manifest | {"files": files})
     with pytest.raises(BundleError, match=r"weights\.safetensors does not hold the parameters"):
-        verify(folder, draws=1, data_root=nowhere)
+        verify(folder, quick=True, draws=1, data_root=nowhere)
 
 
 def test_tables_hold_every_comparison_and_every_check(report: ParityReport) -> None:
-    text = "\n\n".join(map(str, tables(report)))
+    brief = "\n\n".join(map(str, tables(report)))
+    full = "\n\n".join(map(str, tables(report, details=True)))
     for runtime in RUNTIMES:
-        assert runtime in text
+        assert runtime in brief
+        assert runtime in full
     for check in report.checks:
-        assert check.statement in text
-    assert "FAILED" not in text
-    assert " !" not in text
+        assert check.statement in full
+        assert (check.statement in brief) == (check.status != "passed")
+    for comparison in report.comparisons:
+        assert comparison.inputs in full
+    for pair in report.pairs:
+        assert f"{pair.peak.value:.2e}" in full
+    assert "FAILED" not in brief + full
+
+
+def test_runtimes_that_differ_in_one_place_are_not_shown_as_equal() -> None:
+    def one(runtime: str, inputs: str, twin: str | None) -> Comparison:
+        own = cast("Deviations", object()) if twin is None else None
+        return Comparison("n", "y", inputs, 1, 1, runtime, "passed", twin, own)
+
+    found = groups(
+        [
+            *(one("a", inputs, None) for inputs in "12"),
+            *(one("b", inputs, "a") for inputs in "12"),
+            one("c", "1", "a"),
+            one("c", "2", None),
+        ]
+    )
+    assert [group.runtimes for group in found] == [("a", "b"), ("c",)]
+    assert [group.title for group in found] == ["a +1", "c"]
 
 
 def test_extreme_inputs_hold_what_the_documentation_lists() -> None:
@@ -249,7 +319,7 @@ def test_extreme_inputs_hold_what_the_documentation_lists() -> None:
     assert (np.count_nonzero(rows, axis=1) == 1).sum() == 4 * 40
     assert len(latents.names) == len(rows)
 
-    images = extreme_images(784).blocks[0]
+    images = np.concatenate(extreme_images(784).blocks)
     assert (images == 1).all(axis=1).any()
     assert (images == 0).all(axis=1).any()
     assert (np.count_nonzero(images, axis=1) == 1).sum() == 784
@@ -259,6 +329,6 @@ def test_extreme_inputs_hold_what_the_documentation_lists() -> None:
 
 def test_inputs_name_their_rows_as_one_would_look_them_up() -> None:
     rows = np.zeros((2500, 40), np.float32)
-    assert whole("draws", rows).where(2, 7) == "row 2007"
+    assert whole("draws", rows).where(2, 7) == f"row {2 * BLOCK_ROWS + 7}"
     assert batches(rows).where(3, 2) == "row 2 of batch 7"
     assert extreme_latents(rows).where(0, 2) == "row 2 (all -10)"

@@ -26,8 +26,7 @@ Examples:
   digitvae verify                                  the shipped bundle
   digitvae verify DIR --quick                      in some seconds
   digitvae verify DIR --html report.html           a page with pictures
-  digitvae verify DIR --json > parity.json         to compare with later:
-  digitvae verify DIR --baseline parity.json       fails if it got worse
+  digitvae verify DIR --baseline DIR/parity.json   fails if it got worse
   digitvae verify --torch package.module:make_model --onnx model.onnx
 """
 )
@@ -37,7 +36,7 @@ Examples:
     "--draws",
     low=1,
     high=10_000_000,
-    help="Draws to compare. [default: 100000, quick: 1000; other models: 256, 16]",
+    help="Draws to compare. [default: 100000, quick: 1000; other models: 128, 16]",
 )
 @options.data
 @click.option("--require-data", is_flag=True, help="Fail when the data set cannot be had.")
@@ -50,6 +49,7 @@ Examples:
 @click.option(
     "--baseline", type=_FILE, metavar="FILE", help="Fail if it got worse than this JSON report."
 )
+@click.option("--update", is_flag=True, help="If it passes, make the report BUNDLE's parity.json.")
 @click.option("--details", is_flag=True, help="Print every comparison and every check.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--html", "html_file", type=_FILE, metavar="FILE", help="Write a page with pictures.")
@@ -76,6 +76,7 @@ def verify(
     require_data: bool,
     threads: int | None,
     self_test: bool,
+    update: bool,
     baseline: Path | None,
     details: bool,
     as_json: bool,
@@ -112,8 +113,11 @@ def verify(
             "--data": data,
             "--require-data": require_data,
             "--self-test": self_test,
+            "--update": update,
         },
     )
+    if update and bundle is None:
+        raise click.UsageError("--update needs BUNDLE: the folder to write into")
     from digitvae.cli.train import require_torch
 
     require_torch(also=("onnx", "safetensors", "hypothesis", "threadpoolctl"))
@@ -164,6 +168,10 @@ def verify(
             from digitvae.parity.views.junit import to_junit
 
             junit_out.write(to_junit(report).encode())
+    if update and report.passed and bundle is not None:
+        from digitvae.export import write_report
+
+        write_report(bundle, report)
     _show(report, as_json=as_json, details=details)
 
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from digitvae.parity.report import ParityReport
     from digitvae.parity.run import Progress
 
-FULL = Settings("full", draws=256, decoded=0, images=0, generated=50, generations=20)
+FULL = Settings("full", draws=128, decoded=0, images=0, generated=20, generations=5)
 QUICK = Settings("quick", draws=16, decoded=0, images=0, generated=5, generations=0)
 
 _BATCHES = (1, 2, 3, 7, 16)
@@ -121,7 +121,7 @@ def verify_model(
         tolerance: |Δ| to float64 truth that is allowed, times max(1, |truth|); by default the
             noise limit, which needs a rule for every operation of the module.
         quick: A few inputs only.
-        draws: Typical inputs; by default 256, or 16 if ``quick``, or all of ``inputs``.
+        draws: Typical inputs; by default 128, or 16 if ``quick``, or all of ``inputs``.
         threads: Blocks of inputs to compare at the same time; by default all processors.
         on_progress: Called before each step.
 

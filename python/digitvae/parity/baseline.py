@@ -37,7 +37,7 @@ def read_baseline(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ParityError(f"cannot read the baseline {path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ParityError(f"the baseline {path} is not JSON: {first_line(error)}") from error
     found = content.get("schema") if isinstance(content, dict) else None
     if found != SCHEMA:
@@ -113,7 +113,9 @@ def _comparisons(before: dict[str, Any], now: dict[str, Any]) -> Iterator[Check]
         twin = comparison.get("same_bits_as")
         if same_setting and twin and _leader(new, (*place[:3], twin)) != _leader(new, place):
             yield Check(SUBJECT, name, "failed", f"had {twin}'s bits before")
-        yield from _growth(name, _numbers(old, place), _numbers(new, place))
+        numbers = _numbers(old, place), _numbers(new, place)
+        if numbers[0] is not None and numbers[1] is not None:
+            yield from _growth(name, numbers[0], numbers[1])
 
 
 def _growth(name: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Check]:
@@ -153,8 +155,12 @@ def _leader(by_place: dict[tuple[str, ...], dict[str, Any]], place: tuple[str, .
 
 def _numbers(
     by_place: dict[tuple[str, ...], dict[str, Any]], place: tuple[str, ...]
-) -> dict[str, Any]:
-    deviations = by_place[(*place[:3], _leader(by_place, place))]["deviations"]
+) -> dict[str, Any] | None:
+    """The deviations of a comparison; ``None`` if it failed because nothing was computed."""
+    leader = by_place[(*place[:3], _leader(by_place, place))]
+    if leader["status"] == "failed" and "deviations" not in leader:
+        return None
+    deviations = leader["deviations"]
     if not isinstance(deviations, dict):
         raise TypeError("deviations are no table")
     return deviations

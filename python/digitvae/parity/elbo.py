@@ -106,8 +106,8 @@ def _nats(encode: Function, decode: Function, images: Float32, z: Float32, threa
 
 
 def _cross_entropy(x: NDArray[np.floating], p: NDArray[np.floating]) -> Float64:
-    clipped = p.astype(np.float64).clip(_CLIP, 1.0 - _CLIP)
-    result: Float64 = -(x * np.log(clipped) + (1.0 - x) * np.log1p(-clipped))
+    clipped, ink = p.astype(np.float64).clip(_CLIP, 1.0 - _CLIP), x.astype(np.float64)
+    result: Float64 = -(ink * np.log(clipped) + (1.0 - ink) * np.log1p(-clipped))
     return result
 
 

@@ -141,6 +141,7 @@ def compute_block(
     truth: Reference,
     must_equal: Mapping[str, str],
 ) -> Block:
+    """Compare all runtimes on one block; see :func:`digitvae.parity.compare.compare_runtimes`."""
     exact = [_Exact.of(enclosure, bounded=truth.bounded) for enclosure in truth(rows)]
     computed: dict[str, tuple[Float32, ...]] = {}
     errors: dict[str, str] = {}

@@ -31,12 +31,23 @@ if TYPE_CHECKING:
 _ROWS = 1000
 _ANY = -1
 _OUTPUTS = ["z", "label"]
+_LARGEST = 1e20
+"""Latents beyond it are refused by the decoder."""
 
 
 def mixture_draws(bundle: Bundle, count: int) -> Float32:
-    """Latents 0 … count−1 of seed 0 from the bundle's mixture, any class, float32 [count, 40]."""
+    """Latents 0 … count−1 of seed 0 from the bundle's mixture, any class, float32 [count, 40].
+
+    Raises:
+        ValueError: The prior computes what no decoder can take.
+        Exception: What ONNX Runtime raises.
+    """
     session = onnx.load_session(bundle.read(PRIOR))
     z: Float32 = session.run(_OUTPUTS, _given(count, bundle.latent_dim))[0]
+    if z.dtype != np.float32 or z.shape != (count, bundle.latent_dim):
+        raise ValueError(f"{PRIOR} computes {z.dtype} {list(z.shape)}")
+    if not np.abs(z).max(initial=0.0) <= _LARGEST:
+        raise ValueError(f"{PRIOR} computes latents that are no numbers, or beyond ±{_LARGEST:g}")
     return z
 
 
@@ -62,7 +73,8 @@ def check_prior_runtimes(bundle: Bundle) -> list[Check]:
         for other in (plain_labels, reference_labels, native_labels)
     ]
     wrong = bits_differ(native_z, z)
-    farthest = max(_farthest(plain_z, z), _farthest(reference_z, z))
+    # NumPy's maximum: Python's would forget what is not a number.
+    farthest = float(np.maximum(_farthest(plain_z, z), _farthest(reference_z, z)))
     return [
         _check("gives the same labels in every runtime", sum(same_labels), 3 * len(labels)),
         _check("gives the same latents through the C API, bit for bit", wrong, z.size),

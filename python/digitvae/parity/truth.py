@@ -175,9 +175,14 @@ def _normalize(
     _momentum: float,
     epsilon: float,
 ) -> tuple[Enclosure, ...]:
-    scale, shift, mean, variance = map(truth.tensor, (scale, shift, mean, variance))
+    mean, variance = truth.tensor(mean), truth.tensor(variance)
     normal = enclosure.normalize(
-        x, mean=mean, variance=variance, scale=scale, shift=shift, epsilon=epsilon
+        x,
+        mean=mean,
+        variance=variance,
+        scale=torch.ones_like(mean) if scale is None else truth.tensor(scale),
+        shift=torch.zeros_like(mean) if shift is None else truth.tensor(shift),
+        epsilon=epsilon,
     )
     return (normal,)
 
@@ -205,8 +210,12 @@ def _operand(truth: Truth, value: Any) -> Enclosure:
         return value
     if isinstance(value, torch.fx.Node):
         return Enclosure.exact(truth.tensor(value))
-    # A number is rounded to float32 where it meets a tensor.
-    return Enclosure.exact(torch.tensor(float(value), dtype=torch.float32))
+    return Enclosure.exact(torch.tensor(_number(value), dtype=torch.float32))
+
+
+def _number(value: float) -> float:
+    """A number is rounded to float32 where it meets a tensor, in PyTorch and in exported files."""
+    return torch.tensor(float(value), dtype=torch.float32).item()
 
 
 def _add(truth: Truth, a: Any, b: Any, alpha: float = 1.0) -> Enclosure:
@@ -234,7 +243,10 @@ def _hard_sigmoid(_truth: Truth, x: Enclosure) -> Enclosure:
     y = enclosure.clamp(enclosure.multiply(enclosure.add(x, three), sixth), 0.0, 1.0)
     # Runtimes multiply by ⅙ or divide by 6, before or after they add: a rounding or two more.
     more = 4.0 * enclosure.UNIT_ROUNDOFF
-    return Enclosure(torch.nn.functional.hardsigmoid(x.value), y.error + more, y.variance)
+    # ⅙·x + ½ rounds ⅙ and a product that is still near −½ where the result is near 0.
+    inside = x.value.abs() <= 3.0 + 1e-6 + x.error
+    own = torch.where(inside, 2.0 * (x.value / 6.0).square(), 0.0).float()
+    return Enclosure(functional.hardsigmoid(x.value), y.error + more, y.variance + own)
 
 
 def _hard_swish(truth: Truth, x: Enclosure) -> Enclosure:
@@ -242,10 +254,17 @@ def _hard_swish(truth: Truth, x: Enclosure) -> Enclosure:
 
 
 def _leaky_relu(_truth: Truth, x: Enclosure, slope: float = 0.01) -> Enclosure:
-    return enclosure.leaky_relu(x, slope)
+    return enclosure.leaky_relu(x, _number(slope))
 
 
 def _hard_tanh(_truth: Truth, x: Enclosure, low: float = -1.0, high: float = 1.0) -> Enclosure:
+    return enclosure.clamp(x, _number(low), _number(high))
+
+
+def _clamp(
+    _truth: Truth, x: Enclosure, low: float | None = None, high: float | None = None
+) -> Enclosure:
+    low, high = (None if limit is None else _number(limit) for limit in (low, high))
     return enclosure.clamp(x, low, high)
 
 
@@ -311,7 +330,7 @@ _RULES: dict[Any, Callable[..., Any]] = {
     aten.relu.default: lambda _truth, x: enclosure.relu(x),
     aten.leaky_relu.default: _leaky_relu,
     aten.hardtanh.default: _hard_tanh,
-    aten.clamp.default: lambda _truth, x, low=None, high=None: enclosure.clamp(x, low, high),
+    aten.clamp.default: _clamp,
     aten.sigmoid.default: lambda _truth, x: enclosure.sigmoid(x),
     aten.tanh.default: lambda _truth, x: enclosure.tanh(x),
     aten.silu.default: _silu,

@@ -187,13 +187,14 @@ class _Verification:
         decoder = [
             inputs.whole("prior draws", z),
             inputs.batches(z, settings.batches),
-            inputs.extreme_latents(z),
         ]
         encoder = [
             inputs.whole("decoded prior draws", drawn),
             inputs.batches(drawn, settings.batches),
-            inputs.extreme_images(pixels),
         ]
+        if settings.extremes:
+            decoder.append(inputs.extreme_latents(z))
+            encoder.append(inputs.extreme_images(pixels))
         if settings.generated:
             count, reach = settings.generated, _GENERATED_REACH
             decoder.append(generated(z.shape[1:], count, -reach, reach))

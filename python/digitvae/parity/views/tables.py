@@ -133,11 +133,11 @@ def _summary(report: ParityReport) -> Table:
     rows: list[tuple[str, ...]] = []
     for place in dict.fromkeys((c.network, c.output) for c in report.comparisons):
         own = [c for c in report.comparisons if (c.network, c.output) == place]
-        first_inputs = own[0].inputs
         for group in groups(own):
             failed = any(c.status == "failed" for c in own if c.runtime in group.runtimes)
             deviations = {c.inputs: report.deviations(c) for c in group.comparisons}
             known = {name: found for name, found in deviations.items() if found is not None}
+            first_inputs = next(iter(known), "")
             typical = known.get(first_inputs)
             rows.append(
                 (
