@@ -334,3 +334,19 @@ TEST_CASE("the sparse session is made once it pays, if its bits are those of the
   unwanted.prepare_for(1U << 30);
   CHECK_FALSE(unwanted.is_sparse(kTileRows));
 }
+
+TEST_CASE("each form of a decoder can be asked for, and both give the same bytes", "[large]") {
+  const std::string model = read_model("decoder.onnx");
+  const Decoder dense(open_runtime(), model.data(), model.size(), Form::kDense);
+  const Decoder sparse(open_runtime(), model.data(), model.size(), Form::kSparse);
+  CHECK(sparse.is_sparse(kTileRows) ==
+        (dense_sums_are_as_specified(dense.session(), model) && sparse::Product::pays(kTileRows)));
+  const std::vector<std::uint8_t> many = sample(dense, 0, Networks::kWorthwhileRows);
+  CHECK_FALSE(dense.is_sparse(kTileRows));  // however much was asked of it
+  CHECK(sample(sparse, 0, Networks::kWorthwhileRows) == many);
+
+  REQUIRE(setenv("DIGITVAE_DENSE", "1", 1) == 0);
+  const Decoder asked_for(open_runtime(), model.data(), model.size(), Form::kSparse);
+  REQUIRE(unsetenv("DIGITVAE_DENSE") == 0);
+  CHECK(asked_for.is_sparse(kTileRows) == sparse.is_sparse(kTileRows));
+}

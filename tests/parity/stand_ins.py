@@ -56,12 +56,12 @@ def off_by(deviation: float, number: float | None = 0.0, element: int = 1) -> Fu
     return call
 
 
-def numbered(count: int, *, gated: bool = True) -> InputSet:
+def numbered(count: int, *, typical: bool = True) -> InputSet:
     """Rows 0 … count − 1 in blocks of four; the first input of a row is its number."""
     rows = np.zeros((count, 2), np.float32)
     rows[:, 0] = np.arange(count)
     blocks = tuple(rows[i : i + 4] for i in range(0, count, 4))
-    return InputSet("numbers", blocks, gated=gated)
+    return InputSet("numbers", blocks, typical=typical)
 
 
 def find(

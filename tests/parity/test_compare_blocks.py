@@ -240,7 +240,7 @@ def test_an_image_that_cannot_be_computed_again_is_not_shown() -> None:
 
 def test_rows_are_named_by_their_number_batch_or_name() -> None:
     rows = np.concatenate(numbered(3).blocks)
-    named = InputSet("named", (rows[:2], rows[2:]), gated=True, names=("a", "b", "c"))
+    named = InputSet("named", (rows[:2], rows[2:]), typical=True, names=("a", "b", "c"))
     bad: Callable[[int], Function] = lambda number: off_by(0.25, number)  # noqa: E731
     found = by_runtime(find({"eager": half, "other": bad(2)}, named))["other"]
     assert "at row 2 (c), output 1" in found.detail

@@ -50,7 +50,8 @@ def found(draws: Float32, make: Callable[[int, int, int], Float32] = specified) 
 
 def failed(draws: Float32) -> set[str]:
     """Which statistics fail; whether these are the specified numbers is not asked."""
-    return {name for name in STATISTICS if found(draws)[name] == "failed"}
+    statuses = found(draws)
+    return {name for name in STATISTICS if statuses[name] == "failed"}
 
 
 @pytest.fixture(scope="module")

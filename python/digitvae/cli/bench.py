@@ -12,6 +12,7 @@ import click
 from digitvae.cli import options
 from digitvae.cli.numbers import parse_whole
 from digitvae.cli.progress import steps
+from digitvae.cli.tables import print_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from digitvae.bench.contenders import Contender
     from digitvae.bench.results import Results
     from digitvae.bench.settings import Settings
-    from digitvae.bench.tables import Table
 
 _PARTS = click.Choice(["warm", "latency", "process", "limits"])
 
@@ -182,25 +182,4 @@ def _print(results: Results, *, markdown: bool) -> None:
         if markdown or not sys.stdout.isatty():
             click.echo(table.markdown())
         else:
-            _print_rich(table)
-
-
-def _print_rich(table: Table) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    shown = RichTable(
-        title=table.title,
-        title_justify="left",
-        title_style="bold",
-        caption=table.note or None,
-        caption_justify="left",
-        box=SIMPLE_HEAD,
-    )
-    for i, name in enumerate(table.header):
-        shown.add_column(name, justify="left" if i < table.left else "right")
-    for row in table.rows:
-        shown.add_row(*(Text(cell) for cell in row))
-    Console().print(shown)
+            print_table(table, note=table.note)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -227,7 +228,10 @@ def _show(report: ParityReport, *, as_json: bool, details: bool) -> None:
         click.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
     else:
         for table in tables(report, details=details):
-            print_table(table)
+            if sys.stdout.isatty():
+                print_table(table, style=table.style)
+            else:
+                click.echo(f"{table}\n")
     if not report.passed:
         raise ParityError(report.summary())
     if not as_json:

@@ -40,6 +40,7 @@ from digitvae.parity.settings import Settings
 from digitvae.parity.truth import NoRuleError, Truth
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from digitvae.parity.networks import Float32, Function
@@ -149,10 +150,16 @@ def verify_model(
     if graph is None:
         return run.report(factory)
     network, widths = _network_of(graph, shape)
-    typical = _typical(inputs, widths, draws or settings.draws, limit=draws)
+    batch = _fixed_batch(graph)
+    typical = _typical(inputs, widths, draws or max(settings.draws, batch or 1), limit=draws)
+    if batch is not None:
+        if len(typical) < batch:
+            raise ParityError(f"{len(typical)} inputs do not fill one of the batches of {batch}")
+        typical = typical[: len(typical) // batch * batch]
     run.settings = replace(settings, draws=len(typical))
     with single_threaded():
         functions = _load(run, module, files, network)
+        _require_outputs(functions[EAGER], network, typical[: batch or 2])
         truth = _truth(module, widths, tolerance)
         run.checks.append(_parameters(files.onnx.name, graph, module))
         _compare(
@@ -161,7 +168,7 @@ def verify_model(
             functions,
             truth,
             typical=typical,
-            batch=_fixed_batch(graph),
+            batch=batch,
             content=content,
         )
         if isinstance(truth, Truth):
@@ -235,7 +242,9 @@ def _typical(
         rng = np.random.default_rng(0)
         return rng.standard_normal((count, *shape), np.float32)
     try:
-        rows = np.load(path, allow_pickle=False)
+        # np.load would take archives too, and leave those that are damaged open.
+        with path.open("rb") as file:
+            rows = np.lib.format.read_array(file, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise ParityError(f"cannot read {path}: {first_line(error)}") from error
     if rows.dtype != np.float32 or rows.shape[1:] != shape or not len(rows):
@@ -243,18 +252,30 @@ def _typical(
             f"{path} is {rows.dtype} {list(rows.shape)}, expected float32 [n, "
             f"{', '.join(map(str, shape))}]"
         )
+    if not np.isfinite(rows).all():
+        raise ParityError(f"{path} has values that are not finite")
     chosen: Float32 = np.ascontiguousarray(rows[:limit])
     return chosen
 
 
 def _load(run: Run, module: torch.nn.Module, files: Files, network: Network) -> dict[str, Function]:
     functions = {EAGER: torch_function(module)}
-    if files.torchscript is not None:
-        script = load_torchscript(_read(files.torchscript))
-        functions[TORCHSCRIPT] = torch_function(script)
-    if files.exported_program is not None:
-        program = load_exported_program(_read(files.exported_program))
-        functions[EXPORTED_PROGRAM] = torch_function(program.module())
+    exports: tuple[tuple[str, Path | None, Callable[[bytes], Callable[..., object]]], ...] = (
+        (TORCHSCRIPT, files.torchscript, load_torchscript),
+        (
+            EXPORTED_PROGRAM,
+            files.exported_program,
+            lambda content: load_exported_program(content).module(),
+        ),
+    )
+    for name, path, load in exports:
+        if path is None:
+            continue
+        content = _read(path)
+        try:
+            functions[name] = torch_function(load(content))
+        except Exception as error:  # PyTorch's exceptions have no base of their own
+            run.checks.append(Check(name, "can be loaded", "failed", first_line(error)))
     levels = (
         (ONNX_RUNTIME, onnx.ALL),
         (ONNX_RUNTIME_BASIC, onnx.BASIC),
@@ -268,6 +289,20 @@ def _load(run: Run, module: torch.nn.Module, files: Files, network: Network) -> 
             continue
         functions[name] = onnx.session_function(session, network.input, network.outputs)
     return functions
+
+
+def _require_outputs(eager: Function, network: Network, rows: Float32) -> None:
+    """Require that the module computes as many outputs as the ONNX model."""
+    try:
+        computed = len(eager(rows))
+    except Exception as error:  # whatever somebody else's code raises
+        raise ParityError(
+            f"the module cannot compute inputs of shape {list(rows.shape)}: {first_line(error)}"
+        ) from error
+    if computed != len(network.outputs):
+        raise ParityError(
+            f"the module computes {computed} outputs, the ONNX model {len(network.outputs)}"
+        )
 
 
 def _truth(module: torch.nn.Module, shape: tuple[int, ...], tolerance: float | None) -> Reference:
@@ -314,14 +349,14 @@ def _compare(
     sets = _input_sets(typical, run.settings, batch)
     # Convolutions take the reference evaluator seconds, so that it gets two rows.
     reference = _reference(run, content, network)
-    few = InputSet("first inputs", (typical[: batch or _REFERENCE_ROWS],), gated=True)
+    few = InputSet("first inputs", (typical[: batch or _REFERENCE_ROWS],), typical=True)
     searches = run.settings.generations > 0
     run.steps.total = 2 + sum(len(given.blocks) for given in sets) + 2 * searches
     for given in sets:
         run.compare(network, given, functions, truth)
     if searches and batch is None:
         low, high = float(typical.min()), float(typical.max())
-        reach = Reach(low, high, max(float(typical.std()), 1e-6))
+        reach = Reach(low, high, max(float(typical.std(dtype=np.float64)), 1e-6))
         run.search(network, functions, truth, typical[:16], reach)
     run.compare(network, few, functions | reference, truth)
 
@@ -349,15 +384,15 @@ def _input_sets(typical: Float32, settings: Settings, batch: int | None) -> list
     edges = np.stack(rows)
     made = generated(shape, settings.generated, -10.0, 10.0)
     sets = [
-        InputSet("typical inputs", _blocks(typical, size, batch), gated=True),
-        InputSet("extreme inputs", _blocks(edges, size, batch), gated=False, names=tuple(names)),
+        InputSet("typical inputs", _blocks(typical, size, batch), typical=True),
+        InputSet("extreme inputs", _blocks(edges, size, batch), typical=False, names=tuple(names)),
         replace(made, blocks=_blocks(np.concatenate(made.blocks), size, batch)),
     ]
     if batch is None:
         sizes = [count for count in _BATCHES if count <= len(typical)]
         name = f"batches of {sizes[0]} to {sizes[-1]}"
         blocks = tuple(typical[:count] for count in sizes)
-        sets.insert(1, InputSet(name, blocks, gated=True, separate=True))
+        sets.insert(1, InputSet(name, blocks, typical=True, separate=True))
     return [given for given in sets if given.count]
 
 

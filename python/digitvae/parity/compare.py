@@ -202,13 +202,14 @@ def _comparisons(
     for runtime, tally in tallies.items():
         head = (network.name, network.outputs[output], inputs.name, inputs.count, values, runtime)
         if runtime in errors:
-            results.append(Comparison(*head, "failed", detail=errors[runtime]))
+            failed = Comparison(*head, "failed", detail=errors[runtime], typical=inputs.typical)
+            results.append(failed)
             continue
         leader = leaders.setdefault(tuple(tally.representatives), runtime)
         deviations = None
         if leader == runtime:
             deviations = tally.deviations(inputs, is_eager=runtime == eager, image=image)
-            reasons_of[runtime] = _reasons(deviations, gated=inputs.gated)
+            reasons_of[runtime] = _reasons(deviations, typical=inputs.typical)
         reasons = list(reasons_of[leader])
         if tally.unequal and tally.first_unequal is not None:
             reasons.append(
@@ -225,18 +226,20 @@ def _comparisons(
                 must_equal=other if other in tallies else None,
                 bits_differ=tally.unequal if other in tallies else None,
                 detail="; ".join(reasons),
+                typical=inputs.typical,
             )
         )
     return results
 
 
-def _reasons(deviations: Deviations, *, gated: bool) -> list[str]:
+def _reasons(deviations: Deviations, *, typical: bool) -> list[str]:
     peak = deviations.to_truth.peak
     if not np.isfinite(peak.value):
         return [f"not a number, or infinite, at {peak.input}, output {peak.element}"]
     reasons = []
     noise, bound, rms = deviations.noise_used, deviations.bound_used, deviations.noise_rms
-    if gated and noise is not None and noise.value > 1.0:
+    # A tolerance, which stands in where no bound is known, holds for all inputs.
+    if (typical or bound is None) and noise is not None and noise.value > 1.0:
         reasons.append(
             f"{noise.value:.3g} times the noise limit at {noise.input}, output {noise.element}"
         )
@@ -245,7 +248,8 @@ def _reasons(deviations: Deviations, *, gated: bool) -> list[str]:
             f"{bound.value:.3g} times what rounding explains at {bound.input}, "
             f"output {bound.element}"
         )
-    if gated and rms is not None and rms > NOISE_RMS_LIMIT:
+    # Without a bound the limit is a tolerance, of which no typical share is known.
+    if typical and bound is not None and rms is not None and rms > NOISE_RMS_LIMIT:
         reasons.append(
             f"{rms:.3g} times the standard deviation of roundings in the mean of all values"
         )

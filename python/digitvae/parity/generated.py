@@ -45,4 +45,4 @@ def generated(shape: tuple[int, ...], count: int, low: float, high: float) -> In
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HypothesisWarning)
         collect()
-    return InputSet("generated", in_blocks(np.stack(rows)), gated=False)
+    return InputSet("generated", in_blocks(np.stack(rows)), typical=False)

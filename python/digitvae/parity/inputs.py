@@ -39,7 +39,7 @@ class InputSet:
     Attributes:
         name: How reports call it.
         blocks: Arrays float32 [n, …]; each is given to a runtime in one call.
-        gated: Whether the noise limit holds here. On inputs that were built or searched to be
+        typical: Whether the noise limit holds here. On inputs that were built or searched to be
             extreme, roundings need not be independent, and only the proven bound counts.
         separate: Whether each block starts again at row 0 (batches), or they are one long array.
         names: Names of the rows, if they have any.
@@ -47,7 +47,7 @@ class InputSet:
 
     name: str
     blocks: tuple[Float32, ...]
-    gated: bool
+    typical: bool
     separate: bool = False
     names: tuple[str, ...] = ()
 
@@ -64,9 +64,9 @@ class InputSet:
         return f"row {index}" + (f" ({self.names[index]})" if self.names else "")
 
 
-def whole(name: str, rows: Float32, *, gated: bool = True) -> InputSet:
+def whole(name: str, rows: Float32, *, typical: bool = True) -> InputSet:
     """A long array, in blocks."""
-    return InputSet(name, in_blocks(rows), gated=gated)
+    return InputSet(name, in_blocks(rows), typical=typical)
 
 
 def in_blocks(rows: Float32, size: int = BLOCK_ROWS) -> tuple[Float32, ...]:
@@ -79,7 +79,7 @@ def batches(rows: Float32, sizes: Sequence[int] = BATCHES) -> InputSet:
     sizes = [size for size in sizes if size <= len(rows)]
     name = f"batches of {sizes[0]} to {sizes[-1]}"
     blocks = tuple(rows[:size] for size in sizes)
-    return InputSet(name, blocks, gated=True, separate=True)
+    return InputSet(name, blocks, typical=True, separate=True)
 
 
 def posterior_draws(mu: Float32, logvar: Float32) -> InputSet:
@@ -107,7 +107,7 @@ def extreme_latents(draws: Float32) -> InputSet:
         scaled = draws[:50] * np.float32(scale)
         rows += list(scaled)
         names += [f"draw {i} times {scale}" for i in range(len(scaled))]
-    return InputSet("extreme latents", (np.stack(rows),), gated=False, names=tuple(names))
+    return InputSet("extreme latents", (np.stack(rows),), typical=False, names=tuple(names))
 
 
 def extreme_images(pixels: int) -> InputSet:
@@ -116,7 +116,7 @@ def extreme_images(pixels: int) -> InputSet:
     rows += list(np.eye(pixels, dtype=np.float32))
     names += [f"only pixel {i} is 1" for i in range(pixels)]
     blocks = in_blocks(np.stack(rows))
-    return InputSet("extreme images", blocks, gated=False, names=tuple(names))
+    return InputSet("extreme images", blocks, typical=False, names=tuple(names))
 
 
 def _constants(width: int, values: Sequence[float]) -> tuple[list[Float32], list[str]]:

@@ -134,6 +134,7 @@ class Comparison:
         must_equal: The runtime whose bits it must have, if any.
         bits_differ: How many values have other bits than that one's.
         detail: On failure, what failed and where.
+        typical: Whether the inputs are such that the noise limit must hold.
     """
 
     network: str
@@ -148,6 +149,7 @@ class Comparison:
     must_equal: str | None = None
     bits_differ: int | None = None
     detail: str = ""
+    typical: bool = True
 
     def __str__(self) -> str:
         text = f"{self.runtime}, {self.network} {self.output} on {self.inputs}: {self.status}"

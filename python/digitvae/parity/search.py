@@ -68,7 +68,7 @@ def farthest(
 
 def searched(found: Sequence[Float32]) -> InputSet:
     """What was found, as inputs for every runtime."""
-    return InputSet("searched for", (np.concatenate(found),), gated=False)
+    return InputSet("searched for", (np.concatenate(found),), typical=False)
 
 
 def _disagreement(
@@ -78,7 +78,8 @@ def _disagreement(
     given = rows.reshape(-1, *shape)
     worst = np.zeros(len(rows))
     for left, right in zip(a(given), b(given), strict=True):
-        difference = np.abs(left.astype(np.float64) - right).max(axis=1)
+        with np.errstate(invalid="ignore"):  # infinity minus infinity is not a number, as it should
+            difference = np.abs(left.astype(np.float64) - right).max(axis=1)
         worst = np.maximum(worst, np.nan_to_num(difference, nan=np.inf))
     return worst
 

@@ -365,7 +365,9 @@ def _matrix(rows: Sequence[Row], pairs: Sequence[Pair]) -> Matrix | None:
 
 def _worst(report: ParityReport, measure: str) -> tuple[Peak, Comparison] | None:
     """The largest share of a limit that was used anywhere, and by whom."""
-    found = ((getattr(c.deviations, measure, None), c) for c in report.comparisons)
+    # The noise limit binds typical inputs only; others are beyond it and right.
+    relevant = (c for c in report.comparisons if c.typical or measure != "noise_used")
+    found = ((getattr(c.deviations, measure, None), c) for c in relevant)
     known = [(peak, c) for peak, c in found if peak is not None]
     # What is not a number is worse than any number.
     return max(known, key=lambda pair: (math.isnan(pair[0].value), pair[0].value), default=None)

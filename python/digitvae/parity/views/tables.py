@@ -23,9 +23,9 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     left: int
 
-    def marks_failure(self, row: tuple[str, ...]) -> bool:
-        """Whether a row says that something failed."""
-        return _MARKS["failed"] in row
+    def style(self, row: Sequence[str]) -> str:
+        """How rich shows a row: one that says that something failed stands out."""
+        return "bold red" if _MARKS["failed"] in row else ""
 
     def __str__(self) -> str:
         """Align the columns with blanks."""
@@ -138,6 +138,7 @@ def _summary(report: ParityReport) -> Table:
             deviations = {c.inputs: report.deviations(c) for c in group.comparisons}
             known = {name: found for name, found in deviations.items() if found is not None}
             first_inputs = next(iter(known), "")
+            typical_inputs = {c.inputs for c in own if c.typical}
             typical = known.get(first_inputs)
             rows.append(
                 (
@@ -146,7 +147,7 @@ def _summary(report: ParityReport) -> Table:
                     first_inputs,
                     group.title,
                     *_typical_cells(typical),
-                    _largest([d.noise_used for d in _gated(known)]),
+                    _largest([known[name].noise_used for name in known if name in typical_inputs]),
                     _largest([d.bound_used for d in known.values()]),
                 )
             )
@@ -166,12 +167,6 @@ def _summary(report: ParityReport) -> Table:
     )
     title = "Deviations on the first inputs of each output; shares of the limits on all inputs"
     return Table(title, header, tuple(rows), left=4)
-
-
-def _gated(known: dict[str, Deviations]) -> list[Deviations]:
-    """Of sets of inputs that the noise limit holds on: those that nobody built to be extreme."""
-    built = ("extreme", "generated", "searched")
-    return [found for name, found in known.items() if not name.startswith(built)]
 
 
 def _typical_cells(found: Deviations | None) -> tuple[str, ...]:

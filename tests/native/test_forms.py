@@ -1,0 +1,43 @@
+"""The two forms of a decoder, which verification compares."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from digitvae import _native
+from digitvae.bundle import DECODER, Bundle
+from digitvae.runtime import open_runtime
+
+
+def decoder(sparse: bool | None) -> _native.Decoder:
+    return _native.Decoder(open_runtime(), Bundle.open().read(DECODER), sparse=sparse)
+
+
+def test_each_form_gives_the_same_bits() -> None:
+    z = np.random.default_rng(0).standard_normal((300, 40), np.float32)
+    images = []
+    for sparse in (None, False, True):
+        out = np.empty((300, 784), np.float32)
+        decoder(sparse).decode(z, out, threads=1)
+        images.append(out)
+    assert images[0].tobytes() == images[1].tobytes() == images[2].tobytes()
+
+
+def test_the_dense_form_never_turns_sparse() -> None:
+    dense = decoder(sparse=False)
+    out = np.empty((20_000, 784), np.uint8)
+    dense.sample(out, seed=0, first=0, threads=1)
+    assert not dense.is_sparse(_native.TILE_ROWS)
+    # The one that may, does, wherever the sparse form exists.
+    usual = decoder(sparse=None)
+    assert not usual.is_sparse(_native.TILE_ROWS)
+    usual.sample(out, seed=0, first=0, threads=1)
+    exists = decoder(sparse=True).is_sparse(_native.TILE_ROWS)
+    assert usual.is_sparse(_native.TILE_ROWS) is exists
+
+
+@pytest.mark.parametrize("rows", [0, _native.TILE_ROWS + 1])
+def test_a_run_has_as_many_rows_as_a_tile_at_most(rows: int) -> None:
+    with pytest.raises(ValueError, match="rows is not from 1 to TILE_ROWS"):
+        decoder(sparse=None).is_sparse(rows)
