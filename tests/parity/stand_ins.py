@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from digitvae.parity.networks import Float32, Function, Network
+    from digitvae.parity.one_block import Reference
     from digitvae.parity.report import Comparison
 
 
@@ -75,12 +76,13 @@ def find(
     threads: int = 1,
     shape: tuple[int, int] | None = None,
     on_block: Callable[[str], None] = lambda _: None,
+    truth: Reference | None = None,
 ) -> Findings:
     return compare_runtimes(
         network,
         inputs,
         functions,
-        HalfEverywhere(limit, len(network.outputs), bounded=bounded),
+        truth or HalfEverywhere(limit, len(network.outputs), bounded=bounded),
         must_equal=must_equal or {},
         threads=threads,
         on_block=on_block,

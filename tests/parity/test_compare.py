@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 
 from digitvae.parity.compare import NOISE_RMS_LIMIT
 from digitvae.parity.enclosure import NOISE_DEVIATIONS
-from digitvae.parity.networks import ENCODER
+from digitvae.parity.networks import ENCODER, Network
 
-from .stand_ins import ERROR, SIGMA, WIDTH, by_runtime, doubled, find, half, numbered, off_by
+from .stand_ins import (
+    ERROR,
+    SIGMA,
+    WIDTH,
+    HalfEverywhere,
+    by_runtime,
+    doubled,
+    find,
+    half,
+    numbered,
+    off_by,
+)
 
 if TYPE_CHECKING:
+    from digitvae.parity.enclosure import Enclosure
     from digitvae.parity.inputs import InputSet
     from digitvae.parity.networks import Float32, Function
     from digitvae.parity.report import Comparison
@@ -251,6 +265,31 @@ def test_the_worst_row_is_found_in_any_block() -> None:
         assert found.bound_there == np.float32(ERROR)
 
 
+class WiderWithEveryRow(HalfEverywhere):
+    """Its bound is a hundred-thousandth times one more than the number of the row."""
+
+    def __call__(self, rows: Float32) -> tuple[Enclosure, ...]:
+        (found,) = super().__call__(rows)
+        bound = found.error * (1.0 + torch.from_numpy(rows[:, :1]))
+        return (replace(found, error=bound),)
+
+
+def test_the_bound_is_shown_where_the_deviation_is_largest_not_its_share() -> None:
+    def call(rows: Float32) -> tuple[Float32, ...]:
+        (x,) = half(rows)
+        for row, deviation in ((0, 0.5), (5, 2.0), (9, 1.0)):
+            x[rows[:, 0] == row, 2] += np.float32(deviation * ERROR)
+        return (x,)
+
+    found = find({"eager": half, "other": call}, numbered(12), truth=WiderWithEveryRow(1.0))
+    deviations = by_runtime(found)["other"].deviations
+    assert deviations is not None
+    assert deviations.to_truth.peak.input == "row 5"
+    assert deviations.bound_there == pytest.approx(6 * ERROR)
+    assert deviations.bound_used is not None
+    assert deviations.bound_used.input == "row 0"
+
+
 def test_eager_is_compared_with_the_truth_but_not_with_itself() -> None:
     found = find({"eager": off_by(1e-6, 6), "other": half}, numbered(10))
     eager, other = found.comparisons
@@ -286,6 +325,14 @@ def test_bytes_differ_by_the_most_grey_levels_of_any_block() -> None:
     # 127½ − 7 and 127½ + 3 go to the even 120 and 130, from 128.
     assert (found.deviations.bytes_differ, found.deviations.bytes_by) == (10, 8)
     assert found.deviations.bytes_per_million == pytest.approx(1e7 / 30)
+
+
+def test_only_the_first_output_of_a_network_of_images_is_one() -> None:
+    network = Network("n", "z", ("x", "y"), images=True)
+    functions = {"eager": doubled(half), "other": doubled(off_by(0.25))}
+    found = find(functions, numbered(10), network=network)
+    numbers = [c.deviations.bytes_differ for c in found.comparisons if c.deviations is not None]
+    assert numbers == [None, 1, None, None]
 
 
 def test_every_output_is_compared_and_only_images_have_bytes() -> None:

@@ -124,7 +124,16 @@ def test_the_worst_sum_of_inputs_that_should_be_zero_uses_nearly_all_of_the_boun
 
 
 @pytest.mark.parametrize(
-    ("w", "x"), [(1.0, 1e-39), (1e-39, 1.0), (2.0**-70, 2.0**-70), (1e-20, 1e-20)]
+    ("w", "x"),
+    [
+        (1.0, 1e-39),
+        (1e-39, 1.0),
+        (2.0**-70, 2.0**-70),
+        (1e-20, 1e-20),
+        (1e30, 1e-39),
+        (1e-39, 1e10),
+        (1e-39, 1e30),
+    ],
 )
 def test_what_underflows_may_become_zero(w: float, x: float) -> None:
     # Processors are often told to treat subnormal numbers as zero.
@@ -169,6 +178,14 @@ def test_inputs_of_any_size_have_a_bound_in_proportion(size: float) -> None:
     torch.testing.assert_close(found.error / size, plain.error, rtol=1e-4, atol=0)
     computed = functional.linear(torch.from_numpy(scaled), layer.weights.value.float())
     assert ((computed.double() - found.value).abs() <= found.error).all()
+
+
+def test_noise_of_inputs_whose_squares_float32_cannot_hold_is_finite() -> None:
+    weight = np.array([[1e-3, 0.0, 2e-3]])
+    x = np.array([[3.0, 2.0, -1.0]], np.float32)
+    plain, large = (Layer(weight, None)(given_to_all(v)) for v in (x, x * np.float32(2.0**65)))
+    assert large.variance.item() == pytest.approx(plain.variance.item() * 2.0**130)
+    assert large.error.item() == pytest.approx(plain.error.item() * 2.0**65)
 
 
 def test_noise_is_that_of_a_random_walk_that_ends_in_the_result() -> None:

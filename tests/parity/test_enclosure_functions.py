@@ -197,6 +197,29 @@ def test_a_mean_in_any_order_of_values_anywhere_in_their_enclosures_is_enclosed(
         assert abs(Fraction(float(computed)) - exact) <= error_of(found)
 
 
+def test_the_worst_mean_uses_nearly_all_of_the_bound() -> None:
+    # 1 + 2⁻²⁴(1 + ε) rounds up to 1 + 2⁻²³, an error of almost 2⁻²⁴, again and again.
+    values = np.full(512, np.float32(2.0**-24 * (1 + 2.0**-20)))
+    values[0] = 1.0
+    found = enclosure.mean_of_windows(given_to_all(values[None]), mean_of_all, 512)
+    computed = float(np.cumsum(values, dtype=np.float32)[-1]) / 512
+    assert 0.99 < (computed - found.value.item()) / found.error.item() <= 1.0
+
+
+def test_a_value_that_may_be_on_either_side_of_zero_has_the_steeper_slope() -> None:
+    for value, error, slope in ((-0.25, 0.75, 1.0), (0.25, 0.75, 1.0), (-4.0, 0.5, 0.125)):
+        found = enclosure.leaky_relu(known([value], error), 0.125)
+        assert found.error.item() == pytest.approx(error * slope, rel=2**-11)
+    found = enclosure.leaky_relu(known([0.25], 0.75), -3.0)
+    assert found.error.item() == pytest.approx(0.75 * 3, rel=2**-11)
+
+
+def test_a_logit_of_which_nothing_is_known_has_any_sigmoid() -> None:
+    rest = SIGMOID_UNITS * UNIT_ROUNDOFF
+    assert enclosure.sigmoid(known([0.0], 1e30)).error.item() == pytest.approx(1 + rest, rel=2**-11)
+    assert enclosure.tanh(known([0.0], 1e30)).error.item() == pytest.approx(2 + rest, rel=2**-11)
+
+
 def batch_norm_in_float32(
     x: NDArray[np.float32], *, folded: bool, parameters: list[NDArray[np.float32]]
 ) -> NDArray[np.float32]:

@@ -223,6 +223,8 @@ def test_generated_rows_contain_what_programs_dislike() -> None:
     # They are not each the same number over and over, nor each the same row.
     assert max(len(np.unique(row)) for row in rows) > 3
     assert len(np.unique(rows, axis=0)) > len(rows) / 2
+    # What a row is filled with is another number in each.
+    assert len({float(np.median(row)) for row in rows}) > 10
 
 
 def test_generated_rows_come_in_blocks() -> None:

@@ -222,6 +222,8 @@ def _network_of(graph: Any, shape: tuple[int, ...] | None) -> tuple[Network, tup
     ]
     if odd:
         raise ParityError(f"the ONNX model's {', '.join(odd)}; expected float32")
+    if not given[0].type.tensor_type.shape.dim:
+        raise ParityError("the ONNX model's input has no axis for a batch")
     sizes = [axis.dim_value for axis in given[0].type.tensor_type.shape.dim[1:]]
     if shape is None and not all(sizes):
         raise ParityError("the ONNX model leaves the shape of its input open: give it with --shape")

@@ -240,8 +240,9 @@ def _reasons(deviations: Deviations, *, typical: bool) -> list[str]:
     noise, bound, rms = deviations.noise_used, deviations.bound_used, deviations.noise_rms
     # A tolerance, which stands in where no bound is known, holds for all inputs.
     if (typical or bound is None) and noise is not None and noise.value > 1.0:
+        limit = "tolerance" if bound is None else "noise limit"
         reasons.append(
-            f"{noise.value:.3g} times the noise limit at {noise.input}, output {noise.element}"
+            f"{noise.value:.3g} times the {limit} at {noise.input}, output {noise.element}"
         )
     if bound is not None and bound.value > 1.0:
         reasons.append(

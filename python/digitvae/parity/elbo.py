@@ -12,7 +12,7 @@ from digitvae.parity.blocks import in_parallel, on_all_rows
 from digitvae.parity.enclosure import NOISE_DEVIATIONS
 from digitvae.parity.inputs import in_blocks
 from digitvae.parity.networks import DECODER, ENCODER
-from digitvae.parity.report import Check
+from digitvae.parity.report import Check, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +79,7 @@ def check_elbo(
             try:
                 known[twins] = _nats(encoders[runtime], decoders[runtime], images, z, threads)
             except Exception as error:  # whatever a runtime raises, it did not compute
-                checks.append(Check(runtime, statement, "failed", str(error)))
+                checks.append(Check(runtime, statement, "failed", first_line(error)))
                 continue
         off = abs(known[twins] - expected.nats)
         checks.append(

@@ -172,13 +172,13 @@ def _weighted_sum(
     per_value = u * 0.5 * terms
     spread = (x.error * (1.0 + per_value)).addcmul_(per_magnitude, largest)
     # Underflow: inputs, weights, products and sums that are lost or flushed to zero, here as there.
-    spread += 2.0 * SMALLEST_NORMAL * (1.0 + largest)
+    spread += 2.0 * SMALLEST_NORMAL
     error = apply(spread.to(dtype), magnitude).float()
     error += per_magnitude * b.abs()
     error += per_value * size
     error += 2.0 * SMALLEST_NORMAL * (2.0 * terms + 1.0)
-    lost = apply(torch.ones_like(largest[:1], dtype=dtype), magnitude).float()
-    error += 2.0 * SMALLEST_NORMAL * lost
+    lost = (2.0 * SMALLEST_NORMAL * largest).flatten(1).sum(1)  # weights, whatever their pattern
+    error += lost.reshape(-1, *[1] * (y.dim() - 1))
 
     per_term = 1.0 + terms / 6.0
     incoming = (x.value.to(dtype).square() * per_term).add_(x.variance)
@@ -200,7 +200,9 @@ def normalize(
     """Batch normalization with statistics that are known: y = (x − mean)·a + shift.
 
     Runtimes evaluate it as x·a + (shift − mean·a), alone or within the convolution before it, with
-    a = scale/√(variance + ε): not more than eight roundings touch any term.
+    a = scale/√(variance + ε): not more than eight roundings touch any term. (Within the convolution
+    its weights are rounded once more, which is the convolution's to bear: the noise limit has room
+    for it, the bound contains it but for pathological cancellation.)
     """
 
     def channels(parameter: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from digitvae import _native
 from digitvae.engine import LATENT_STREAM
 from digitvae.parity.random_reference import standard_normal
-from digitvae.parity.report import Check
+from digitvae.parity.report import Check, first_line
 from digitvae.parity.statistics import bits_differ
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _as_specified(draws: Float32, make: Callable[[int, int, int], Float32]) -> C
             wrong += bits_differ(make(_ROWS, seed, first), expected)
             compared += expected.size
     except Exception as error:  # an engine that raises does not make latents
-        return Check(SUBJECT, statement, "failed", str(error))
+        return Check(SUBJECT, statement, "failed", first_line(error))
     return Check(
         SUBJECT, statement, "failed" if wrong else "passed", f"{wrong} of {compared} differ"
     )

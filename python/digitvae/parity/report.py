@@ -64,8 +64,8 @@ class Spread:
 
     Attributes:
         peak: The largest, and where.
-        median: Half of the values deviate less. Quantiles are upper edges of bins an eighth of an
-            octave wide.
+        median: Half of the values deviate less. Quantiles are upper edges of bins, eight to an
+            octave.
         q99: 99 % deviate less.
         q999: 99.9 % deviate less.
         octaves: ``{e: count}``: how many deviations lie in [2ᵉ, 2ᵉ⁺¹), of a sample of the rows.

@@ -1,7 +1,7 @@
 """From two arrays to quantiles, counts and the worst value, block by block.
 
 Histograms take their bins from the bits of a float32: its exponent and the first three bits of its
-mantissa, so that a bin is an eighth of an octave wide and no logarithm is ever taken.
+mantissa, so that there are eight bins to an octave and no logarithm is ever taken.
 """
 
 from __future__ import annotations

@@ -74,8 +74,8 @@ class Truth:
         )
         if missing:
             raise NoRuleError(f"no rule describes the rounding of {', '.join(missing)}")
-        (results,) = self._nodes[-1].args
-        self.outputs = tuple(node.name for node in results)
+        # The graph also returns inputs that the module changed in place: those are no outputs.
+        self.outputs = tuple(signature.user_outputs)
 
     def __call__(self, rows: NDArray[np.float32]) -> tuple[Enclosure, ...]:
         """Evaluate the outputs, each of shape [n, …]."""
@@ -123,7 +123,7 @@ class Truth:
                     if steps is not None and isinstance(result, Enclosure):
                         steps[node.name] = result
                 elif node.op == "output":
-                    return tuple(given(node.args[0]))
+                    return tuple(values[name] for name in self.outputs)
         raise AssertionError("a captured graph ends with its outputs")
 
 
@@ -229,6 +229,10 @@ def _subtract(truth: Truth, a: Any, b: Any, alpha: float = 1.0) -> Enclosure:
     return _add(truth, a, b, -alpha)
 
 
+def _subtract_from(truth: Truth, a: Any, b: Any, alpha: float = 1.0) -> Enclosure:
+    return _add(truth, b, a, -alpha)
+
+
 def _multiply(truth: Truth, a: Any, b: Any) -> Enclosure:
     return enclosure.multiply(_operand(truth, a), _operand(truth, b))
 
@@ -284,6 +288,13 @@ def _average_pool(_truth: Truth, x: Enclosure, size: Any) -> Enclosure:
     )
 
 
+def _windows(_truth: Truth, x: Enclosure, size: Any, *options: Any) -> Enclosure:
+    rows, columns = (size * 2)[:2] if isinstance(size, list) else (size, size)
+    return enclosure.mean_of_windows(
+        x, lambda v: functional.avg_pool2d(v, size, *options), rows * columns
+    )
+
+
 def _mean(_truth: Truth, x: Enclosure, dim: Any, keepdim: bool = False) -> Enclosure:
     axes = [dim] if isinstance(dim, int) else list(dim)
     terms = 1
@@ -322,10 +333,12 @@ def _arithmetic(function: Callable[..., Any]) -> Callable[..., Any]:
 _RULES: dict[Any, Callable[..., Any]] = {
     aten.linear.default: _linear,
     aten.conv2d.default: _convolution,
+    aten.conv2d.padding: _convolution,
     aten._native_batch_norm_legit_no_training.default: _normalize,
     aten.batch_norm.default: _normalize_in_training_graph,
     aten.add.Tensor: _add,
     aten.sub.Tensor: _subtract,
+    aten.rsub.Scalar: _subtract_from,
     aten.mul.Tensor: _multiply,
     aten.relu.default: lambda _truth, x: enclosure.relu(x),
     aten.leaky_relu.default: _leaky_relu,
@@ -338,6 +351,7 @@ _RULES: dict[Any, Callable[..., Any]] = {
     aten.hardswish.default: _hard_swish,
     aten.max_pool2d.default: _max_pool,
     aten.adaptive_avg_pool2d.default: _average_pool,
+    aten.avg_pool2d.default: _windows,
     aten.mean.dim: _mean,
     aten.cat.default: _concatenate,
     aten.dropout.default: _unchanged,

@@ -239,9 +239,15 @@ def _pairs(report: ParityReport) -> Table:
 
 def _checks(report: ParityReport, *, details: bool) -> Table:
     counts = Counter(check.status for check in report.checks)
-    shown: list[Check] = [c for c in report.checks if details or c.status != "passed"]
+    # Who asks for a baseline, or for the gate, wants to read that it was looked at.
+    shown: list[Check] = [
+        c
+        for c in report.checks
+        if details or c.status != "passed" or c.subject in ("baseline", "gate")
+    ]
     rows = [(_MARKS[c.status], c.subject, c.statement, c.detail) for c in shown]
-    if counts["passed"] and not details:
-        rows.append((_MARKS["passed"], "", f"{counts['passed']} other checks", ""))
+    others = counts["passed"] - sum(c.status == "passed" for c in shown)
+    if others and not details:
+        rows.append((_MARKS["passed"], "", f"{others} other checks", ""))
     header = ("", "of", "what", "found")
     return Table("Structure and properties", header, tuple(rows), left=4)
