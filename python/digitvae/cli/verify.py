@@ -37,7 +37,7 @@ Examples:
     "--draws",
     low=1,
     high=10_000_000,
-    help="Draws to compare. [default: 100000, quick: 1000; other models: 128, 16]",
+    help="Draws to compare. [default: 100000, quick: 1024; other models: 128, 16]",
 )
 @options.data
 @click.option("--require-data", is_flag=True, help="Fail when the data set cannot be had.")
@@ -142,6 +142,7 @@ def verify(
                     data_root=data,
                     threads=threads,
                     require_data=require_data,
+                    pictures=html_file is not None,
                     on_progress=on_progress,
                 )
             else:

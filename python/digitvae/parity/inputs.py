@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from digitvae.parity.networks import Float32
 
 TILE = _native.TILE_ROWS
-AROUND_A_TILE = (1, 3, TILE - 1, TILE, TILE + 1)
+AROUND_A_TILE = (1, TILE - 1, TILE + 1)
 BATCHES = (1, 2, 3, 7, 63, 64, 65, TILE - 1, TILE, TILE + 1, 255, 256, 257, 1000)
 """Batch sizes: the smallest ones, and those around the borders of tiles and vector registers."""
 

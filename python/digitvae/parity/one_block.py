@@ -15,8 +15,10 @@ from digitvae.parity.statistics import (
     Part,
     bits_differ,
     deviation,
+    difference,
     float32_spacing,
     largest,
+    same_bits,
     share,
     to_pixels,
 )
@@ -96,7 +98,7 @@ def _measure(got: Float32, eager: Float32, exact: _Exact, *, image: bool) -> Blo
         square_sum=square_sum,
         relative=Part.of(share(to_truth, exact.size)),
         ulps=Part.of(share(to_truth, exact.spacing)),
-        to_eager=Part.of(deviation(got, eager)),
+        to_eager=Part.of(difference(got, eager)),
         bound_used=None if exact.bound is None else largest(share(to_truth, exact.bound)),
         bound_there=None
         if exact.bound is None
@@ -186,7 +188,7 @@ def _compare_output(
     representative: dict[str, str] = {}
     distinct: list[str] = []
     for runtime, got in values.items():
-        twin = next((name for name in distinct if not bits_differ(values[name], got)), None)
+        twin = next((name for name in distinct if same_bits(values[name], got)), None)
         representative[runtime] = twin or runtime
         if twin is None:
             distinct.append(runtime)
@@ -203,6 +205,6 @@ def _compare_output(
     return BlockOutput(
         representative,
         {name: _measure(values[name], eager, exact, image=image) for name in distinct},
-        {(a, b): largest(deviation(values[a], values[b])) for a, b in combinations(distinct, 2)},
+        {(a, b): largest(difference(values[a], values[b])) for a, b in combinations(distinct, 2)},
         unequal,
     )

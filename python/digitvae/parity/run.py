@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 import digitvae
 from digitvae.parity import divergence, search
+from digitvae.parity.blocks import in_parallel
 from digitvae.parity.compare import compare_runtimes
 from digitvae.parity.report import Check, Comparison, Pair, ParityReport, WorstCase
 
@@ -130,23 +131,21 @@ class Run:
         """Search for the input on which eager and each other runtime disagree most."""
         self.steps.next(f"{network.name}: searching for the worst input")
         eager = next(iter(functions))
-        others = dict.fromkeys(self.leader(network.name, runtime) for runtime in functions)
-        found = []
-        for runtime in others:
-            known = self.worst_rows.get((network.name, runtime))
-            if runtime == eager or known is None:
-                continue
-            found.append(
-                search.farthest(
-                    functions[eager],
-                    functions[runtime],
-                    np.concatenate([known, seeds]),
-                    generations=self.settings.generations,
-                    low=reach.low,
-                    high=reach.high,
-                    spread=reach.spread,
-                )
+        leaders = dict.fromkeys(self.leader(network.name, runtime) for runtime in functions)
+        others = [r for r in leaders if r != eager and (network.name, r) in self.worst_rows]
+
+        def look(runtime: str) -> Float32:
+            return search.farthest(
+                functions[eager],
+                functions[runtime],
+                np.concatenate([self.worst_rows[network.name, runtime], seeds]),
+                generations=self.settings.generations,
+                low=reach.low,
+                high=reach.high,
+                spread=reach.spread,
             )
+
+        found = list(in_parallel(look, others, self.threads))
         if found:
             self.compare(network, search.searched(found), functions, truth)
 

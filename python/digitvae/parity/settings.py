@@ -19,6 +19,7 @@ class Settings:
         generated: Inputs that hypothesis makes, for each network.
         generations: Rounds of the search for the worst input; 0: none.
         batches: Numbers of rows in one call.
+        elbo: Whether −ELBO of the images is compared.
         extremes: Whether inputs that are no digits are compared, too.
         elsewhere: Whether another process is started, to compare with.
     """
@@ -30,11 +31,12 @@ class Settings:
     generated: int
     generations: int
     batches: tuple[int, ...] = BATCHES
+    elbo: bool = True
     extremes: bool = True
     elsewhere: bool = True
 
 
 FULL = Settings("full", 100_000, 5_000, 10_000, 100, 100)
-QUICK = Settings("quick", 1_000, 512, 512, 5, 0, AROUND_A_TILE)
+QUICK = Settings("quick", 1_024, 512, 512, 0, 0, AROUND_A_TILE, elbo=False)
 GATE = Settings("gate", 150, 150, 0, 0, 0, AROUND_A_TILE, extremes=False, elsewhere=False)
 """For copies that are faulty on purpose: a fault shows on any draw."""

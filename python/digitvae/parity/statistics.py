@@ -117,6 +117,16 @@ def deviation(got: NDArray[np.floating], expected: NDArray[np.floating]) -> Floa
     return difference
 
 
+def difference(a: Float32, b: Float32) -> Float32:
+    """|a − b| of what two runtimes computed: exact where they are close (Sterbenz 1974)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        result: Float32 = a - b
+    np.abs(result, out=result)
+    if not np.isfinite(result.max(initial=0.0)):
+        result[np.isnan(result)] = np.inf
+    return result
+
+
 def share(deviations: Float32, limit: Float32) -> Float32:
     """Deviations as shares of limits; no deviation is no share, even of nothing."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -139,6 +149,14 @@ def to_pixels(x: NDArray[np.float32]) -> NDArray[np.uint8]:
     with np.errstate(invalid="ignore"):  # not a number has no byte; the deviation reports it
         pixels: NDArray[np.uint8] = np.rint(np.float32(255) * x).astype(np.uint8)
     return pixels
+
+
+def same_bits(a: NDArray[np.float32], b: NDArray[np.float32]) -> bool:
+    """Whether two float32 arrays of one shape are the same, −0 and NaN by their bits."""
+    # Two values at a time where they come in pairs.
+    kind = np.uint64 if a.shape[-1] % 2 == 0 else np.uint32
+    left, right = (np.ascontiguousarray(x).view(kind) for x in (a, b))
+    return bool(np.array_equal(left, right))
 
 
 def bits_differ(a: NDArray[np.float32], b: NDArray[np.float32]) -> int:

@@ -79,12 +79,16 @@ class Truth:
 
     def __call__(self, rows: NDArray[np.float32]) -> tuple[Enclosure, ...]:
         """Evaluate the outputs, each of shape [n, …]."""
-        return self._run(rows, None)
+        return self.of(Enclosure.exact(torch.from_numpy(rows)))
+
+    def of(self, x: Enclosure) -> tuple[Enclosure, ...]:
+        """Evaluate the outputs for an input that itself is known only up to rounding."""
+        return self._run(x, None)
 
     def trace(self, rows: NDArray[np.float32]) -> dict[str, Enclosure]:
         """Evaluate every operation, by name, in the order of evaluation."""
         steps: dict[str, Enclosure] = {}
-        self._run(rows, steps)
+        self._run(Enclosure.exact(torch.from_numpy(rows)), steps)
         return steps
 
     def weights(self, name: str) -> Weights:
@@ -98,9 +102,7 @@ class Truth:
         held: Tensor = self._held[node.name]
         return held
 
-    def _run(
-        self, rows: NDArray[np.float32], steps: dict[str, Enclosure] | None
-    ) -> tuple[Enclosure, ...]:
+    def _run(self, x: Enclosure, steps: dict[str, Enclosure] | None) -> tuple[Enclosure, ...]:
         values: dict[str, Any] = {}
 
         def given(argument: Any) -> Any:
@@ -114,7 +116,7 @@ class Truth:
         with torch.inference_mode():
             for node in self._nodes:
                 if node.op == "placeholder" and node.name in self._inputs:
-                    values[node.name] = Enclosure.exact(torch.from_numpy(rows))
+                    values[node.name] = x
                 elif node.op == "call_function":
                     arguments = [given(argument) for argument in node.args]
                     options = {key: given(value) for key, value in node.kwargs.items()}
@@ -125,6 +127,20 @@ class Truth:
                 elif node.op == "output":
                     return tuple(values[name] for name in self.outputs)
         raise AssertionError("a captured graph ends with its outputs")
+
+
+class Composed:
+    """One truth after another: the second is given the first output of the first."""
+
+    bounded = True
+
+    def __init__(self, first: Truth, second: Truth) -> None:
+        self._first = first
+        self._second = second
+
+    def __call__(self, rows: NDArray[np.float32]) -> tuple[Enclosure, ...]:
+        """Evaluate the outputs, each of shape [n, …]."""
+        return self._second.of(self._first(rows)[0])
 
 
 def capture(module: torch.nn.Module, example: Tensor) -> torch.export.ExportedProgram:

@@ -24,6 +24,7 @@ from digitvae.parity.runtimes import EAGER, load_all
 from digitvae.parity.runtimes.names import EXPORTED_PROGRAM, TORCHSCRIPT
 from digitvae.parity.runtimes.pytorch import load_exported_program, load_torchscript
 from digitvae.parity.settings import FULL, QUICK
+from digitvae.parity.truth import Composed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from digitvae.engine import Model
     from digitvae.parity.inputs import InputSet
     from digitvae.parity.networks import Float32, Function, Network
+    from digitvae.parity.one_block import Reference
     from digitvae.parity.report import ParityReport
     from digitvae.parity.run import Progress
     from digitvae.parity.runtimes import Loaded
@@ -56,6 +58,7 @@ def verify(
     data_root: str | Path | None = None,
     threads: int | None = None,
     require_data: bool = False,
+    pictures: bool = False,
     on_progress: Progress | None = None,
 ) -> ParityReport:
     """Verify that a bundle computes what its weights say, in every form it ships.
@@ -64,15 +67,16 @@ def verify(
 
     Args:
         bundle_path: The bundle's folder.
-        quick: A hundredth of the inputs, and no search for the worst one.
+        quick: A hundredth of the inputs, none of them generated or searched for.
         draws: Prior draws to compare, at least 1: latents 0 … draws−1 of seed 0; by default
-            100,000, or 1,000 if ``quick``.
+            100,000, or 1,024 if ``quick``.
         data_root: Where the data set is; ``None`` for the cache, which is filled if need be.
         threads: Blocks of inputs to compare at the same time, at least 1; by default all
             processors. Each runtime computes on one thread all the same, unless its name says
             otherwise, so that the report does not depend on how many there are.
         require_data: Whether a data set that cannot be had is a failure; otherwise its
             comparisons are reported as not run.
+        pictures: Whether the report gets pictures of the worst, for ``to_html``.
         on_progress: Called before each step.
 
     Returns:
@@ -95,6 +99,7 @@ def verify(
         data_root=data_root,
         threads=threads,
         require_data=require_data,
+        pictures=pictures,
         on_progress=on_progress,
     )
 
@@ -106,6 +111,7 @@ def verify_with(
     data_root: str | Path | None = None,
     threads: int | None = None,
     require_data: bool = False,
+    pictures: bool = False,
     disguise: Callable[[Model], Model] | None = None,
     on_progress: Progress | None = None,
 ) -> ParityReport:
@@ -117,6 +123,7 @@ def verify_with(
         data_root: Where the data set is.
         threads: Blocks of inputs to compare at the same time.
         require_data: Whether a data set that cannot be had is a failure.
+        pictures: Whether the report gets pictures of the worst.
         disguise: Replaces the native engine, to find out whether that is noticed.
         on_progress: Called before each step.
     """
@@ -124,20 +131,29 @@ def verify_with(
     bundle.check_files()
     run = Run(settings, threads or len(os.sched_getaffinity(0)), Steps(on_progress))
     with single_threaded():
-        return _Verification(bundle, run, disguise)(data_root, require_data=require_data)
+        verification = _Verification(bundle, run, disguise, pictures=pictures)
+        return verification(data_root, require_data=require_data)
 
 
 class _Verification:
     """Fills a run with what is to be known of a bundle."""
 
-    def __init__(self, bundle: Bundle, run: Run, disguise: Callable[[Model], Model] | None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        run: Run,
+        disguise: Callable[[Model], Model] | None,
+        *,
+        pictures: bool,
+    ) -> None:
         self.bundle = bundle
         self.run = run
         run.steps.next("loading every runtime")
         self.loaded: Loaded = load_all(bundle, disguise)
         run.must_equal = self.loaded.must_equal()
-        dims = bundle.manifest["dims"]
-        run.image_shape = (dims["height"], dims["width"])
+        if pictures:
+            dims = bundle.manifest["dims"]
+            run.image_shape = (dims["height"], dims["width"])
 
     def __call__(self, data_root: str | Path | None, *, require_data: bool) -> ParityReport:
         run, loaded = self.run, self.loaded
@@ -156,19 +172,26 @@ class _Verification:
         plan = self._plan(z, images)
         searched = NETWORKS if run.settings.generations else ()
         run.steps.total = 3 + sum(len(given.blocks) for _, given in plan)
-        run.steps.total += 2 * len(searched) + (3 if images is not None else 0)
+        run.steps.total += 2 * len(searched) + (
+            3 if images is not None and run.settings.elbo else 0
+        )
         for network, given in plan:
-            run.compare(network, given, loaded.functions[network.name], loaded.truths[network.name])
+            truth: Reference = (
+                Composed(loaded.truths[ENCODER.name], loaded.truths[DECODER.name])
+                if network is RECONSTRUCTION
+                else loaded.truths[network.name]
+            )
+            run.compare(network, given, loaded.functions[network.name], truth)
         for network in searched:
             self._search(network)
-        if images is not None:
+        if images is not None and run.settings.elbo:
             run.checks += check_elbo(
                 loaded, _ink(images), run.leader, run.steps.next, threads=run.threads
             )
         if structure.PRIOR in self.bundle.file_names:
             run.checks += prior.check_prior_runtimes(self.bundle)
         run.steps.next("properties of the native engine")
-        run.checks += properties.check_all(loaded, z, images)
+        run.checks += properties.check_all(loaded, z, images, run.settings.batches)
         if elsewhere is not None:
             run.checks.append(elsewhere.check())
         if loaded.model is not None:
@@ -207,13 +230,13 @@ class _Verification:
         if images is not None:
             ink = _ink(images)
             mu, logvar = self._whole(functions[ENCODER.name][EAGER], ink)
-            half = settings.images // 2
+            part = settings.images // 4
             decoder[1:1] = [
-                inputs.whole("means of test images", mu[:half]),
-                inputs.posterior_draws(mu[half:], logvar[half:]),
+                inputs.whole("means of test images", mu[:part]),
+                inputs.posterior_draws(mu[part : 2 * part], logvar[part : 2 * part]),
             ]
             encoder[0:0] = [inputs.whole("test images", ink)]
-            reconstruction = inputs.whole("test images", ink[: half // 2])
+            reconstruction = inputs.whole("test images", ink[:part])
         return [
             *((DECODER, given) for given in decoder if given.count),
             *((ENCODER, given) for given in encoder if given.count),

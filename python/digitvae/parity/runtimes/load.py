@@ -53,19 +53,6 @@ T = TypeVar("T")
 _LEVELS = ((ONNX_RUNTIME, onnx.ALL), (ONNX_RUNTIME_BASIC, onnx.BASIC), (ONNX_RUNTIME_OFF, onnx.OFF))
 
 
-class _Reconstruction(torch.nn.Module):
-    """Decoder after encoder, without noise."""
-
-    def __init__(self, encoder: torch.nn.Module, decoder: torch.nn.Module) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.decoder = decoder
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        decoded: torch.Tensor = self.decoder(self.encoder(x)[0])
-        return decoded
-
-
 @dataclass
 class Loaded:
     """What could be loaded of a bundle.
@@ -146,17 +133,12 @@ def _model_of(bundle: Bundle) -> tuple[VAE, dict[str, Truth]]:
     key = bundle.read("weights.safetensors")
     if _last_model.get("weights") != key:
         eager = load_eager(bundle)
-        latent, pixels = torch.zeros(2, LATENTS), torch.zeros(2, PIXELS)
-        whole = _Reconstruction(eager.encoder, eager.decoder)
+        truths = {
+            DECODER.name: Truth(eager.decoder, torch.zeros(2, LATENTS)),
+            ENCODER.name: Truth(eager.encoder, torch.zeros(2, PIXELS)),
+        }
         _last_model["weights"] = key
-        _last_model["model"] = (
-            eager,
-            {
-                DECODER.name: Truth(eager.decoder, latent),
-                ENCODER.name: Truth(eager.encoder, pixels),
-                RECONSTRUCTION.name: Truth(whole, pixels),
-            },
-        )
+        _last_model["model"] = (eager, truths)
     found: tuple[VAE, dict[str, Truth]] = _last_model["model"]
     return found
 
