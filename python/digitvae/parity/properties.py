@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _ROWS = 1000
 _PIXEL_ROWS = 10_000
 _PROCESS_ROWS = 300
+_PATIENCE = 300.0
+"""Seconds for the other process: it needs half of one, and must not make anybody wait for ever."""
 _THREADS = (1, 2, 3)
 _INNER_PARTS = (slice(1, 65), slice(5, 135), slice(63, 65), slice(37, 294))
 """They begin inside a tile, so that rows stand elsewhere in it, and end in another one."""
@@ -172,7 +174,10 @@ print(hashlib.sha256(images.tobytes()).hexdigest())
 
 
 class Elsewhere:
-    """Another process that loads the same bundle and samples; compared by a hash of its floats."""
+    """Another process that loads the same bundle and samples; compared by a hash of its floats.
+
+    It starts with the object, and is ended at the end of its context, if it then still runs.
+    """
 
     def __init__(self, model: Model) -> None:
         """Start it."""
@@ -185,12 +190,20 @@ class Elsewhere:
             text=True,
         )
 
+    def __enter__(self) -> Elsewhere:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate()
+
     def check(self) -> Check:
         """Wait for it, and compare."""
         return _check(NATIVE, "another process samples the same bits", partial(self._compare))
 
     def _compare(self) -> Finding:
-        out, error = self._process.communicate()
+        out, error = self._process.communicate(timeout=_PATIENCE)
         if self._process.returncode != 0:
             last = (error.strip().splitlines() or ["no message"])[-1]
             raise RuntimeError(f"the other process failed: {last}")

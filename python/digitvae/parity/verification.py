@@ -156,13 +156,23 @@ class _Verification:
             run.image_shape = (dims["height"], dims["width"])
 
     def __call__(self, data_root: str | Path | None, *, require_data: bool) -> ParityReport:
+        with contextlib.ExitStack() as stack:
+            elsewhere = None
+            if self.loaded.model is not None and self.run.settings.elsewhere:
+                # Begun now, and looked at in the end: it starts while this process computes.
+                elsewhere = stack.enter_context(properties.Elsewhere(self.loaded.model))
+            return self._compare(data_root, elsewhere, require_data=require_data)
+
+    def _compare(
+        self,
+        data_root: str | Path | None,
+        elsewhere: properties.Elsewhere | None,
+        *,
+        require_data: bool,
+    ) -> ParityReport:
         run, loaded = self.run, self.loaded
         run.checks += structure.check_bundle(self.bundle, loaded.weights)
         run.checks += loaded.checks
-        # Begun now, and looked at in the end: it starts while this process computes.
-        elsewhere = None
-        if loaded.model is not None and run.settings.elsewhere:
-            elsewhere = properties.Elsewhere(loaded.model)
 
         run.steps.next("reading the data set")
         z = latent_statistics.draw(run.settings.draws, self.bundle.latent_dim)
