@@ -135,11 +135,11 @@ def test_the_bar_goes_over_all_shards_and_counts_those_that_are_there(
 def test_an_interrupted_run_says_how_to_go_on_and_can(
     tmp_path: Path, run: Runner, number: signal.Signals, code: int, kind: str
 ) -> None:
-    words = ["generate", "30_000", "--shard-size", "2_000", "-o", f"out.{kind}"]
+    words = ["generate", "60_000", "--shard-size", "2_000", "-o", f"out.{kind}"]
     process = subprocess.Popen([*PROGRAM, *words], cwd=tmp_path, stderr=subprocess.PIPE)
     with process:
         deadline = time.monotonic() + 30
-        while not (tmp_path / "out" / f"digits-00001-of-00015.{kind}").exists():
+        while not (tmp_path / "out" / f"digits-00001-of-00030.{kind}").exists():
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.002)
@@ -147,10 +147,10 @@ def test_an_interrupted_run_says_how_to_go_on_and_can(
         _, err = process.communicate(timeout=30)
     assert process.returncode == code
     finished = sorted((tmp_path / "out").glob("digits-*"))
-    assert 2 <= len(finished) < 15
+    assert 2 <= len(finished) < 30
     assert not list((tmp_path / "out").glob(".digitvae-*"))
     assert err.decode() == (
-        f"digitvae: interrupted: {len(finished)} of 15 shards in 'out' are finished; --resume "
+        f"digitvae: interrupted: {len(finished)} of 30 shards in 'out' are finished; --resume "
         "makes the others\n"
     )
     assert run(*words, "--resume").code == 0

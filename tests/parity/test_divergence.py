@@ -361,11 +361,11 @@ def found_of(*steps: Step, outputs: dict[str, str] | None = None, **trace: Enclo
 
 
 def test_a_step_agrees_within_the_noise_limit_and_not_beyond() -> None:
-    # σ of variance 3 is 2⁻²⁴, the limit 2⁻²¹.
+    # σ of variance 3 is 2⁻²⁴, the limit 2⁻²⁰.
     model = known(0.5, 0.0, variance=3.0)
-    assert found_of(step("a", [0.5 + 0.9 * 2.0**-21, 0.0]), a=model).status == "measured"
-    assert found_of(step("a", [0.5 + 1.1 * 2.0**-21, 0.0]), a=model).status == "failed"
-    assert found_of(step("a", [0.5, 1.1 * 2.0**-21]), a=model).status == "failed"
+    assert found_of(step("a", [0.5 + 0.9 * 2.0**-20, 0.0]), a=model).status == "measured"
+    assert found_of(step("a", [0.5 + 1.1 * 2.0**-20, 0.0]), a=model).status == "failed"
+    assert found_of(step("a", [0.5, 1.1 * 2.0**-20]), a=model).status == "failed"
 
 
 def test_steps_that_only_pass_numbers_on_may_be_a_millionth_off() -> None:

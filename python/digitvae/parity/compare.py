@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from digitvae.parity.networks import Float32, Function, Network
     from digitvae.parity.one_block import BlockDeviations, BlockOutput, Reference, Unequal
 
-NOISE_RMS_LIMIT = 2.0
+NOISE_RMS_LIMIT = 4.0
 """Root mean square of all deviations, in standard deviations of independent roundings, that is
-allowed. It is a mean of thousands of values, and 0.3 to 0.7 for honest exports."""
+allowed. It is a mean of thousands of values, and 0.3 to 1.2 for honest exports."""
 
 
 @dataclass

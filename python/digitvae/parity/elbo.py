@@ -118,7 +118,7 @@ def _divergence(mu: NDArray[np.floating], logvar: NDArray[np.floating]) -> Float
 
 
 def _truth(loaded: Loaded, images: Float32, z: Float32, threads: int) -> _Expected:
-    """The truth, and eight standard deviations of its mean over all images.
+    """The truth, and sixteen standard deviations of its mean over all images.
 
     Deviations go through the derivatives: (p − x)/(p(1 − p)) of the cross-entropy, μ and
     (σ² − 1)/2 of the KL.

@@ -94,7 +94,7 @@ class Deviations:
         bound_there: What rounding can do at most (the proven bound) where |Δ| to truth peaks.
         bound_used: Largest |Δ| to truth as a share of the element's own proven bound; above 1 is a
             defect. ``None`` if no bound is known.
-        noise_used: The same share of the noise limit: eight standard deviations of roundings that
+        noise_used: The same share of the noise limit: sixteen standard deviations of roundings that
             err independently. ``None`` if it is not known.
         noise_rms: Root of the mean square of Δ in those standard deviations.
         bytes_differ: Images: how many values differ from eager's after rounding to uint8.
