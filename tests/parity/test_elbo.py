@@ -276,7 +276,7 @@ def test_black_and_white_costs_a_lot_but_is_a_number(loaded: Loaded, images: Flo
     assert 300.0 < nats < 13.9 * 784
 
 
-def test_the_limit_is_eight_deviations_through_the_derivatives(loaded: Loaded) -> None:
+def test_the_limit_is_sixteen_deviations_through_the_derivatives(loaded: Loaded) -> None:
     # Any constants: p of every pixel, μ and log σ² of every latent, and the variances of all three.
     count, p, mu, logvar = 5, 0.4, -0.7, 0.9
     of_p, of_mu, of_logvar = 3.0, 5.0, 11.0
@@ -304,7 +304,7 @@ def test_the_limit_is_eight_deviations_through_the_derivatives(loaded: Loaded) -
     variance = 784 / 4 * of_p * sum(slope**2 for slope in slopes)
     variance += LATENTS * (of_mu * mu**2 + of_logvar * (0.5 * (math.exp(logvar) - 1)) ** 2)
     deviation = 2.0**-24 / math.sqrt(3.0) * math.sqrt(count * variance)
-    assert found.limit == pytest.approx(8.0 * deviation / count, rel=1e-6)
+    assert found.limit == pytest.approx(16.0 * deviation / count, rel=1e-6)
 
 
 def test_a_runtime_that_raises_is_a_failed_check(loaded: Loaded, images: Float32) -> None:
