@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from digitvae.engine import LATENT_STREAM
-from digitvae.parity.latent_statistics import check_latents, draw
+from digitvae.parity.inputs import prior_draws as draw
+from digitvae.parity.latent_statistics import check_latents
 from digitvae.parity.random_reference import standard_normal
 from digitvae.parity.statistics import bits_differ
 

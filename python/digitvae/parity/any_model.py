@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
-import os
 import sys
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,25 +13,25 @@ import numpy as np
 import onnx as onnx_format
 import torch
 
+from digitvae._native import available_threads
 from digitvae.errors import ParityError
 from digitvae.parity import divergence, structure
 from digitvae.parity.enclosure import NOISE_DEVIATIONS, Enclosure
-from digitvae.parity.generated import generated
-from digitvae.parity.inputs import InputSet, in_blocks
+from digitvae.parity.inputs import InputSet
+from digitvae.parity.model_inputs import input_sets, typical_inputs
 from digitvae.parity.networks import Network
 from digitvae.parity.report import Check, first_line
-from digitvae.parity.run import Reach, Run, Steps, single_threaded
+from digitvae.parity.run import Reach, Run, Steps, require_positive, single_threaded
 from digitvae.parity.runtimes import onnx
+from digitvae.parity.runtimes.load import attempt
 from digitvae.parity.runtimes.names import (
     EAGER,
     EXPORTED_PROGRAM,
-    ONNX_RUNTIME,
-    ONNX_RUNTIME_BASIC,
-    ONNX_RUNTIME_OFF,
     REFERENCE,
     TORCHSCRIPT,
 )
 from digitvae.parity.runtimes.pytorch import (
+    as_tuple,
     load_exported_program,
     load_torchscript,
     torch_function,
@@ -51,11 +51,7 @@ if TYPE_CHECKING:
 FULL = Settings("full", draws=128, decoded=0, images=0, generated=20, generations=5)
 QUICK = Settings("quick", draws=16, decoded=0, images=0, generated=5, generations=0)
 
-_BATCHES = (1, 2, 3, 7, 16)
 _REFERENCE_ROWS = 2
-_ONE_HOTS = 32
-_BLOCK_VALUES = 400_000
-_CONSTANTS = (0.0, 1.0, -1.0, 10.0, -10.0, 1e-45, 1.1754942e-38)
 
 
 @dataclass(frozen=True)
@@ -79,14 +75,13 @@ class Tolerated:
     bounded = False
 
     def __init__(self, module: torch.nn.Module, tolerance: float) -> None:
-        self._module = _copy_in_float64(module)
+        self._module = copy.deepcopy(module).double()
         self._tolerance = tolerance
 
     def __call__(self, rows: Float32) -> tuple[Enclosure, ...]:
         """Evaluate the outputs in float64."""
         with torch.inference_mode():
-            result = self._module(torch.from_numpy(rows).double())
-        outputs = result if isinstance(result, (tuple, list)) else (result,)
+            outputs = as_tuple(self._module(torch.from_numpy(rows).double()))
         enclosures = []
         for value in outputs:
             limit = self._tolerance * value.abs().clamp(min=1.0).float()
@@ -133,15 +128,13 @@ def verify_model(
         ParityError: The module or a file cannot be used; the message says which and why.
         ValueError: A number is out of range.
     """
-    for name, value in (("draws", draws), ("threads", threads)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} is {value}, expected at least 1")
+    require_positive(draws=draws, threads=threads)
     if tolerance is not None and not tolerance > 0.0:
         raise ValueError(f"tolerance is {tolerance}, expected more than 0")
     module = load_module(factory)
     content = _read(files.onnx)
     settings = QUICK if quick else FULL
-    run = Run(settings, threads or len(os.sched_getaffinity(0)), Steps(on_progress))
+    run = Run(settings, threads or available_threads(), Steps(on_progress))
     run.steps.next("loading every runtime")
     checks, graph = structure.check_validity(
         files.onnx.name, lambda: onnx_format.load(str(files.onnx)), external=True
@@ -149,9 +142,10 @@ def verify_model(
     run.checks += checks
     if graph is None:
         return run.report(factory)
-    network, widths = _network_of(graph, shape)
-    batch = _fixed_batch(graph)
-    typical = _typical(inputs, widths, draws or max(settings.draws, batch or 1), limit=draws)
+    interface = _Interface.of(graph.graph, shape)
+    network, batch = interface.network, interface.batch
+    count = draws or max(settings.draws, batch or 1)
+    typical = typical_inputs(inputs, interface.shape, count, limit=draws)
     if batch is not None:
         if len(typical) < batch:
             raise ParityError(f"{len(typical)} inputs do not fill one of the batches of {batch}")
@@ -160,7 +154,7 @@ def verify_model(
     with single_threaded():
         functions = _load(run, module, files, network)
         _require_outputs(functions[EAGER], network, typical[: batch or 2])
-        truth = _truth(module, widths, tolerance)
+        truth = _truth(module, interface.shape, tolerance)
         run.checks.append(_parameters(files.onnx.name, graph, module))
         _compare(
             run,
@@ -208,56 +202,39 @@ def _read(path: Path) -> bytes:
         raise ParityError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _network_of(graph: Any, shape: tuple[int, ...] | None) -> tuple[Network, tuple[int, ...]]:
-    """The graph's interface, and the shape of one input."""
-    weights = {tensor.name for tensor in graph.graph.initializer}
-    given = [value for value in graph.graph.input if value.name not in weights]
-    if len(given) != 1:
-        names = ", ".join(value.name for value in given) or "none"
-        raise ParityError(f"the ONNX model has the inputs {names}; expected one")
-    odd = [
-        f"{name} is {text}"
-        for name, text in structure.signature([*given, *graph.graph.output]).items()
-        if not text.startswith("float32 [")
-    ]
-    if odd:
-        raise ParityError(f"the ONNX model's {', '.join(odd)}; expected float32")
-    if not given[0].type.tensor_type.shape.dim:
-        raise ParityError("the ONNX model's input has no axis for a batch")
-    sizes = [axis.dim_value for axis in given[0].type.tensor_type.shape.dim[1:]]
-    if shape is None and not all(sizes):
-        raise ParityError("the ONNX model leaves the shape of its input open: give it with --shape")
-    outputs = tuple(value.name for value in graph.graph.output)
-    return Network(graph.graph.name or "model", given[0].name, outputs), shape or tuple(sizes)
+@dataclass(frozen=True)
+class _Interface:
+    """What the ONNX file says of its input and outputs."""
 
+    network: Network
+    shape: tuple[int, ...]
+    batch: int | None
 
-def _fixed_batch(graph: Any) -> int | None:
-    weights = {tensor.name for tensor in graph.graph.initializer}
-    value = next(value for value in graph.graph.input if value.name not in weights)
-    return value.type.tensor_type.shape.dim[0].dim_value or None
-
-
-def _typical(
-    path: Path | None, shape: tuple[int, ...], count: int, *, limit: int | None
-) -> Float32:
-    if path is None:
-        rng = np.random.default_rng(0)
-        return rng.standard_normal((count, *shape), np.float32)
-    try:
-        # np.load would take archives too, and leave those that are damaged open.
-        with path.open("rb") as file:
-            rows = np.lib.format.read_array(file, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise ParityError(f"cannot read {path}: {first_line(error)}") from error
-    if rows.dtype != np.float32 or rows.shape[1:] != shape or not len(rows):
-        raise ParityError(
-            f"{path} is {rows.dtype} {list(rows.shape)}, expected float32 [n, "
-            f"{', '.join(map(str, shape))}]"
-        )
-    if not np.isfinite(rows).all():
-        raise ParityError(f"{path} has values that are not finite")
-    chosen: Float32 = np.ascontiguousarray(rows[:limit])
-    return chosen
+    @classmethod
+    def of(cls, graph: Any, shape: tuple[int, ...] | None) -> _Interface:
+        """Read it; ``shape`` of one input, if the file leaves that open."""
+        weights = {tensor.name for tensor in graph.initializer}
+        given = [value for value in graph.input if value.name not in weights]
+        if len(given) != 1:
+            names = ", ".join(value.name for value in given) or "none"
+            raise ParityError(f"the ONNX model has the inputs {names}; expected one")
+        odd = [
+            f"{name} is {text}"
+            for name, text in structure.signature([*given, *graph.output]).items()
+            if not text.startswith("float32 [")
+        ]
+        if odd:
+            raise ParityError(f"the ONNX model's {', '.join(odd)}; expected float32")
+        sizes = [axis.dim_value for axis in given[0].type.tensor_type.shape.dim]
+        if not sizes:
+            raise ParityError("the ONNX model's input has no axis for a batch")
+        if shape is None and not all(sizes[1:]):
+            raise ParityError(
+                "the ONNX model leaves the shape of its input open: give it with --shape"
+            )
+        outputs = tuple(value.name for value in graph.output)
+        network = Network(graph.name or "model", given[0].name, outputs)
+        return cls(network, shape or tuple(sizes[1:]), sizes[0] or None)
 
 
 def _load(run: Run, module: torch.nn.Module, files: Files, network: Network) -> dict[str, Function]:
@@ -271,25 +248,16 @@ def _load(run: Run, module: torch.nn.Module, files: Files, network: Network) -> 
         ),
     )
     for name, path, load in exports:
-        if path is None:
-            continue
-        content = _read(path)
-        try:
-            functions[name] = torch_function(load(content))
-        except Exception as error:  # PyTorch's exceptions have no base of their own
-            run.checks.append(Check(name, "can be loaded", "failed", first_line(error)))
-    levels = (
-        (ONNX_RUNTIME, onnx.ALL),
-        (ONNX_RUNTIME_BASIC, onnx.BASIC),
-        (ONNX_RUNTIME_OFF, onnx.OFF),
-    )
-    for name, level in levels:
-        try:
-            session = onnx.load_session(str(files.onnx), level=level)
-        except Exception as error:  # ONNX Runtime's exceptions have no base of their own
-            run.checks.append(Check(name, "can be loaded", "failed", first_line(error)))
-            continue
-        functions[name] = onnx.session_function(session, network.input, network.outputs)
+        if path is not None:
+            exported = attempt(run.checks, name, partial(load, _read(path)))
+            if exported is not None:
+                functions[name] = torch_function(exported)
+    for name, level in onnx.LEVELS:
+        session = attempt(
+            run.checks, name, partial(onnx.load_session, str(files.onnx), level=level)
+        )
+        if session is not None:
+            functions[name] = onnx.session_function(session, network.input, network.outputs)
     return functions
 
 
@@ -348,7 +316,7 @@ def _compare(
     batch: int | None,
     content: bytes,
 ) -> None:
-    sets = _input_sets(typical, run.settings, batch)
+    sets = input_sets(typical, run.settings.generated, batch)
     # Convolutions take the reference evaluator seconds, so that it gets two rows.
     reference = _reference(run, content, network)
     few = InputSet("first inputs", (typical[: batch or _REFERENCE_ROWS],), typical=True)
@@ -372,51 +340,12 @@ def _reference(run: Run, content: bytes, network: Network) -> dict[str, Function
     return {REFERENCE: function}
 
 
-def _input_sets(typical: Float32, settings: Settings, batch: int | None) -> list[InputSet]:
-    shape = typical.shape[1:]
-    size = batch or max(1, _BLOCK_VALUES // max(1, int(np.prod(shape))))
-    rows = [np.full(shape, value, np.float32) for value in _CONSTANTS]
-    names = [f"all {value:g}" for value in _CONSTANTS]
-    width = int(np.prod(shape))
-    for index in np.linspace(0, width - 1, min(width, _ONE_HOTS)).astype(int):
-        row = np.zeros(width, np.float32)
-        row[index] = 1.0
-        rows.append(row.reshape(shape))
-        names.append(f"only value {index} is 1")
-    edges = np.stack(rows)
-    made = generated(shape, settings.generated, -10.0, 10.0)
-    sets = [
-        InputSet("typical inputs", _blocks(typical, size, batch), typical=True),
-        InputSet("extreme inputs", _blocks(edges, size, batch), typical=False, names=tuple(names)),
-        replace(made, blocks=_blocks(np.concatenate(made.blocks), size, batch)),
-    ]
-    if batch is None:
-        sizes = [count for count in _BATCHES if count <= len(typical)]
-        name = f"batches of {sizes[0]} to {sizes[-1]}"
-        blocks = tuple(typical[:count] for count in sizes)
-        sets.insert(1, InputSet(name, blocks, typical=True, separate=True))
-    return [given for given in sets if given.count]
-
-
-def _blocks(rows: Float32, size: int, batch: int | None) -> tuple[Float32, ...]:
-    """Blocks; where the batch is fixed, what does not fill one is left out."""
-    if batch is not None:
-        rows = rows[: len(rows) // batch * batch]
-    return in_blocks(rows, size)
-
-
 def _locate(run: Run, network: Network, files: Files, content: bytes, truth: Truth) -> None:
     run.locate(
         network,
         files.onnx.name,
-        {ONNX_RUNTIME_OFF, ONNX_RUNTIME_BASIC, ONNX_RUNTIME},
+        {name for name, _ in onnx.LEVELS},
         run=partial(divergence.onnx_steps, content, network.input),
         trace=truth.trace,
         outputs=truth.outputs,
     )
-
-
-def _copy_in_float64(module: torch.nn.Module) -> torch.nn.Module:
-    import copy
-
-    return copy.deepcopy(module).double()

@@ -12,7 +12,7 @@ import numpy as np
 from digitvae.parity.blocks import in_parallel
 from digitvae.parity.one_block import Block, compute_block
 from digitvae.parity.report import Comparison, Deviations, Pair, Peak, WorstCase
-from digitvae.parity.statistics import Collected, Extreme
+from digitvae.parity.statistics import Collected, Worst, worse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,9 +34,9 @@ class _Tally:
     relative: Collected = field(default_factory=Collected)
     ulps: Collected = field(default_factory=Collected)
     to_eager: Collected = field(default_factory=Collected)
-    bound_used: tuple[int, Extreme] | None = None
+    bound_used: Worst | None = None
     bound_there: float | None = None
-    noise_used: tuple[int, Extreme] | None = None
+    noise_used: Worst | None = None
     square_sum: float = 0.0
     noise_square_sum: float = 0.0
     values: int = 0
@@ -53,8 +53,8 @@ class _Tally:
         if self.to_truth.worst is not before:
             self.bound_there = found.bound_there
         if found.bound_used is not None:
-            self.bound_used = _higher(self.bound_used, block, found.bound_used)
-        self.noise_used = _higher(self.noise_used, block, found.noise_used)
+            self.bound_used = worse(self.bound_used, block, found.bound_used)
+        self.noise_used = worse(self.noise_used, block, found.noise_used)
         self.square_sum += found.square_sum
         self.noise_square_sum += found.noise_square_sum
         self.bytes_differ += found.bytes_differ
@@ -68,11 +68,10 @@ class _Tally:
             self.first_unequal = (block, found.first_row)
 
     def deviations(self, inputs: InputSet, *, is_eager: bool, image: bool) -> Deviations:
-        def peak(found: tuple[int, Extreme] | None) -> Peak | None:
-            if found is None:
-                return None
-            block, worst = found
-            return Peak(worst.value, inputs.where(block, worst.row), worst.element)
+        def peak(found: Worst | None) -> Peak | None:
+            return None if found is None else found.peak(inputs.where)
+
+        compares_bytes = image and not is_eager
 
         return Deviations(
             to_truth=self.to_truth.spread(inputs.where),
@@ -84,16 +83,10 @@ class _Tally:
             bound_used=peak(self.bound_used),
             noise_used=peak(self.noise_used),
             noise_rms=float(np.sqrt(self.noise_square_sum / self.values)),
-            bytes_differ=self.bytes_differ if image and not is_eager else None,
-            bytes_by=self.bytes_by if image and not is_eager else None,
-            bytes_per_million=1e6 * self.bytes_differ / self.values
-            if image and not is_eager
-            else None,
+            bytes_differ=self.bytes_differ if compares_bytes else None,
+            bytes_by=self.bytes_by if compares_bytes else None,
+            bytes_per_million=1e6 * self.bytes_differ / self.values if compares_bytes else None,
         )
-
-
-def _higher(before: tuple[int, Extreme] | None, block: int, found: Extreme) -> tuple[int, Extreme]:
-    return (block, found) if before is None or found.value > before[1].value else before
 
 
 @dataclass(frozen=True)
@@ -127,7 +120,7 @@ def compare_runtimes(
         must_equal: Which runtime must have which other's bits.
         threads: Blocks to compare at the same time. Each runtime keeps to the threads that it was
             loaded with, so that the findings do not depend on this.
-        on_block: Called before each block.
+        on_block: Called as each block is done.
         image_shape: Height and width of the network's images, for pictures of the worst.
 
     Returns:
@@ -139,7 +132,7 @@ def compare_runtimes(
         return compute_block(rows, network, functions, truth, must_equal)
 
     tallies = [{runtime: _Tally() for runtime in functions} for _ in network.outputs]
-    pairs: list[dict[tuple[str, str], tuple[int, Extreme]]] = [{} for _ in network.outputs]
+    pairs: list[dict[tuple[str, str], Worst]] = [{} for _ in network.outputs]
     errors: dict[str, str] = {}
     message = f"{network.name}: {inputs.name}"
     for index, block in enumerate(in_parallel(work, inputs.blocks, threads)):
@@ -155,9 +148,9 @@ def compare_runtimes(
         found = _comparisons(network, i, inputs, tallies[i], errors=errors, must_equal=must_equal)
         comparisons += found
         leaders = [c.runtime for c in found if c.deviations is not None]
-        for (a, b), (index, worst) in pairs[i].items():
+        for (a, b), worst in pairs[i].items():
             if a in leaders and b in leaders:
-                peak = Peak(worst.value, inputs.where(index, worst.row), worst.element)
+                peak = worst.peak(inputs.where)
                 found_pairs.append(Pair(network.name, name, inputs.name, a, b, peak))
     shown = _worst_cases(
         network, inputs, functions, comparisons, tallies=tallies[0], shape=image_shape
@@ -169,7 +162,7 @@ def compare_runtimes(
 
 def _collect(
     tallies: Mapping[str, _Tally],
-    pairs: dict[tuple[str, str], tuple[int, Extreme]],
+    pairs: dict[tuple[str, str], Worst],
     index: int,
     output: BlockOutput,
 ) -> None:
@@ -181,7 +174,7 @@ def _collect(
         ends = (output.representative[a], output.representative[b])
         found = output.pairs.get(ends) or output.pairs.get(ends[::-1])
         if found is not None:
-            pairs[a, b] = _higher(pairs.get((a, b)), index, found)
+            pairs[a, b] = worse(pairs.get((a, b)), index, found)
 
 
 def _comparisons(
@@ -266,7 +259,7 @@ def _worst_rows(
         worst = [tally[runtime].noise_used for tally in tallies]
         known = [found for found in worst if found is not None]
         if known:
-            block, extreme = max(known, key=lambda found: found[1].value)
+            block, extreme = max(known, key=lambda found: found.extreme.value)
             rows[runtime] = inputs.blocks[block][extreme.row : extreme.row + 1]
     return rows
 

@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from digitvae import _native
-from digitvae.engine import POSTERIOR_STREAM
 from digitvae.parity.blocks import in_parallel, on_all_rows
 from digitvae.parity.enclosure import NOISE_DEVIATIONS
-from digitvae.parity.inputs import in_blocks
+from digitvae.parity.inputs import in_blocks, posterior_draws
 from digitvae.parity.networks import DECODER, ENCODER
 from digitvae.parity.report import Check, first_line
 
@@ -59,12 +57,7 @@ def check_elbo(
     """
     encoders, decoders = loaded.functions[ENCODER.name], loaded.functions[DECODER.name]
     eager = next(iter(encoders))
-    posterior = on_all_rows(encoders[eager], images, threads)
-    noise = np.empty_like(posterior[0])
-    _native.fill_standard_normal(
-        noise, dim=noise.shape[1], seed=0, first=0, stream=POSTERIOR_STREAM
-    )
-    z = posterior[0] + np.exp(np.float32(0.5) * posterior[1]) * noise
+    z = posterior_draws(*on_all_rows(encoders[eager], images, threads))
     on_step("−ELBO: truth")
     expected = _truth(loaded, images, z, threads)
     known: dict[tuple[str, str], float] = {}

@@ -124,13 +124,12 @@ class Weights:
         self.value = weight.double()
         self.magnitude = weight.abs().float()
         self.square = self.value.square().float()
-        self._wide = (self.value.abs(), self.value.square())
 
     def in_type_for(self, largest: float) -> tuple[Tensor, Tensor, torch.dtype]:
         """|value|, value² and their type, wide enough for inputs up to ``largest``."""
         if largest <= _LARGEST_IN_FLOAT32:
             return self.magnitude, self.square, torch.float32
-        return (*self._wide, torch.float64)
+        return self.value.abs(), self.value.square(), torch.float64
 
 
 def linear(x: Enclosure, weight: Weights, bias: Tensor | None) -> Enclosure:

@@ -27,7 +27,6 @@ def generated(shape: tuple[int, ...], count: int, low: float, high: float) -> In
         high: Largest value.
     """
     elements = st.floats(low, high, width=32, allow_subnormal=True)
-    # Long rows are mostly one value, which is drawn too, so that they stay small to hypothesis.
     rows: list[Float32] = []
 
     @settings(
@@ -38,6 +37,7 @@ def generated(shape: tuple[int, ...], count: int, low: float, high: float) -> In
         phases=(Phase.generate,),
         suppress_health_check=list(HealthCheck),
     )
+    # Long rows are mostly one value, which is drawn too, so that they stay small to hypothesis.
     @given(arrays(np.float32, shape, elements=elements, fill=elements))
     def collect(row: Float32) -> None:
         rows.append(row.copy())

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from digitvae import _native
-from digitvae.engine import POSTERIOR_STREAM
+from digitvae.engine import LATENT_STREAM, POSTERIOR_STREAM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from digitvae.parity.networks import Float32
 
@@ -82,23 +84,37 @@ def batches(rows: Float32, sizes: Sequence[int] = BATCHES) -> InputSet:
     return InputSet(name, blocks, typical=True, separate=True)
 
 
-def posterior_draws(mu: Float32, logvar: Float32) -> InputSet:
+def ink(images: NDArray[np.uint8]) -> Float32:
+    """Bytes as the intensities that networks take."""
+    return images.astype(np.float32) / np.float32(255)
+
+
+def prior_draws(count: int, dim: int) -> Float32:
+    """Latents 0 … count−1 of seed 0, float32 [count, dim], as the engine makes them."""
+    return _noise(count, dim, LATENT_STREAM)
+
+
+def posterior_draws(mu: Float32, logvar: Float32) -> Float32:
     """One draw from the posterior of each image: the mixture of Gaussians that the data make.
 
     The noise is that of stream 2 of seed 0 (docs/random-numbers.md).
     """
-    noise = np.empty_like(mu)
-    _native.fill_standard_normal(
-        noise, dim=noise.shape[1], seed=0, first=0, stream=POSTERIOR_STREAM
-    )
-    return whole("posterior draws", mu + np.exp(np.float32(0.5) * logvar) * noise)
+    count, dim = mu.shape
+    z: Float32 = mu + np.exp(np.float32(0.5) * logvar) * _noise(count, dim, POSTERIOR_STREAM)
+    return z
+
+
+def _noise(count: int, dim: int, stream: int) -> Float32:
+    out = np.empty((count, dim), np.float32)
+    _native.fill_standard_normal(out, dim=dim, seed=0, first=0, stream=stream)
+    return out
 
 
 def extreme_latents(draws: Float32) -> InputSet:
     """Latents far from the prior: constants, subnormals, one-hot, saturating, and scaled draws."""
     dim = draws.shape[1]
-    rows, names = _constants(
-        dim, (0, 10, -10, 100, -100, 1e4, -1e4, _SMALLEST_SUBNORMAL, _LARGEST_SUBNORMAL)
+    rows, names = constants(
+        (dim,), (0, 10, -10, 100, -100, 1e4, -1e4, _SMALLEST_SUBNORMAL, _LARGEST_SUBNORMAL)
     )
     for scale in (1, -1, 100, -100):
         rows += list(np.eye(dim, dtype=np.float32) * np.float32(scale))
@@ -112,13 +128,14 @@ def extreme_latents(draws: Float32) -> InputSet:
 
 def extreme_images(pixels: int) -> InputSet:
     """Images that are no digits: empty, full, subnormal ink, and one pixel at a time."""
-    rows, names = _constants(pixels, (0, 1, _SMALLEST_SUBNORMAL, _LARGEST_SUBNORMAL))
+    rows, names = constants((pixels,), (0, 1, _SMALLEST_SUBNORMAL, _LARGEST_SUBNORMAL))
     rows += list(np.eye(pixels, dtype=np.float32))
     names += [f"only pixel {i} is 1" for i in range(pixels)]
     blocks = in_blocks(np.stack(rows))
     return InputSet("extreme images", blocks, typical=False, names=tuple(names))
 
 
-def _constants(width: int, values: Sequence[float]) -> tuple[list[Float32], list[str]]:
-    rows = [np.full(width, value, np.float32) for value in values]
+def constants(shape: tuple[int, ...], values: Sequence[float]) -> tuple[list[Float32], list[str]]:
+    """Rows of one value each, and their names."""
+    rows = [np.full(shape, value, np.float32) for value in values]
     return rows, [f"all {value:g}" for value in values]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from digitvae import _native
 from digitvae.engine import LATENT_STREAM
 from digitvae.parity.random_reference import standard_normal
 from digitvae.parity.report import Check, first_line
@@ -42,13 +41,6 @@ def check_latents(draws: Float32, make: Callable[[int, int, int], Float32]) -> l
         make: ``make(count, seed, first)``: the engine's latents.
     """
     return [_as_specified(draws, make), *_statistics(draws)]
-
-
-def draw(count: int, dim: int) -> Float32:
-    """Latents 0 … count−1 of seed 0, float32 [count, dim], as the engine makes them."""
-    z = np.empty((count, dim), np.float32)
-    _native.fill_standard_normal(z, dim=dim, seed=0, first=0, stream=LATENT_STREAM)
-    return z
 
 
 def _as_specified(draws: Float32, make: Callable[[int, int, int], Float32]) -> Check:

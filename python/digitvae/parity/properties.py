@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime
 
-from digitvae.parity.inputs import BATCHES
+from digitvae.parity.inputs import BATCHES, ink
 from digitvae.parity.networks import DECODER, ENCODER
 from digitvae.parity.report import Check, Status, first_line
 from digitvae.parity.runtimes import onnx
@@ -57,7 +57,7 @@ def check_all(
     decoders, encoders = loaded.functions[DECODER.name], loaded.functions[ENCODER.name]
     few = draws[:_ROWS]
     pixels = to_pixels(decoders[EAGER](few)[0]) if images is None else images[:_ROWS]
-    ink = pixels.astype(np.float32) / np.float32(255)
+    intensities = ink(pixels)
     parts = (*(slice(0, size) for size in batches), *_INNER_PARTS)
     checks = []
     if loaded.model is not None:
@@ -71,13 +71,13 @@ def check_all(
                 _sampled_otherwise, loaded.model, decode, few
             ),
             "a uint8 image encodes as its pixels/255, bit for bit": partial(
-                _encoded_otherwise, loaded.model, encode, pixels, ink
+                _encoded_otherwise, loaded.model, encode, pixels, intensities
             ),
             "a latent decodes to the same bits in any batch, anywhere in it": partial(
                 _varying_rows, decode, few, parts
             ),
             "an image encodes to the same bits in any batch, anywhere in it": partial(
-                _varying_rows, encode, ink, parts
+                _varying_rows, encode, intensities, parts
             ),
             "any number of threads gives the same bits": partial(
                 _varying_threads, loaded.model, few
@@ -85,7 +85,7 @@ def check_all(
         }
         checks = [_check(NATIVE, statement, find) for statement, find in properties.items()]
         checks += _version_check(loaded.model)
-    for functions, verb, rows in ((decoders, "decodes", few), (encoders, "encodes", ink)):
+    for functions, verb, rows in ((decoders, "decodes", few), (encoders, "encodes", intensities)):
         if ONNX_RUNTIME in functions:
             statement = f"{verb} a row to the same bits in any batch (nobody promises it)"
             find = partial(_varying_rows, functions[ONNX_RUNTIME], rows, parts)
@@ -137,9 +137,9 @@ def _sampled_otherwise(model: Model, decode: Function, z: Float32) -> Finding:
 
 
 def _encoded_otherwise(
-    model: Model, encode: Function, pixels: NDArray[np.uint8], ink: Float32
+    model: Model, encode: Function, pixels: NDArray[np.uint8], intensities: Float32
 ) -> Finding:
-    pairs = list(zip(model.encode(pixels), encode(ink), strict=True))
+    pairs = list(zip(model.encode(pixels), encode(intensities), strict=True))
     return sum(bits_differ(a, b) for a, b in pairs), sum(a.size for a, _ in pairs)
 
 

@@ -46,6 +46,17 @@ class Steps:
         self._done += 1
 
 
+def require_positive(**numbers: int | None) -> None:
+    """Refuse numbers below 1, by name; ``None`` stands for a default.
+
+    Raises:
+        ValueError: Names the first.
+    """
+    for name, value in numbers.items():
+        if value is not None and value < 1:
+            raise ValueError(f"{name} is {value}, expected at least 1")
+
+
 class single_threaded:  # noqa: N801 (a context manager is called like a function)
     """Keep every library to one thread of its own, and give the setting back."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from digitvae.parity.inputs import InputSet
+from digitvae.parity.statistics import difference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,9 +79,7 @@ def _disagreement(
     given = rows.reshape(-1, *shape)
     worst = np.zeros(len(rows))
     for left, right in zip(a(given), b(given), strict=True):
-        with np.errstate(invalid="ignore"):  # infinity minus infinity is not a number, as it should
-            difference = np.abs(left.astype(np.float64) - right).max(axis=1)
-        worst = np.maximum(worst, np.nan_to_num(difference, nan=np.inf))
+        worst = np.maximum(worst, difference(left, right).max(axis=1))
     return worst
 
 

@@ -46,6 +46,25 @@ def largest(values: NDArray[np.floating]) -> Extreme:
     return Extreme(float(values.flat[index]), row, element)
 
 
+class Worst(NamedTuple):
+    """The largest value of all blocks so far."""
+
+    block: int
+    extreme: Extreme
+
+    def peak(self, where: Callable[[int, int], str]) -> Peak:
+        """It, with its input in words: ``where(block, row)`` names one."""
+        extreme = self.extreme
+        return Peak(extreme.value, where(self.block, extreme.row), extreme.element)
+
+
+def worse(before: Worst | None, block: int, found: Extreme) -> Worst:
+    """The larger of two; blocks come in order, so that of equal ones the first is kept."""
+    if before is not None and not found.value > before.extreme.value:
+        return before
+    return Worst(block, found)
+
+
 @dataclass(frozen=True)
 class Part:
     """The largest of one block's values, and the distribution of a sample of its rows."""
@@ -71,28 +90,26 @@ class Collected:
 
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(_BINS, np.int64))
     zeros: int = 0
-    worst: tuple[int, Extreme] | None = None
+    worst: Worst | None = None
 
     def add(self, block: int, part: Part) -> None:
-        """Add a block; blocks come in order, so that of equal peaks the first is kept."""
+        """Add the next block."""
         self.counts += part.counts
         self.zeros += part.zeros
-        if self.worst is None or part.extreme.value > self.worst[1].value:
-            self.worst = (block, part.extreme)
+        self.worst = worse(self.worst, block, part.extreme)
 
     def spread(self, where: Callable[[int, int], str]) -> Spread:
         """The distribution over all blocks; ``where(block, row)`` names an input."""
         if self.worst is None:
             raise ValueError("nothing was collected")
-        block, worst = self.worst
-        peak = Peak(worst.value, where(block, worst.row), worst.element)
+        peak = self.worst.peak(where)
         by_octave = self.counts.reshape(-1, _BINS_IN_OCTAVE).sum(axis=1)
         octaves = {
             int(index) - _EXPONENT_BIAS: int(by_octave[index])
             for index in np.flatnonzero(by_octave)
         }
         median, q99, q999 = (
-            min(quantile(self.counts, self.zeros, q), worst.value) for q in (0.5, 0.99, 0.999)
+            min(quantile(self.counts, self.zeros, q), peak.value) for q in (0.5, 0.99, 0.999)
         )
         return Spread(peak, median, q99, q999, octaves, self.zeros)
 
@@ -110,21 +127,21 @@ def quantile(counts: NDArray[np.int64], zeros: int, share: float) -> float:
 def deviation(got: NDArray[np.floating], expected: NDArray[np.floating]) -> Float32:
     """|Δ|, subtracted in float64; where a value is not a number infinite, which no limit allows."""
     with np.errstate(over="ignore", invalid="ignore"):
-        difference: Float32 = np.subtract(got, expected, dtype=np.float64).astype(np.float32)
-    np.abs(difference, out=difference)
-    if not np.isfinite(difference.max(initial=0.0)):
-        difference[np.isnan(difference)] = np.inf
-    return difference
+        return _size(np.subtract(got, expected, dtype=np.float64).astype(np.float32))
 
 
 def difference(a: Float32, b: Float32) -> Float32:
     """|a − b| of what two runtimes computed: exact where they are close (Sterbenz 1974)."""
     with np.errstate(over="ignore", invalid="ignore"):
-        result: Float32 = a - b
-    np.abs(result, out=result)
-    if not np.isfinite(result.max(initial=0.0)):
-        result[np.isnan(result)] = np.inf
-    return result
+        return _size(a - b)
+
+
+def _size(differences: Float32) -> Float32:
+    """Absolute values, in place; what is not a number becomes infinite."""
+    np.abs(differences, out=differences)
+    if not np.isfinite(differences.max(initial=0.0)):
+        differences[np.isnan(differences)] = np.inf
+    return differences
 
 
 def share(deviations: Float32, limit: Float32) -> Float32:

@@ -81,14 +81,10 @@ class Truth:
         """Evaluate the outputs, each of shape [n, …]."""
         return self.of(Enclosure.exact(torch.from_numpy(rows)))
 
-    def of(self, x: Enclosure) -> tuple[Enclosure, ...]:
-        """Evaluate the outputs for an input that itself is known only up to rounding."""
-        return self._run(x, None)
-
     def trace(self, rows: NDArray[np.float32]) -> dict[str, Enclosure]:
         """Evaluate every operation, by name, in the order of evaluation."""
         steps: dict[str, Enclosure] = {}
-        self._run(Enclosure.exact(torch.from_numpy(rows)), steps)
+        self.of(Enclosure.exact(torch.from_numpy(rows)), steps)
         return steps
 
     def weights(self, name: str) -> Weights:
@@ -102,7 +98,13 @@ class Truth:
         held: Tensor = self._held[node.name]
         return held
 
-    def _run(self, x: Enclosure, steps: dict[str, Enclosure] | None) -> tuple[Enclosure, ...]:
+    def of(self, x: Enclosure, steps: dict[str, Enclosure] | None = None) -> tuple[Enclosure, ...]:
+        """Evaluate the outputs for an input that itself may be known only up to rounding.
+
+        Args:
+            x: The input.
+            steps: Gets the result of every operation, by name.
+        """
         values: dict[str, Any] = {}
 
         def given(argument: Any) -> Any:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from digitvae import data
+from digitvae._native import available_threads
 from digitvae.bundle import Bundle
 from digitvae.errors import DataError
 from digitvae.parity import divergence, inputs, latent_statistics, prior, properties, structure
@@ -19,7 +17,7 @@ from digitvae.parity.elbo import check_elbo
 from digitvae.parity.generated import generated
 from digitvae.parity.networks import DECODER, ENCODER, NETWORKS, RECONSTRUCTION
 from digitvae.parity.report import Check, Status, first_line
-from digitvae.parity.run import Reach, Run, Steps, single_threaded
+from digitvae.parity.run import Reach, Run, Steps, require_positive, single_threaded
 from digitvae.parity.runtimes import EAGER, load_all
 from digitvae.parity.runtimes.names import EXPORTED_PROGRAM, TORCHSCRIPT
 from digitvae.parity.runtimes.pytorch import load_exported_program, load_torchscript
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from digitvae.engine import Model
@@ -87,9 +86,7 @@ def verify(
         BundleError: The folder is not an intact bundle (the message names the file), or its
             weights are not those of the model.
     """
-    for name, value in (("draws", draws), ("threads", threads)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} is {value}, expected at least 1")
+    require_positive(draws=draws, threads=threads)
     settings = QUICK if quick else FULL
     if draws is not None:
         settings = replace(settings, draws=draws)
@@ -129,7 +126,7 @@ def verify_with(
     """
     bundle = Bundle.open(bundle_path)
     bundle.check_files()
-    run = Run(settings, threads or len(os.sched_getaffinity(0)), Steps(on_progress))
+    run = Run(settings, threads or available_threads(), Steps(on_progress))
     with single_threaded():
         verification = _Verification(bundle, run, disguise, pictures=pictures)
         return verification(data_root, require_data=require_data)
@@ -175,7 +172,7 @@ class _Verification:
         run.checks += loaded.checks
 
         run.steps.next("reading the data set")
-        z = latent_statistics.draw(run.settings.draws, self.bundle.latent_dim)
+        z = inputs.prior_draws(run.settings.draws, self.bundle.latent_dim)
         images = None
         if run.settings.images:
             images = self._load_images(data_root, required=require_data)
@@ -196,7 +193,7 @@ class _Verification:
             self._search(network)
         if images is not None and run.settings.elbo:
             run.checks += check_elbo(
-                loaded, _ink(images), run.leader, run.steps.next, threads=run.threads
+                loaded, inputs.ink(images), run.leader, run.steps.next, threads=run.threads
             )
         if structure.PRIOR in self.bundle.file_names:
             run.checks += prior.check_prior_runtimes(self.bundle)
@@ -238,12 +235,14 @@ class _Verification:
                 decoder.append(inputs.whole("mixture draws", mixture))
         reconstruction = inputs.whole("decoded prior draws", drawn[: settings.decoded // 2])
         if images is not None:
-            ink = _ink(images)
+            ink = inputs.ink(images)
             mu, logvar = self._whole(functions[ENCODER.name][EAGER], ink)
             part = settings.images // 4
+            others = slice(part, 2 * part)
+            posterior = inputs.posterior_draws(mu[others], logvar[others])
             decoder[1:1] = [
                 inputs.whole("means of test images", mu[:part]),
-                inputs.posterior_draws(mu[part : 2 * part], logvar[part : 2 * part]),
+                inputs.whole("posterior draws", posterior),
             ]
             encoder[0:0] = [inputs.whole("test images", ink)]
             reconstruction = inputs.whole("test images", ink[:part])
@@ -258,7 +257,7 @@ class _Verification:
 
     def _search(self, network: Network) -> None:
         functions = self.loaded.functions
-        seeds = latent_statistics.draw(_SEARCH_SEEDS, self.bundle.latent_dim)
+        seeds = inputs.prior_draws(_SEARCH_SEEDS, self.bundle.latent_dim)
         if network is ENCODER:
             (seeds,) = functions[DECODER.name][EAGER](seeds)
         truth = self.loaded.truths[network.name]
@@ -312,7 +311,3 @@ def _program_steps(bundle: Bundle, network: Network, row: Float32) -> list[diver
 
 def _onnx_steps(bundle: Bundle, network: Network, row: Float32) -> list[divergence.Step]:
     return divergence.onnx_steps(bundle.read(f"{network.name}.onnx"), network.input, row)
-
-
-def _ink(images: NDArray[np.uint8]) -> Float32:
-    return images.astype(np.float32) / np.float32(255)

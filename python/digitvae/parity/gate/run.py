@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +20,7 @@ from digitvae.parity.verification import verify_with
 
 if TYPE_CHECKING:
     from digitvae.parity.report import ParityReport
-
-Progress = Callable[[int, int, str], None]
+    from digitvae.parity.run import Progress
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,6 @@ from digitvae.parity.runtimes.names import (
     NATIVE,
     NATIVE_SPARSE,
     ONNX_RUNTIME,
-    ONNX_RUNTIME_BASIC,
-    ONNX_RUNTIME_OFF,
     ONNX_RUNTIME_TILES,
     REFERENCE,
     SAME_BITS,
@@ -49,8 +47,6 @@ if TYPE_CHECKING:
     from digitvae.parity.networks import Float32, Function, Network
 
 T = TypeVar("T")
-
-_LEVELS = ((ONNX_RUNTIME, onnx.ALL), (ONNX_RUNTIME_BASIC, onnx.BASIC), (ONNX_RUNTIME_OFF, onnx.OFF))
 
 
 @dataclass
@@ -98,7 +94,7 @@ def load_all(bundle: Bundle, disguise: Callable[[Model], Model] | None = None) -
     eager, truths = _model_of(bundle)
     weights = {name: tensor.numpy() for name, tensor in eager.state_dict().items()}
     checks: list[Check] = []
-    model = _attempt(checks, NATIVE, lambda: engine.load(bundle))
+    model = attempt(checks, NATIVE, lambda: engine.load(bundle))
     if model is not None and disguise is not None:
         model = disguise(model)
     dims = bundle.manifest["dims"]
@@ -108,12 +104,12 @@ def load_all(bundle: Bundle, disguise: Callable[[Model], Model] | None = None) -
         found = {EAGER: torch_function(module)}
         functions[network.name] = found
         _add_torch_exports(found, checks, bundle, network, weights)
-        _add_onnx(found, checks, bundle, network)
+        content = bundle.read(f"{network.name}.onnx")
+        _add_onnx(found, checks, content, network)
         if model is not None:
-            more = partial(native.functions, bundle, model, network)
-            found |= _attempt(checks, NATIVE, more) or {}
-            content = bundle.read(f"{network.name}.onnx")
-            c_api = _attempt(checks, C_API, partial(c_api_function, network, content, dims))
+            more = partial(native.functions, content, model, network)
+            found |= attempt(checks, NATIVE, more) or {}
+            c_api = attempt(checks, C_API, partial(c_api_function, network, content, dims))
             if c_api is not None:
                 found[C_API] = c_api
             if network is DECODER and NATIVE_SPARSE not in found:
@@ -154,12 +150,12 @@ def _add_torch_exports(
     weights: dict[str, Float32],
 ) -> None:
     name = f"{network.name}.torchscript"
-    script = _attempt(checks, name, lambda: load_torchscript(bundle.read(name)))
+    script = attempt(checks, name, lambda: load_torchscript(bundle.read(name)))
     if script is not None:
         found[TORCHSCRIPT] = torch_function(script)
         checks.append(check_parameters(name, _arrays(script.state_dict()), network, weights))
     program_name = f"{network.name}.pt2"
-    program = _attempt(
+    program = attempt(
         checks, program_name, lambda: load_exported_program(bundle.read(program_name))
     )
     if program is not None:
@@ -168,21 +164,21 @@ def _add_torch_exports(
 
 
 def _add_onnx(
-    found: dict[str, Function], checks: list[Check], bundle: Bundle, network: Network
+    found: dict[str, Function], checks: list[Check], content: bytes, network: Network
 ) -> None:
     name = f"{network.name}.onnx"
     signature = (network.input, network.outputs)
-    for runtime, level in _LEVELS:
-        session = _attempt(checks, name, lambda: onnx.load_session(bundle.read(name), level=level))  # noqa: B023
+    for runtime, level in onnx.LEVELS:
+        session = attempt(checks, name, partial(onnx.load_session, content, level=level))
         if session is None:
             return  # what one level cannot load, no other can, and once is enough to say so
         found[runtime] = onnx.session_function(session, *signature)
     tiles = tiled(found[ONNX_RUNTIME], _native.TILE_ROWS)
     found[ONNX_RUNTIME_TILES] = at_most_one(tiles) if network is DECODER else tiles
-    reference = _attempt(
+    reference = attempt(
         checks,
         f"{REFERENCE}, {name}",
-        lambda: onnx.reference_function(bundle.read(name), *signature),
+        partial(onnx.reference_function, content, *signature),
     )
     if reference is not None:
         found[REFERENCE] = reference
@@ -192,7 +188,7 @@ def _arrays(tensors: Mapping[str, torch.Tensor]) -> dict[str, NDArray[Any]]:
     return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
 
 
-def _attempt(checks: list[Check], subject: str, action: Callable[[], T]) -> T | None:
+def attempt(checks: list[Check], subject: str, action: Callable[[], T]) -> T | None:
     """Run ``action``; whatever it raises becomes a failed check. KeyboardInterrupt passes."""
     try:
         return action()

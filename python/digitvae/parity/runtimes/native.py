@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from digitvae import _native
-from digitvae.bundle import DECODER as DECODER_FILE
 from digitvae.parity.networks import DECODER
 from digitvae.parity.runtimes.names import (
     NATIVE,
@@ -21,7 +20,6 @@ from digitvae.parity.runtimes.wrap import in_parts
 from digitvae.runtime import open_runtime
 
 if TYPE_CHECKING:
-    from digitvae.bundle import Bundle
     from digitvae.engine import Model
     from digitvae.parity.networks import Float32, Function, Network
 
@@ -50,11 +48,16 @@ def form_function(decoder: _native.Decoder) -> Function:
     return decode
 
 
-def functions(bundle: Bundle, model: Model, network: Network) -> dict[str, Function]:
-    """All of them, by name. A processor without the sparse form has no such runtime."""
+def functions(content: bytes, model: Model, network: Network) -> dict[str, Function]:
+    """All of them, by name. A processor without the sparse form has no such runtime.
+
+    Args:
+        content: The network's ONNX file.
+        model: The engine, which has loaded it.
+        network: Which network.
+    """
     found = {NATIVE: model_function(model, network)}
     if network is DECODER:
-        content = bundle.read(DECODER_FILE)
         dense, sparse = (
             _native.Decoder(open_runtime(), content, sparse=form) for form in (False, True)
         )

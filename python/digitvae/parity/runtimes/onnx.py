@@ -9,6 +9,7 @@ import onnx
 import onnxruntime
 from onnx.reference import ReferenceEvaluator
 
+from digitvae.parity.runtimes.names import ONNX_RUNTIME, ONNX_RUNTIME_BASIC, ONNX_RUNTIME_OFF
 from digitvae.parity.runtimes.wrap import flat
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _LEVELS = onnxruntime.GraphOptimizationLevel
 OFF, BASIC, ALL = _LEVELS.ORT_DISABLE_ALL, _LEVELS.ORT_ENABLE_BASIC, _LEVELS.ORT_ENABLE_ALL
+LEVELS = ((ONNX_RUNTIME, ALL), (ONNX_RUNTIME_BASIC, BASIC), (ONNX_RUNTIME_OFF, OFF))
+"""The runtimes that ONNX Runtime makes of one file, in the order of reports."""
 
 
 def load_session(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -61,13 +61,17 @@ def load_exported_program(content: bytes) -> torch.export.ExportedProgram:
         logger.setLevel(before)
 
 
+def as_tuple(result: Any) -> tuple[torch.Tensor, ...]:
+    """What a module returned: one tensor or several."""
+    return tuple(result) if isinstance(result, (tuple, list)) else (result,)
+
+
 def torch_function(module: Callable[..., object]) -> Function:
     """Wrap a PyTorch module as a function of NumPy arrays; outputs become [n, m]."""
 
     def call(rows: Float32) -> tuple[Float32, ...]:
         with torch.inference_mode():
-            result = module(torch.from_numpy(np.ascontiguousarray(rows)))
-        outputs = result if isinstance(result, (tuple, list)) else (result,)
+            outputs = as_tuple(module(torch.from_numpy(np.ascontiguousarray(rows))))
         return flat(tuple(output.numpy() for output in outputs), len(rows))
 
     return call

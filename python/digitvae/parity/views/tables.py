@@ -7,10 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from digitvae.parity.report import Check, Comparison, Deviations, ParityReport, Peak
 
+_NUMBERS = (
+    "to eager",
+    "to truth",
+    "rms",
+    "ULP median",
+    "99.9 %",
+    "bytes/million",
+    "noise limit used",
+    "bound used",
+)
 _MARKS = {"passed": "ok", "failed": "FAILED", "measured": "info", "not run": "not run"}
 
 
@@ -89,15 +99,30 @@ def tables(report: ParityReport, *, details: bool = False) -> list[Table]:
     return [table for table in shown if table.rows]
 
 
+def _grouped(
+    comparisons: Iterable[Comparison], place: Callable[[Comparison], tuple[str, ...]]
+) -> Iterator[tuple[tuple[str, ...], str, Group]]:
+    """Each group of each place, with the mark of its verdict."""
+    by_place: dict[tuple[str, ...], list[Comparison]] = {}
+    for comparison in comparisons:
+        by_place.setdefault(place(comparison), []).append(comparison)
+    for name, own in by_place.items():
+        for group in groups(own):
+            failed = any(c.status == "failed" for c in own if c.runtime in group.runtimes)
+            yield name, _MARKS["failed" if failed else "passed"], group
+
+
+def _output(comparison: Comparison) -> tuple[str, ...]:
+    return comparison.network, comparison.output
+
+
 def _equals(report: ParityReport) -> Table:
     """Who stands behind "+9": runtimes whose bits are the same on all inputs of an output."""
     members: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for place in dict.fromkeys((c.network, c.output) for c in report.comparisons):
-        own = [c for c in report.comparisons if (c.network, c.output) == place]
-        for group in groups(own):
-            if len(group.runtimes) > 1:
-                key = (group.title, group.runtimes[1:])
-                members.setdefault(key, []).append(" ".join(place))
+    for place, _, group in _grouped(report.comparisons, _output):
+        if len(group.runtimes) > 1:
+            key = (group.title, group.runtimes[1:])
+            members.setdefault(key, []).append(" ".join(place))
     rows = tuple(
         (", ".join(outputs), title, "; ".join(others))
         for (title, others), outputs in members.items()
@@ -130,48 +155,28 @@ def _gate(report: ParityReport) -> Table:
 
 def _summary(report: ParityReport) -> Table:
     """One row for each output and each group of runtimes: the largest of all sets of inputs."""
-    rows: list[tuple[str, ...]] = []
-    for place in dict.fromkeys((c.network, c.output) for c in report.comparisons):
-        own = [c for c in report.comparisons if (c.network, c.output) == place]
-        for group in groups(own):
-            failed = any(c.status == "failed" for c in own if c.runtime in group.runtimes)
-            deviations = {c.inputs: report.deviations(c) for c in group.comparisons}
-            known = {name: found for name, found in deviations.items() if found is not None}
-            first_inputs = next(iter(known), "")
-            typical_inputs = {c.inputs for c in own if c.typical}
-            typical = known.get(first_inputs)
-            rows.append(
-                (
-                    _MARKS["failed" if failed else "passed"],
-                    " ".join(place),
-                    first_inputs,
-                    group.title,
-                    *_typical_cells(typical),
-                    _largest([known[name].noise_used for name in known if name in typical_inputs]),
-                    _largest([d.bound_used for d in known.values()]),
-                )
-            )
-    header = (
-        "",
-        "output",
-        "inputs",
-        "runtimes",
-        "to eager",
-        "to truth",
-        "rms",
-        "ULP median",
-        "99.9 %",
-        "bytes/million",
-        "noise limit used",
-        "bound used",
-    )
+    rows = []
+    for place, mark, group in _grouped(report.comparisons, _output):
+        known = [(c, found) for c in group.comparisons if (found := report.deviations(c))]
+        cells = _cells(
+            known[0][1] if known else None,
+            noise=[found.noise_used for c, found in known if c.typical],
+            bound=[found.bound_used for _, found in known],
+        )
+        first_inputs = known[0][0].inputs if known else ""
+        rows.append((mark, " ".join(place), first_inputs, group.title, *cells))
+    header = ("", "output", "inputs", "runtimes", *_NUMBERS)
     title = "Deviations on the first inputs of each output; shares of the limits on all inputs"
     return Table(title, header, tuple(rows), left=4)
 
 
-def _typical_cells(found: Deviations | None) -> tuple[str, ...]:
+def _cells(
+    found: Deviations | None, *, noise: Sequence[Peak | None], bound: Sequence[Peak | None]
+) -> tuple[str, ...]:
+    """The columns of ``_NUMBERS``: deviations, and the largest of the shares."""
+    shares = (_largest(noise), _largest(bound))
     if found is None:
-        return ("", "", "", "", "", "")
+        return (*[""] * (len(_NUMBERS) - len(shares)), *shares)
     return (
         "" if found.to_eager is None else f"{found.to_eager.peak.value:.2e}",
         f"{found.to_truth.peak.value:.2e}",
@@ -179,6 +184,7 @@ def _typical_cells(found: Deviations | None) -> tuple[str, ...]:
         f"{found.ulps.median:.3g}",
         f"{found.ulps.q999:.3g}",
         "" if found.bytes_per_million is None else f"{found.bytes_per_million:.2f}",
+        *shares,
     )
 
 
@@ -189,42 +195,19 @@ def _largest(peaks: Sequence[Peak | None]) -> str:
 
 def _details(report: ParityReport) -> Table:
     """One row for each output, set of inputs and group of runtimes."""
-    rows: list[tuple[str, ...]] = []
-    for place in dict.fromkeys((c.network, c.output, c.inputs) for c in report.comparisons):
-        own = [c for c in report.comparisons if (c.network, c.output, c.inputs) == place]
-        for group in groups(own):
-            found = report.deviations(group.comparisons[0])
-            failed = any(c.status == "failed" for c in own if c.runtime in group.runtimes)
-            worst = "" if found is None else found.to_truth.peak.input
-            rows.append(
-                (
-                    _MARKS["failed" if failed else "passed"],
-                    f"{place[0]} {place[1]}",
-                    place[2],
-                    f"{own[0].count}",
-                    group.title,
-                    *_typical_cells(found),
-                    _largest([] if found is None else [found.noise_used]),
-                    _largest([] if found is None else [found.bound_used]),
-                    worst,
-                )
-            )
-    header = (
-        "",
-        "output",
-        "inputs",
-        "rows",
-        "runtimes",
-        "to eager",
-        "to truth",
-        "rms",
-        "ULP median",
-        "99.9 %",
-        "bytes/million",
-        "noise limit used",
-        "bound used",
-        "farthest from the truth",
-    )
+    rows = []
+    for place, mark, group in _grouped(report.comparisons, lambda c: (*_output(c), c.inputs)):
+        leader = group.comparisons[0]
+        found = report.deviations(leader)
+        cells = _cells(
+            found,
+            noise=[] if found is None else [found.noise_used],
+            bound=[] if found is None else [found.bound_used],
+        )
+        worst = "" if found is None else found.to_truth.peak.input
+        output = " ".join(place[:2])
+        rows.append((mark, output, leader.inputs, f"{leader.count}", group.title, *cells, worst))
+    header = ("", "output", "inputs", "rows", "runtimes", *_NUMBERS, "farthest from the truth")
     return Table("Deviations by inputs", header, tuple(rows), left=5)
 
 

@@ -1,0 +1,93 @@
+"""Inputs of models that are not ours, of which only the shape is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from digitvae.errors import ParityError
+from digitvae.parity.generated import generated
+from digitvae.parity.inputs import InputSet, batches, constants, in_blocks
+from digitvae.parity.report import first_line
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from digitvae.parity.networks import Float32
+
+_BATCHES = (1, 2, 3, 7, 16)
+_ONE_HOTS = 32
+_BLOCK_VALUES = 400_000
+_CONSTANTS = (0.0, 1.0, -1.0, 10.0, -10.0, 1e-45, 1.1754942e-38)
+
+
+def typical_inputs(
+    path: Path | None, shape: tuple[int, ...], count: int, *, limit: int | None
+) -> Float32:
+    """The rows of a file, or draws from N(0, I), float32 [n, …].
+
+    Args:
+        path: A ``.npy`` file, or ``None``.
+        shape: Of one row.
+        count: Draws, where there is no file.
+        limit: Rows of the file to take at most.
+
+    Raises:
+        ParityError: The file cannot be used.
+    """
+    if path is None:
+        rng = np.random.default_rng(0)
+        return rng.standard_normal((count, *shape), np.float32)
+    try:
+        # np.load would take archives too, and leave those that are damaged open.
+        with path.open("rb") as file:
+            rows = np.lib.format.read_array(file, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ParityError(f"cannot read {path}: {first_line(error)}") from error
+    if rows.dtype != np.float32 or rows.shape[1:] != shape or not len(rows):
+        raise ParityError(
+            f"{path} is {rows.dtype} {list(rows.shape)}, expected float32 [n, "
+            f"{', '.join(map(str, shape))}]"
+        )
+    if not np.isfinite(rows).all():
+        raise ParityError(f"{path} has values that are not finite")
+    chosen: Float32 = np.ascontiguousarray(rows[:limit])
+    return chosen
+
+
+def input_sets(typical: Float32, generated_count: int, batch: int | None) -> list[InputSet]:
+    """Typical rows, batches of them, edges, and what hypothesis makes.
+
+    Args:
+        typical: float32 [n, …].
+        generated_count: Rows for hypothesis to make.
+        batch: Rows in each call, if the model allows no other number.
+    """
+    shape = typical.shape[1:]
+    width = int(np.prod(shape))
+    size = batch or max(1, _BLOCK_VALUES // max(1, width))
+    rows, names = constants(shape, _CONSTANTS)
+    for index in np.linspace(0, width - 1, min(width, _ONE_HOTS)).astype(int):
+        row = np.zeros(width, np.float32)
+        row[index] = 1.0
+        rows.append(row.reshape(shape))
+        names.append(f"only value {index} is 1")
+    edges = np.stack(rows)
+    made = generated(shape, generated_count, -10.0, 10.0)
+    sets = [
+        InputSet("typical inputs", _blocks(typical, size, batch), typical=True),
+        InputSet("extreme inputs", _blocks(edges, size, batch), typical=False, names=tuple(names)),
+        replace(made, blocks=_blocks(np.concatenate(made.blocks), size, batch)),
+    ]
+    if batch is None:
+        sets.insert(1, batches(typical, _BATCHES))
+    return [given for given in sets if given.count]
+
+
+def _blocks(rows: Float32, size: int, batch: int | None) -> tuple[Float32, ...]:
+    """Blocks; where the batch is fixed, what does not fill one is left out."""
+    if batch is not None:
+        rows = rows[: len(rows) // batch * batch]
+    return in_blocks(rows, size)
