@@ -51,9 +51,16 @@ def describe_files(folder: Path, names: Iterable[str]) -> dict[str, dict[str, ob
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    """Write ``manifest.json`` into a folder: sorted keys, two spaces, a newline at the end."""
+    """Write ``manifest.json`` into a folder: sorted keys, two spaces, a newline at the end.
+
+    Raises:
+        OutputError: It cannot be written; what was there is as it was.
+    """
+    from digitvae.sinks.atomic import new_file, output_errors  # reading a bundle needs neither
+
     text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    with new_file(folder / MANIFEST, force=True) as file, output_errors(folder / MANIFEST):
+        file.write(text.encode())
 
 
 @dataclass(frozen=True)

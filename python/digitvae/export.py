@@ -62,7 +62,7 @@ def export_run(
         force: Replace the bundle that is there. Anything else that is there is never replaced.
         allow_collapsed: Export a model whose posterior has collapsed.
         data_root: Where the data set for the verification is; ``None`` for the cache.
-        quick: Verify with a hundredth of the inputs (``digitvae verify --quick``).
+        quick: Verify with fewer inputs (``digitvae verify --quick``).
         say: Called with one line at each step.
         on_progress: Called before each step of the verification.
 
@@ -242,21 +242,28 @@ def _verify(
     write_report(folder, report)
 
 
-def write_report(folder: Path, report: ParityReport) -> None:
+def write_report(folder: Path, report: ParityReport, *, force: bool = False) -> None:
     """Put the report of a bundle into it, as ``parity.json``, and make the manifest know it.
+
+    Args:
+        folder: The bundle.
+        report: Of its verification.
+        force: Replace even the report of a verification that looked at more.
 
     Raises:
         BundleError: The folder is not an intact bundle.
         OutputError: It cannot be written.
+        ParityError: The report that is there looked at more.
     """
     bundle = Bundle.open(folder)
-    names = {*bundle.file_names, PARITY}
-    try:
-        run.write_json(bundle.path / PARITY, report.to_dict())
-        files = describe_files(bundle.path, names)
-        write_manifest(bundle.path, bundle.manifest | {"files": files})
-    except OSError as error:
-        raise OutputError(f"{bundle.path}: cannot be written: {error.strerror}") from error
+    bundle.check_files()
+    if PARITY in bundle.file_names and not force:
+        from digitvae.parity.baseline import refuse_less
+
+        refuse_less(report, bundle.read(PARITY))
+    run.write_json(bundle.path / PARITY, report.to_dict())
+    files = bundle.manifest["files"] | describe_files(bundle.path, [PARITY])
+    write_manifest(bundle.path, bundle.manifest | {"files": files})
     Bundle.open(bundle.path).check_files()
 
 

@@ -12,6 +12,7 @@ from digitvae.cli.app import main
 from digitvae.errors import ParityError
 from digitvae.parity.baseline import compared_with, read_baseline
 from digitvae.parity.report import (
+    LOADED,
     Check,
     Comparison,
     Deviations,
@@ -269,6 +270,40 @@ def test_bits_that_are_equal_under_another_name_are_not_lost() -> None:
     assert worse(BEFORE, now) == {}
 
 
+def elsewhere(report: ParityReport) -> ParityReport:
+    return replace(report, machine={"architecture": "x86_64", "torch kernels": "other"})
+
+
+@pytest.mark.parametrize(
+    ("rms", "peak", "fails"), [(2.4, 3.9, False), (2.6, 1.0, True), (1.0, 4.1, True)]
+)
+def test_another_kind_of_processor_may_round_otherwise(
+    rms: float, peak: float, fails: bool
+) -> None:
+    grown = with_native(deviations(rms=rms * 2e-6, peak=peak * 3e-5))
+    assert compared_with(elsewhere(grown), kept(BEFORE)).passed is not fails
+    assert not compared_with(grown, kept(BEFORE)).passed
+
+
+def test_a_runtime_that_the_processor_lacks_is_not_missed() -> None:
+    note = Check(DENSE, LOADED, "not run", "this processor has no kernel")
+    without = replace(BEFORE, comparisons=BEFORE.comparisons[:3], checks=(*BEFORE.checks, note))
+    assert worse(BEFORE, elsewhere(without)) == {}
+    lost = {ON_DRAWS.format(DENSE): "compared before, and not any more"}
+    assert worse(BEFORE, without) == lost
+    assert worse(BEFORE, elsewhere(replace(without, checks=BEFORE.checks))) == lost
+    failed = replace(without, checks=(*BEFORE.checks, replace(note, status="failed")))
+    assert worse(BEFORE, elsewhere(failed)) == lost
+
+
+def test_inputs_that_another_version_of_hypothesis_made_are_not_compared() -> None:
+    made = comparison(NATIVE, inputs="generated")
+    far = replace(made, deviations=deviations(rms=1.0))
+    before, now = make_report(comparison(EAGER), made), make_report(comparison(EAGER), far)
+    assert set(worse(before, now)) == {f"{NATIVE}, decoder x on generated"}
+    assert worse(before, replace(now, versions=now.versions | {"hypothesis": "7"})) == {}
+
+
 def test_where_a_search_ended_is_not_compared() -> None:
     found = comparison(NATIVE, inputs="searched for")
     far = replace(found, deviations=deviations(rms=1.0, peak=1.0))
@@ -281,6 +316,7 @@ def test_where_a_search_ended_is_not_compared() -> None:
     [
         ({"draws": 99}, "draws = 99, this report with 100"),
         ({"mode": "quick"}, "mode = quick, this report with full"),
+        ({"subject": "other"}, "subject = other, this report with bundle of mnist"),
     ],
 )
 def test_reports_of_other_inputs_cannot_be_compared(change: dict[str, Any], message: str) -> None:
@@ -350,7 +386,10 @@ def test_a_damaged_baseline_is_called_damaged(damage: Callable[[Any], None]) -> 
         (b"\xff\xfe", "is not JSON: "),
         (b"[]", "has schema None, expected 'digitvae-parity/2'"),
         (b'{"schema": "digitvae-parity/1"}', "has schema 'digitvae-parity/1', expected"),
-        (b'{"schema": "digitvae-parity/2", "mode": "full"}', "lacks checks, comparisons, draws$"),
+        (
+            b'{"schema": "digitvae-parity/2", "mode": "full"}',
+            "lacks .*, draws, subject$",
+        ),
     ],
 )
 def test_a_file_that_is_no_report_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
@@ -359,6 +398,14 @@ def test_a_file_that_is_no_report_is_refused(content: bytes, message: str, tmp_p
     with pytest.raises(ParityError, match=message) as caught:
         read_baseline(file)
     assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize("comparisons", [[], {}, {"a": 1}, None, "text"])
+def test_a_report_without_comparisons_proves_nothing(comparisons: Any, tmp_path: Path) -> None:
+    file = tmp_path / "before.json"
+    file.write_text(json.dumps(kept(BEFORE) | {"comparisons": comparisons}), encoding="utf-8")
+    with pytest.raises(ParityError, match="has no comparisons: nothing could get worse"):
+        read_baseline(file)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -46,6 +46,24 @@ def test_an_honest_copy_passes(name: str, tiny_bundle: Path) -> None:
     assert outcome.passed, outcome.said
 
 
+def test_copies_of_a_bundle_that_may_not_be_written_may_be(copy: Callable[[], Path]) -> None:
+    folder = copy()
+    (folder / "notes").mkdir()  # what does not belong to the bundle is left alone
+    for file in (*folder.iterdir(), folder):
+        file.chmod(0o500)
+    seen = []
+
+    def look(copied: Path) -> None:
+        seen.extend([copied, *copied.iterdir()])
+        assert all(place.stat().st_mode & 0o200 for place in seen)
+
+    try:
+        assert judge(folder, HonestCopy("looked at", look)).passed
+    finally:
+        folder.chmod(0o700)
+    assert {place.name for place in seen[1:]} == {p.name for p in folder.iterdir()} - {"notes"}
+
+
 def test_mutants_have_names_of_their_own_and_say_what_is_wanted() -> None:
     assert len(MUTANTS) == len(all_mutants()) >= 100
     assert all(mutant.wanted for mutant in MUTANTS.values())

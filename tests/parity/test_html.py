@@ -280,9 +280,9 @@ def test_runtimes_are_ranked_by_their_root_mean_square() -> None:
 def test_bars_are_as_high_as_their_counts_on_one_scale() -> None:
     twice = {-25: 500, -24: 2000}
     more = comparison("more", replace(deviations(), to_truth=spread(octaves=twice, zeros=0)))
-    first, second = xml(report(EAGER, replace(more, count=625))).iter("svg")
+    first, second = xml(report(EAGER, replace(more, count=1250))).iter("svg")
     plotted = BOTTOM - TOP
-    # 625 · 4 = 2,500 values, 500 · 4 = 2,000: shares of them are compared.
+    # Shares of the values that were counted, which may be a sample, are compared.
     for svg, octaves, size in ((first, OCTAVES, 2000), (second, twice, 2500)):
         bars = list(svg.iter("rect"))
         expected = [plotted * (n / size) / (2000 / 2500) for _, n in sorted(octaves.items())]

@@ -9,6 +9,8 @@ import pytest
 from digitvae.parity import properties
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import digitvae as dv
 
 SAMPLES_ANOTHER_SEED = properties._ELSEWHERE.replace("seed=0", "seed=1")
@@ -30,6 +32,17 @@ def test_another_process_samples_the_same_or_is_told_on(
     with properties.Elsewhere(model) as elsewhere:
         check = elsewhere.check()
     assert (check.status, check.detail) == (status, detail)
+
+
+def test_what_lies_in_the_current_folder_is_not_imported(
+    model: dv.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("hashlib", "digitvae", "json"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong one')")
+    monkeypatch.chdir(tmp_path)
+    with properties.Elsewhere(model) as elsewhere:
+        check = elsewhere.check()
+    assert (check.status, check.detail) == ("passed", "0 of 1 differ")
 
 
 def test_the_other_process_does_not_outlive_its_context(

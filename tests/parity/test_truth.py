@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from digitvae.model import VAE
 from digitvae.parity.enclosure import UNIT_ROUNDOFF
-from digitvae.parity.truth import NoRuleError, Truth, capture
+from digitvae.parity.rules import NoRuleError
+from digitvae.parity.truth import Truth, capture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -236,6 +237,24 @@ def test_every_operation_without_a_rule_is_named_once() -> None:
     words = "no rule describes the rounding of aten.gelu.default, aten.softmax.int"
     with pytest.raises(NoRuleError, match=rf"^{words}$"):
         Truth(module, torch.zeros(2, 4))
+
+
+def test_a_mean_of_another_type_is_refused() -> None:
+    wide = Truth(Function(lambda x: x.mean(1, dtype=torch.float64)), torch.zeros(2, 4))
+    with pytest.raises(NoRuleError, match=r"of a mean in torch\.float64"):
+        wide(np.ones((2, 4), np.float32))
+
+
+def test_dropout_in_training_mode_is_refused() -> None:
+    rows = np.ones((2, 4), np.float32)
+    for share, training in ((0.0, True), (0.5, False)):
+        (found,) = Truth(
+            Function(lambda x: nn.functional.dropout(x, share, training)),  # noqa: B023
+            torch.zeros(2, 4),
+        )(rows)
+        assert (found.value == 1.0).all()
+    with pytest.raises(NoRuleError, match="dropout is in training mode"):
+        Truth(Function(lambda x: nn.functional.dropout(x, 0.5)), torch.zeros(2, 4))(rows)
 
 
 def test_batch_normalization_in_training_mode_is_refused() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, cast
+import warnings
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -18,6 +20,7 @@ from digitvae.bundle import MANIFEST, describe_files, shipped_path, write_manife
 from digitvae.errors import BundleError
 from digitvae.model import VAE
 from digitvae.parity import Comparison, ParityReport, verify
+from digitvae.parity.gate import edits
 from digitvae.parity.inputs import (
     BATCHES,
     BLOCK_ROWS,
@@ -273,6 +276,49 @@ def test_weights_of_another_model_are_refused(copy: Callable[[], Path], nowhere:
     write_manifest(folder, manifest | {"files": files})
     with pytest.raises(BundleError, match=r"weights\.safetensors does not hold the parameters"):
         verify(folder, quick=True, draws=1, data_root=nowhere)
+
+
+@pytest.mark.parametrize("kind", ["torchscript", "pt2"])
+def test_numbers_that_numpy_does_not_know_are_a_failed_check(
+    kind: str, copy: Callable[[], Path], nowhere: Path
+) -> None:
+    folder = copy()
+    decoder = VAE().decoder.to(torch.bfloat16).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if kind == "pt2":
+            example = (torch.zeros(2, 40, dtype=torch.bfloat16),)
+            torch.export.save(torch.export.export(decoder, example), folder / "decoder.pt2")
+        else:
+            torch.jit.save(torch.jit.script(decoder), folder / "decoder.torchscript")
+    edits.redo_hashes(folder)
+    report = verify(folder, quick=True, draws=10, data_root=nowhere)
+    (check,) = (c for c in report.checks if c.subject == f"decoder.{kind}" and c.status == "failed")
+    assert "BFloat16" in check.detail
+
+
+def test_an_output_that_is_no_tensor_is_a_failed_check(
+    copy: Callable[[], Path], nowhere: Path
+) -> None:
+    def pack(model: Any) -> None:
+        (output,) = model.graph.output
+        name = output.name
+        for node in model.graph.node:
+            node.output[:] = [f"{n}_one" if n == name else n for n in node.output]
+        model.graph.node.append(onnx.helper.make_node("SequenceConstruct", [f"{name}_one"], [name]))
+        element = output.type.tensor_type
+        output.CopyFrom(
+            onnx.helper.make_tensor_sequence_value_info(name, element.elem_type, ["batch", 784])
+        )
+
+    folder = copy()
+    edits.edit_onnx(folder, "decoder", pack)
+    edits.redo_hashes(folder)
+    report = verify(folder, quick=True, draws=10, data_root=nowhere)
+    failed = {
+        f"{c.subject}: {c.statement}": c.detail for c in report.checks if c.status == "failed"
+    }
+    assert "x is sequence_type" in failed["decoder.onnx: outputs are as specified"]
 
 
 def test_tables_hold_every_comparison_and_every_check(report: ParityReport) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @options.data
 @click.option("--force", is_flag=True, help="Replace the bundle that is there.")
 @click.option("--allow-collapsed", is_flag=True, help="Export even a collapsed model.")
-@click.option("--quick", is_flag=True, help="Verify with a hundredth of the inputs.")
+@click.option("--quick", is_flag=True, help="Verify with fewer inputs: 1,024 draws.")
 @options.as_json
 def export(
     *,
@@ -40,9 +40,9 @@ def export(
 
     RUN is a finished run directory.
     """
-    from digitvae.cli.train import require_torch
+    from digitvae.cli.train import PARITY_NEEDS, require_torch
 
-    require_torch(also=("onnx", "onnxscript"))
+    require_torch(also=("onnx", "onnxscript", *PARITY_NEEDS))
     from digitvae.bundle import Bundle
     from digitvae.export import export_run
 

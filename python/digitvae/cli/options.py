@@ -85,7 +85,7 @@ def kind_option(*kinds: str) -> Callable[[Command], Command]:
 
 
 output_format = kind_option(*FORMATS)
-force = click.option("--force", is_flag=True, help="Replace what exists at PATH.")
+force = click.option("--force", is_flag=True, help="Replace what exists.")
 dtype = click.option(
     "--dtype",
     type=click.Choice(["uint8", "float32"]),

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from digitvae.train import Progress, Summary
 
 
+PARITY_NEEDS = ("onnx", "hypothesis", "threadpoolctl")
+"""What verifying a bundle imports beside PyTorch."""
+
+
 @click.command()
 @click.option(
     "--out", type=options.PATH, metavar="RUN", required=True, help="Run directory to write."

@@ -32,11 +32,11 @@ Examples:
 """
 )
 @click.argument("bundle", type=_FILE, required=False)
-@click.option("--quick", is_flag=True, help="A hundredth of the inputs, and no search.")
+@click.option("--quick", is_flag=True, help="Fewer inputs, and no search.")
 @options.number(
     "--draws",
     low=1,
-    high=10_000_000,
+    high=1_000_000,
     help="Draws to compare. [default: 100000, quick: 1024; other models: 128, 16]",
 )
 @options.data
@@ -94,8 +94,8 @@ def verify(
 ) -> None:
     """Compare every exported form of a model with float64 truth, PyTorch, and each other.
 
-    Without BUNDLE: the one that is shipped. With --torch and --onnx: any PyTorch module of one
-    input.
+    Without BUNDLE: the one that is shipped. With --torch and --onnx: another PyTorch module of
+    one input.
 
     Exits with 1 if anything deviates more than rounding explains, and names it.
     """
@@ -119,9 +119,21 @@ def verify(
     )
     if update and bundle is None:
         raise click.UsageError("--update needs BUNDLE: the folder to write into")
-    from digitvae.cli.train import require_torch
+    _require_places(
+        {"--html": html_file, "--junit": junit_file},
+        {
+            "--baseline": baseline,
+            "--onnx": onnx_file,
+            "--torchscript": torchscript,
+            "--exported-program": exported_program,
+            "--inputs": inputs,
+        },
+        bundle,
+    )
+    from digitvae.cli.train import PARITY_NEEDS, require_torch
 
-    require_torch(also=("onnx", "safetensors", "hypothesis", "threadpoolctl"))
+    views = {"jinja2": html_file, "junitparser": junit_file}
+    require_torch(also=(*PARITY_NEEDS, *(name for name, file in views.items() if file)))
     from digitvae.parity.baseline import compared_with, read_baseline
     from digitvae.sinks.atomic import new_file
 
@@ -173,7 +185,7 @@ def verify(
     if update and report.passed and bundle is not None:
         from digitvae.export import write_report
 
-        write_report(bundle, report)
+        write_report(bundle, report, force=force)
     _show(report, as_json=as_json, details=details)
 
 
@@ -208,6 +220,22 @@ def _require_fitting(
     for name, value in ours.items():
         if value:
             raise click.UsageError(f"{name} is for bundles; --torch names another model")
+
+
+def _require_places(
+    outputs: dict[str, Path | None], inputs: dict[str, Path | None], bundle: Path | None
+) -> None:
+    """Refuse to write what is read, to write one file twice, or to write into the bundle."""
+    taken = {file.resolve(): name for name, file in inputs.items() if file is not None}
+    for name, file in outputs.items():
+        if file is None:
+            continue
+        place = file.resolve()
+        if place in taken:
+            raise click.UsageError(f"{name} and {taken[place]} are the same file, '{file}'")
+        if bundle is not None and bundle.resolve() in place.parents:
+            raise click.UsageError(f"{name} '{file}' lies in the bundle; choose another folder")
+        taken[place] = name
 
 
 def _shape(text: str | None) -> tuple[int, ...] | None:

@@ -7,6 +7,7 @@ import importlib
 import sys
 from dataclasses import dataclass, replace
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from digitvae.parity.enclosure import NOISE_DEVIATIONS, Enclosure
 from digitvae.parity.inputs import InputSet
 from digitvae.parity.model_inputs import input_sets, typical_inputs
 from digitvae.parity.networks import Network
-from digitvae.parity.report import Check, first_line
+from digitvae.parity.report import LOADED, Check, first_line
+from digitvae.parity.rules import NoRuleError
 from digitvae.parity.run import Reach, Run, Steps, require_positive, single_threaded
 from digitvae.parity.runtimes import onnx
 from digitvae.parity.runtimes.load import attempt
@@ -36,8 +38,9 @@ from digitvae.parity.runtimes.pytorch import (
     load_torchscript,
     torch_function,
 )
+from digitvae.parity.runtimes.wrap import one_at_a_time
 from digitvae.parity.settings import Settings
-from digitvae.parity.truth import NoRuleError, Truth
+from digitvae.parity.truth import Truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +55,8 @@ FULL = Settings("full", draws=128, decoded=0, images=0, generated=20, generation
 QUICK = Settings("quick", draws=16, decoded=0, images=0, generated=5, generations=0)
 
 _REFERENCE_ROWS = 2
+_FEW_ROWS = 3
+"""Other than the two rows that modules are captured with."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +80,13 @@ class Tolerated:
     bounded = False
 
     def __init__(self, module: torch.nn.Module, tolerance: float) -> None:
-        self._module = copy.deepcopy(module).double()
+        self._module = _in_float64(module)
         self._tolerance = tolerance
+        self._one_at_a_time = Lock()
 
     def __call__(self, rows: Float32) -> tuple[Enclosure, ...]:
         """Evaluate the outputs in float64."""
-        with torch.inference_mode():
+        with self._one_at_a_time, torch.inference_mode():
             outputs = as_tuple(self._module(torch.from_numpy(rows).double()))
         enclosures = []
         for value in outputs:
@@ -153,8 +159,9 @@ def verify_model(
     run.settings = replace(settings, draws=len(typical))
     with single_threaded():
         functions = _load(run, module, files, network)
-        _require_outputs(functions[EAGER], network, typical[: batch or 2])
-        truth = _truth(module, interface.shape, tolerance)
+        few = typical[: batch or _FEW_ROWS]
+        _require_outputs(functions[EAGER], network, few)
+        truth = _truth(module, few, tolerance)
         run.checks.append(_parameters(files.onnx.name, graph, module))
         _compare(
             run,
@@ -185,7 +192,7 @@ def load_module(factory: str) -> torch.nn.Module:
         made = getattr(importlib.import_module(place), name)
         if not isinstance(made, torch.nn.Module):
             made = made()
-    except Exception as error:  # whatever somebody else's code raises
+    except (Exception, SystemExit) as error:  # whatever somebody else's code raises
         raise ParityError(f"{factory} cannot be made: {type(error).__name__}: {error}") from error
     if not isinstance(made, torch.nn.Module):
         raise ParityError(f"{factory} made a {type(made).__name__}, expected a torch.nn.Module")
@@ -232,13 +239,22 @@ class _Interface:
             raise ParityError(
                 "the ONNX model leaves the shape of its input open: give it with --shape"
             )
+        fits = shape is None or (
+            len(shape) == len(sizes) - 1
+            and all(axis in (0, asked) for axis, asked in zip(sizes[1:], shape, strict=True))
+        )
+        if not fits:
+            axes = ", ".join(str(axis or "any") for axis in sizes[1:])
+            raise ParityError(
+                f"--shape is {list(shape or ())}, but the ONNX model's input is [{axes}]"
+            )
         outputs = tuple(value.name for value in graph.output)
         network = Network(graph.name or "model", given[0].name, outputs)
         return cls(network, shape or tuple(sizes[1:]), sizes[0] or None)
 
 
 def _load(run: Run, module: torch.nn.Module, files: Files, network: Network) -> dict[str, Function]:
-    functions = {EAGER: torch_function(module)}
+    functions = {EAGER: one_at_a_time(torch_function(module))}
     exports: tuple[tuple[str, Path | None, Callable[[bytes], Callable[..., object]]], ...] = (
         (TORCHSCRIPT, files.torchscript, load_torchscript),
         (
@@ -251,7 +267,7 @@ def _load(run: Run, module: torch.nn.Module, files: Files, network: Network) -> 
         if path is not None:
             exported = attempt(run.checks, name, partial(load, _read(path)))
             if exported is not None:
-                functions[name] = torch_function(exported)
+                functions[name] = one_at_a_time(torch_function(exported))
     for name, level in onnx.LEVELS:
         session = attempt(
             run.checks, name, partial(onnx.load_session, str(files.onnx), level=level)
@@ -265,7 +281,7 @@ def _require_outputs(eager: Function, network: Network, rows: Float32) -> None:
     """Require that the module computes as many outputs as the ONNX model."""
     try:
         computed = len(eager(rows))
-    except Exception as error:  # whatever somebody else's code raises
+    except (Exception, SystemExit) as error:  # whatever somebody else's code raises
         raise ParityError(
             f"the module cannot compute inputs of shape {list(rows.shape)}: {first_line(error)}"
         ) from error
@@ -275,18 +291,43 @@ def _require_outputs(eager: Function, network: Network, rows: Float32) -> None:
         )
 
 
-def _truth(module: torch.nn.Module, shape: tuple[int, ...], tolerance: float | None) -> Reference:
+def _truth(module: torch.nn.Module, rows: Float32, tolerance: float | None) -> Reference:
+    """Float64 truth, which has been evaluated once."""
     if tolerance is not None:
-        return Tolerated(module, tolerance)
+        return _tolerated(module, rows, tolerance)
+    advice = "Without its graph there is no noise limit: say with --tolerance what may differ"
     try:
-        return Truth(module, torch.zeros(2, *shape))
+        doing = "torch.export cannot capture the module"
+        truth = Truth(module, torch.zeros(2, *rows.shape[1:]))
+        doing = f"the graph of torch.export cannot be evaluated for {len(rows)} inputs"
+        truth(rows)
     except NoRuleError as error:
         raise ParityError(f"{error}: say with --tolerance what may differ") from error
     except Exception as error:  # torch.export's exceptions have no base of their own
+        raise ParityError(f"{doing}: {first_line(error)}. {advice}") from error
+    return truth
+
+
+def _tolerated(module: torch.nn.Module, rows: Float32, tolerance: float) -> Tolerated:
+    truth = Tolerated(module, tolerance)
+    try:
+        truth(rows)
+    except Exception as error:  # whatever somebody else's code raises
         raise ParityError(
-            f"torch.export cannot capture the module: {first_line(error)}. Without its graph there "
-            "is no noise limit: say with --tolerance what may differ"
+            f"the module cannot be evaluated in float64: {first_line(error)}. Tensors that it "
+            "makes itself should take their type from its input"
         ) from error
+    return truth
+
+
+def _in_float64(module: torch.nn.Module) -> torch.nn.Module:
+    """A copy; ``double()`` converts parameters and buffers, and leaves other tensors alone."""
+    wide = copy.deepcopy(module).double()
+    for part in wide.modules():
+        for name, value in vars(part).items():
+            if isinstance(value, torch.Tensor) and value.is_floating_point():
+                setattr(part, name, value.double())
+    return wide
 
 
 def _parameters(file: str, graph: Any, module: torch.nn.Module) -> Check:
@@ -335,7 +376,7 @@ def _reference(run: Run, content: bytes, network: Network) -> dict[str, Function
     try:
         function = onnx.reference_function(content, network.input, network.outputs)
     except Exception as error:  # it knows not all operators, and no external data
-        run.checks.append(Check(REFERENCE, "can be loaded", "not run", first_line(error)))
+        run.checks.append(Check(REFERENCE, LOADED, "not run", first_line(error)))
         return {}
     return {REFERENCE: function}
 

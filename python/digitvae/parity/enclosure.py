@@ -47,8 +47,8 @@ UNIT_ROUNDOFF = 2.0**-24
 SIGMOID_UNITS = 4.0
 """Absolute error of a float32 sigmoid, in u (so 2.4e-7), that counts as its approximation.
 
-Measured over six million logits in [−100, 100]: PyTorch 1.5, ONNX Runtime 2.8. It is absolute
-and not relative because ONNX Runtime's rational approximation returns 0 below −18.
+Measured (docs/parity.md): PyTorch 1.5, ONNX Runtime 2.8. It is absolute and not relative because
+ONNX Runtime's rational approximation returns 0 below −18.
 """
 
 SIGMOID_NOISE_UNITS = 0.375
@@ -100,7 +100,8 @@ class Enclosure:
 
     def deviation(self) -> Tensor:
         """Standard deviation of independent roundings, float32 of the value's shape."""
-        return self.variance.sqrt().mul_(_VARIANCE**0.5)
+        # Squares of what is below 10⁻¹⁹ are no normal float32; honest sums have no such variance.
+        return self.variance.clamp(min=SMALLEST_NORMAL).sqrt_().mul_(_VARIANCE**0.5)
 
     def noise_limit(self) -> Tensor:
         """Deviation that independent roundings do not reach, float32 of the value's shape."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import HypothesisWarning
 from hypothesis.extra.numpy import arrays
 
-from digitvae.parity.inputs import InputSet, in_blocks
+from digitvae.parity.inputs import GENERATED, InputSet, in_blocks
 
 if TYPE_CHECKING:
     from digitvae.parity.networks import Float32
@@ -45,4 +45,4 @@ def generated(shape: tuple[int, ...], count: int, low: float, high: float) -> In
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HypothesisWarning)
         collect()
-    return InputSet("generated", in_blocks(np.stack(rows)), typical=False)
+    return InputSet(GENERATED, in_blocks(np.stack(rows)), typical=False)

@@ -29,6 +29,10 @@ A multiple of the tile, so that whole tiles stay whole; small enough that everyt
 stays near the processor: the truth of 512 images is 3 MB.
 """
 
+GENERATED = "generated"
+SEARCHED = "searched for"
+"""Names of two sets of inputs: those of hypothesis, and those that a search ended with."""
+
 # Both round to the float32 they name.
 _SMALLEST_SUBNORMAL = 1e-45
 _LARGEST_SUBNORMAL = 1.1754942e-38

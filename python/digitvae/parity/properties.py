@@ -165,7 +165,10 @@ def _varying_threads(model: Model, z: Float32) -> Finding:
 
 
 _ELSEWHERE = """
-import hashlib, sys
+import sys
+if sys.path[0] == "":
+    del sys.path[0]  # what lies in the current folder must not take the place of a library
+import hashlib
 import digitvae
 model = digitvae.load(sys.argv[1], ort_library=sys.argv[2])
 images = model.sample(int(sys.argv[3]), seed=0, dtype="float32")

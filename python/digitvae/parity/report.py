@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 SCHEMA = "digitvae-parity/2"
 
+LOADED = "can be loaded"
+"""Statement of the check that a runtime failed to load; ``not run`` where the machine lacks it."""
+
 _LISTED = 12
 
 Status = Literal["passed", "failed", "measured", "not run"]
@@ -307,7 +310,7 @@ class ParityReport:
         return simplified
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of an exception's message, or its type if it has none."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from digitvae.parity.inputs import InputSet
+from digitvae.parity.inputs import SEARCHED, InputSet
 from digitvae.parity.statistics import difference
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def farthest(
 
 def searched(found: Sequence[Float32]) -> InputSet:
     """What was found, as inputs for every runtime."""
-    return InputSet("searched for", (np.concatenate(found),), typical=False)
+    return InputSet(SEARCHED, (np.concatenate(found),), typical=False)
 
 
 def _disagreement(

@@ -298,10 +298,17 @@ def _tensors(model: Any) -> Iterator[Any]:
 
 
 def signature(values: Any) -> dict[str, str]:
-    """``{name: "float32 [batch, 40]"}`` of a graph's inputs or outputs."""
+    """``{name: "float32 [batch, 40]"}`` of a graph's inputs or outputs.
+
+    What is no tensor is called by what it is: ``sequence_type``.
+    """
     signature = {}
     for value in values:
+        kind = value.type.WhichOneof("value")
         tensor = value.type.tensor_type
+        if kind != "tensor_type" or not tensor.elem_type:
+            signature[value.name] = kind or "of no type"
+            continue
         dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name
         axes = [axis.dim_param or str(axis.dim_value) for axis in tensor.shape.dim]
         signature[value.name] = f"{dtype} [{', '.join(axes)}]"

@@ -66,7 +66,7 @@ def verify(
 
     Args:
         bundle_path: The bundle's folder.
-        quick: A hundredth of the inputs, none of them generated or searched for.
+        quick: Fewer inputs (``settings.QUICK``), none of them generated or searched for.
         draws: Prior draws to compare, at least 1: latents 0 … draws−1 of seed 0; by default
             100,000, or 1,024 if ``quick``.
         data_root: Where the data set is; ``None`` for the cache, which is filled if need be.

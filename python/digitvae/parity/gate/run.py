@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from digitvae.bundle import MANIFEST, Bundle
 from digitvae.errors import BundleError
 from digitvae.parity.gate import edits
 from digitvae.parity.gate.engines import disguised
@@ -50,7 +51,11 @@ class Outcome:
 def judge(bundle: Path, copy: Mutant | HonestCopy) -> Outcome:
     """Make a copy of an honest bundle, change it, and verify it."""
     with tempfile.TemporaryDirectory(prefix="digitvae-") as scratch:
-        folder = shutil.copytree(bundle, Path(scratch) / "copy")
+        # Contents only: who may not write the bundle has to write its copy.
+        folder = Path(scratch) / "copy"
+        folder.mkdir()
+        for name in (MANIFEST, *Bundle.open(bundle).file_names):
+            shutil.copyfile(bundle / name, folder / name)
         if isinstance(copy, HonestCopy):
             copy.change(folder)
         elif copy.damage is not None:

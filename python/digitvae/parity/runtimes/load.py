@@ -12,7 +12,7 @@ import torch
 from digitvae import _native, engine
 from digitvae.model import LATENTS, PIXELS, VAE
 from digitvae.parity.networks import DECODER, ENCODER, NETWORKS, RECONSTRUCTION
-from digitvae.parity.report import Check, first_line
+from digitvae.parity.report import LOADED, Check, first_line
 from digitvae.parity.runtimes import native, onnx
 from digitvae.parity.runtimes.c_api import c_api_function
 from digitvae.parity.runtimes.names import (
@@ -38,9 +38,7 @@ from digitvae.parity.structure import check_parameters
 from digitvae.parity.truth import Truth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from numpy.typing import NDArray
+    from collections.abc import Callable
 
     from digitvae.bundle import Bundle
     from digitvae.engine import Model
@@ -114,7 +112,7 @@ def load_all(bundle: Bundle, disguise: Callable[[Model], Model] | None = None) -
                 found[C_API] = c_api
             if network is DECODER and NATIVE_SPARSE not in found:
                 checks.append(
-                    Check(NATIVE_SPARSE, "can be loaded", "not run", "this processor has no kernel")
+                    Check(NATIVE_SPARSE, LOADED, "not run", "this processor has no kernel")
                 )
     functions[RECONSTRUCTION.name] = {
         runtime: composed(encode, functions[DECODER.name][runtime])
@@ -149,18 +147,26 @@ def _add_torch_exports(
     network: Network,
     weights: dict[str, Float32],
 ) -> None:
-    name = f"{network.name}.torchscript"
-    script = attempt(checks, name, lambda: load_torchscript(bundle.read(name)))
-    if script is not None:
-        found[TORCHSCRIPT] = torch_function(script)
-        checks.append(check_parameters(name, _arrays(script.state_dict()), network, weights))
-    program_name = f"{network.name}.pt2"
-    program = attempt(
-        checks, program_name, lambda: load_exported_program(bundle.read(program_name))
-    )
-    if program is not None:
-        found[EXPORTED_PROGRAM] = torch_function(program.module())
-        checks.append(check_parameters(program_name, _arrays(program.state_dict), network, weights))
+    def add(runtime: str, file: str, load: Callable[[bytes], tuple[Any, Any]]) -> None:
+        module, tensors = load(bundle.read(file))
+        found[runtime] = torch_function(module)
+        arrays = {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+        checks.append(check_parameters(file, arrays, network, weights))
+
+    def script(content: bytes) -> tuple[Any, Any]:
+        module = load_torchscript(content)
+        return module, module.state_dict()
+
+    def program(content: bytes) -> tuple[Any, Any]:
+        exported = load_exported_program(content)
+        return exported.module(), exported.state_dict
+
+    for runtime, kind, load in (
+        (TORCHSCRIPT, "torchscript", script),
+        (EXPORTED_PROGRAM, "pt2", program),
+    ):
+        file = f"{network.name}.{kind}"
+        attempt(checks, file, partial(add, runtime, file, load))
 
 
 def _add_onnx(
@@ -184,14 +190,10 @@ def _add_onnx(
         found[REFERENCE] = reference
 
 
-def _arrays(tensors: Mapping[str, torch.Tensor]) -> dict[str, NDArray[Any]]:
-    return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
-
-
 def attempt(checks: list[Check], subject: str, action: Callable[[], T]) -> T | None:
     """Run ``action``; whatever it raises becomes a failed check. KeyboardInterrupt passes."""
     try:
         return action()
     except Exception as error:  # each runtime has its own exceptions; all mean the same here
-        checks.append(Check(subject, "can be loaded", "failed", first_line(error)))
+        checks.append(Check(subject, LOADED, "failed", first_line(error)))
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,6 +44,17 @@ def in_parts(function: Function, part_rows: int) -> Function:
 def composed(first: Function, second: Function) -> Function:
     """``second`` of the first output of ``first``."""
     return lambda rows: second(first(rows)[0])
+
+
+def one_at_a_time(function: Function) -> Function:
+    """Let one thread in: a module that keeps something while it computes is not made for two."""
+    lock = Lock()
+
+    def call(rows: Float32) -> tuple[Float32, ...]:
+        with lock:
+            return function(rows)
+
+    return call
 
 
 def at_most_one(function: Function) -> Function:

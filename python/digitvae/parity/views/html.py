@@ -307,7 +307,9 @@ def _histogram(rows: Sequence[Row]) -> Histogram | None:
     # Room for the words at the lines: they stand left of the quantile and right of the peak.
     low, high = min(octaves) - 1, max(octaves) + 2
     step = (RIGHT - LEFT) / (high - low)
-    top = max(n / row.size for _, row, d in shown for n in d.to_truth.octaves.values())
+    # Octaves are counted in a sample of the values.
+    sizes = {i: d.to_truth.zeros + sum(d.to_truth.octaves.values()) for i, _, d in shown}
+    top = max(n / sizes[i] for i, _, d in shown for n in d.to_truth.octaves.values())
 
     def place(octave: float) -> float:
         return LEFT + (octave - low) * step
@@ -317,7 +319,7 @@ def _histogram(rows: Sequence[Row]) -> Histogram | None:
         spread = deviations.to_truth
         bars = []
         for e, count in sorted(spread.octaves.items()):
-            height = (BOTTOM - TOP) * count / row.size / top
+            height = (BOTTOM - TOP) * count / sizes[i] / top
             bars.append(Bar(place(e), BOTTOM - height, 0.94 * step, height, e, count))
         lines = [
             (name, place(math.log2(value)))
