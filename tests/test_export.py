@@ -106,7 +106,8 @@ def test_the_manifest_says_what_was_trained_and_how_well(tiny_bundle: Path, tiny
     assert (manifest["seed"], manifest["epochs"]) == (0, 1)
     assert manifest["training"] == {
         "batch_size": summary.config.batch_size,
-        "learning_rate": 1e-3,
+        "learning_rate": 4e-3,
+        "warmup_epochs": 1,
         "anneal_epochs": 10,
         "limit": 4096,
     }

@@ -28,6 +28,22 @@ def test_reconstruction_is_the_bernoulli_cross_entropy_summed() -> None:
     assert math.isclose(objective.reconstruction(logits, x).item(), truth.item(), rel_tol=1e-6)
 
 
+@pytest.mark.parametrize("scale", [0.1, 1.0, 30.0])
+def test_reconstruction_and_its_gradient_are_those_of_pytorch_in_float64(scale: float) -> None:
+    logits, x, _, _ = batch(5)
+    narrow, wide = (scale * logits).requires_grad_(), (scale * logits.double()).requires_grad_()
+    found = 3 * objective.reconstruction(narrow, x)
+    truth = 3 * torch.nn.functional.binary_cross_entropy_with_logits(
+        wide, x.double(), reduction="sum"
+    )
+    found.backward()  # type: ignore[no-untyped-call]
+    truth.backward()  # type: ignore[no-untyped-call]
+    assert found.item() == pytest.approx(truth.item(), rel=1e-6)
+    assert narrow.grad is not None
+    torch.testing.assert_close(narrow.grad.double(), wide.grad, rtol=1e-6, atol=1e-6)
+    assert not x.requires_grad
+
+
 def test_reconstruction_of_a_half_grey_image_is_784_log_2() -> None:
     value = objective.reconstruction(torch.zeros(1, PIXELS), torch.rand(1, PIXELS))
     assert math.isclose(value.item(), PIXELS * math.log(2), rel_tol=1e-6)

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from digitvae import run, train
 from digitvae.errors import OutputError, TrainingError
 from digitvae.model import VAE
-from digitvae.train import Progress, TrainConfig, kl_weight, learning_rate
+from digitvae.train import Progress, TrainConfig, kl_weight, learning_rate, recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,22 +78,41 @@ def test_the_default_recipe_is_the_documented_one() -> None:
         dataset="mnist",
         epochs=30,
         batch_size=128,
-        learning_rate=1e-3,
+        learning_rate=4e-3,
+        warmup_epochs=1,
         anneal_epochs=10,
         seed=0,
         threads=None,
         limit=None,
+        processes=1,
     )
+    assert recipe() == recipe("elbo") == TrainConfig()
+    for other in ("pixel-mean", "autoencoder"):
+        quoted = replace(TrainConfig(), objective=other, learning_rate=1e-3, warmup_epochs=0)
+        assert recipe(other) == quoted
+    with pytest.raises(ValueError, match="objective: 'mse'"):
+        recipe("mse")
 
 
 def test_the_learning_rate_is_half_a_cosine_over_the_whole_run() -> None:
-    config = TrainConfig(learning_rate=0.002)
+    config = TrainConfig(learning_rate=0.002, warmup_epochs=0)
     rates = [learning_rate(config, step, 1000) for step in range(1000)]
     assert rates[0] == 0.002
     assert rates[250] == pytest.approx(0.001 * (1 + math.sqrt(0.5)))
     assert rates[500] == pytest.approx(0.001)
     assert rates[999] == pytest.approx(0.001 * (1 + math.cos(math.pi * 0.999)))
     assert rates == sorted(rates, reverse=True)
+
+
+def test_the_learning_rate_rises_to_the_cosine_in_the_epochs_of_warmup() -> None:
+    config = TrainConfig(learning_rate=0.002, epochs=10, warmup_epochs=2)
+    plain = replace(config, warmup_epochs=0)
+    rates = [learning_rate(config, step, 1000) for step in range(1000)]
+    cosine = [learning_rate(plain, step, 1000) for step in range(1000)]
+    assert rates[0] == pytest.approx(0.002 / 200)
+    assert rates[99] == pytest.approx(cosine[99] / 2)
+    assert rates[199:] == cosine[199:]
+    assert rates[:199] == sorted(rates[:199])
 
 
 def test_the_kl_weight_rises_by_a_tenth_each_epoch_and_stays_at_one() -> None:
@@ -111,6 +130,8 @@ def test_the_kl_weight_rises_by_a_tenth_each_epoch_and_stays_at_one() -> None:
         ("epochs", 0),
         ("batch_size", 0),
         ("anneal_epochs", -1),
+        ("warmup_epochs", -1),
+        ("processes", 0),
         ("seed", -1),
         ("seed", 2**63),
         ("threads", 0),
@@ -131,7 +152,9 @@ def test_the_step_is_adam_on_the_mean_loss_of_the_batch(
     few: dict[str, Split], tmp_path: Path
 ) -> None:
     """One step by hand, in float64, from the initial weights and the epoch's own generator."""
-    config = TrainConfig(epochs=1, batch_size=50, limit=50, learning_rate=0.01, threads=1)
+    config = TrainConfig(
+        epochs=1, batch_size=50, limit=50, learning_rate=0.01, warmup_epochs=0, threads=1
+    )
     train.train(config, tmp_path / "run", data=few, say=quiet)
     trained = load_file(tmp_path / "run" / run.WEIGHTS)
 
@@ -201,7 +224,7 @@ def test_the_literal_objective_begins_at_the_quoted_loss_and_collapses_at_once(
 
     with pytest.raises(KeyboardInterrupt):
         train.train(
-            TrainConfig(objective="pixel-mean"),
+            recipe("pixel-mean"),
             tmp_path / "run",
             data=mnist,
             on_progress=first_epoch,
@@ -383,7 +406,7 @@ def test_resuming_with_another_configuration_names_every_field_that_differs(
         train.train(other, short_run, data=few, resume=True)
     message = str(caught.value)
     assert "objective was 'elbo', now 'pixel-mean'" in message
-    assert "learning_rate was 0.001, now 0.5" in message
+    assert "learning_rate was 0.004, now 0.5" in message
     for field in fields(TrainConfig):
         if field.name not in ("objective", "learning_rate"):
             assert field.name not in message

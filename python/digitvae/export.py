@@ -280,6 +280,7 @@ def _manifest(summary: Summary) -> dict[str, Any]:
         "training": {
             "batch_size": config.batch_size,
             "learning_rate": config.learning_rate,
+            "warmup_epochs": config.warmup_epochs,
             "anneal_epochs": config.anneal_epochs,
             "limit": config.limit,
         },

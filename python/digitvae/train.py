@@ -20,6 +20,7 @@ import torch
 from digitvae import objective as objectives
 from digitvae import run
 from digitvae.data import DATASETS, Split
+from digitvae.distributed import Group
 from digitvae.errors import TrainingError
 from digitvae.evaluate import Evaluation, as_tensor, evaluate
 from digitvae.model import LATENTS, PIXELS, VAE
@@ -27,38 +28,44 @@ from digitvae.model import LATENTS, PIXELS, VAE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The recipe; the defaults are the ones behind every published number.
+    """The recipe; the defaults are those of the variational autoencoder (see :func:`recipe`).
 
     Attributes:
         objective: "elbo", "pixel-mean" or "autoencoder" (see ``digitvae.objective``).
         dataset: "mnist" or "fashion-mnist".
         epochs: passes over the training images.
         batch_size: images a step; the last batch of an epoch may be smaller.
-        learning_rate: Adam's, at step 0; it falls to 0 along a half cosine over the whole run.
+        learning_rate: Adam's largest; it falls to 0 along a half cosine over the whole run.
+        warmup_epochs: the learning rate rises to that cosine over so many epochs, step by step:
+            large ones do no good before Adam knows the gradients' sizes.
         anneal_epochs: the KL weight rises linearly over so many epochs, in equal steps: it is
             e/anneal_epochs all through epoch e (counted from 1), and 1 from then on.
         seed: of the initial weights, the order of the images, and the noise; in [0, 2⁶³).
         threads: of PyTorch; ``None``: as many as it has, or as the run was begun with. Another
             number adds in another order, so bits are reproducible for one number only.
         limit: train on the first so many images only, for quick tries.
+        processes: that share each batch (``digitvae.distributed``); another number changes the last
+            bits, as another number of threads does.
     """
 
     objective: str = "elbo"
     dataset: str = "mnist"
     epochs: int = 30
     batch_size: int = 128
-    learning_rate: float = 1e-3
+    learning_rate: float = 4e-3
+    warmup_epochs: int = 1
     anneal_epochs: int = 10
     seed: int = 0
     threads: int | None = None
     limit: int | None = None
+    processes: int = 1
 
     def __post_init__(self) -> None:
         for name, known in (("objective", objectives.OBJECTIVES), ("dataset", tuple(DATASETS))):
@@ -66,14 +73,35 @@ class TrainConfig:
                 raise ValueError(
                     f"{name}: {getattr(self, name)!r}; expected one of {', '.join(known)}"
                 )
-        for name, least in (("epochs", 1), ("batch_size", 1), ("anneal_epochs", 0), ("seed", 0)):
+        least_values = {
+            "epochs": 1,
+            "batch_size": 1,
+            "warmup_epochs": 0,
+            "anneal_epochs": 0,
+            "seed": 0,
+        }
+        for name, least in least_values.items():
             if not least <= getattr(self, name) < 2**63:
                 raise ValueError(f"{name}: {getattr(self, name)}; expected at least {least}")
-        for name in ("threads", "limit"):
+        for name in ("threads", "limit", "processes"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)}; expected at least 1")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ValueError(f"learning_rate: {self.learning_rate}; expected a number above 0")
+
+
+def recipe(objective: str = "elbo") -> TrainConfig:
+    """What is behind the published numbers of an objective.
+
+    The two that are there to be compared with keep the step size that descriptions of the model
+    give, 10⁻³; docs/training.md tells how that of ``elbo`` was found.
+
+    Raises:
+        ValueError: unknown objective.
+    """
+    if objective == "elbo":
+        return TrainConfig()
+    return TrainConfig(objective=objective, learning_rate=1e-3, warmup_epochs=0)
 
 
 class Progress(NamedTuple):
@@ -119,7 +147,9 @@ class Summary:
 
 def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
     """Adam's step size at ``step`` of a run of ``steps`` in total, counted from 0."""
-    return 0.5 * config.learning_rate * (1 + math.cos(math.pi * step / steps))
+    warm = config.warmup_epochs * steps / config.epochs
+    rise = min(1.0, (step + 1) / warm) if warm else 1.0
+    return 0.5 * config.learning_rate * rise * (1 + math.cos(math.pi * step / steps))
 
 
 def kl_weight(config: TrainConfig, epoch: int) -> float:
@@ -134,6 +164,7 @@ def train(
     data: dict[str, Split],
     resume: bool = False,
     force: bool = False,
+    group: Group = Group(),  # noqa: B008 (it is frozen)
     on_progress: Callable[[Progress], None] | None = None,
     say: Callable[[str], None] = _log.warning,
 ) -> Summary:
@@ -146,6 +177,8 @@ def train(
         resume: go on after the last complete epoch of a run of the same configuration; start it
             if there is none.
         force: throw an existing run away.
+        group: the processes that train together, each with the same arguments; ``config.processes``
+            becomes their number. Only the first touches the directory.
         on_progress: called after each step and, with a row, after each epoch.
         say: called with one line about things worth knowing (collapse, already finished).
 
@@ -163,15 +196,26 @@ def train(
     for name in ("train", "test"):
         if not len(data[name].images):
             raise ValueError(f"data: there are no {name} images")
-    check_run_dir(config, folder, resume=resume, force=force)
-    config, checkpoint = _open_run(config, folder, force=force, say=say)
-    if (folder / run.SUMMARY).exists():
+    config = replace(config, processes=group.size)
+
+    def begin() -> Summary | tuple[TrainConfig, run.Checkpoint | None]:
+        check_run_dir(config, folder, resume=resume, force=force)
+        opened = _open_run(config, folder, force=force, say=say)
+        if not (folder / run.SUMMARY).exists():
+            return opened
         say(f"{folder}: already finished ({config.epochs} epochs); nothing to do")
         return read_summary(folder)
+
+    begun = group.shared(begin)
+    if isinstance(begun, Summary):
+        return begun
+    config, checkpoint = begun
     threads_before = torch.get_num_threads()
     torch.set_num_threads(config.threads or threads_before)
     try:
-        return _train(config, folder, data, checkpoint, on_progress=on_progress, say=say)
+        return _train(
+            config, folder, data, checkpoint, group=group, on_progress=on_progress, say=say
+        )
     finally:
         torch.set_num_threads(threads_before)
 
@@ -182,6 +226,7 @@ def _train(
     data: dict[str, Split],
     checkpoint: run.Checkpoint | None,
     *,
+    group: Group,
     on_progress: Callable[[Progress], None] | None,
     say: Callable[[str], None],
 ) -> Summary:
@@ -193,15 +238,29 @@ def _train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_seed(config.seed, "weights"))
         model = VAE()
+    if config.objective == "autoencoder":  # it has none, and nothing may wait for their gradients
+        model.encoder.fc_logvar.requires_grad_(requires_grad=False)
     adam = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
     log: list[run.Row] = []
     if checkpoint is not None:
         run.restore(folder, checkpoint, model, adam)
         log = checkpoint.log
 
+    parallel = group.parallel(model)
     warned = False
     for epoch in range(len(log), config.epochs):
-        row = _one_epoch(config, epoch, model, adam=adam, x_train=x_train, on_progress=on_progress)
+        row = _one_epoch(
+            config,
+            epoch,
+            parallel,
+            adam=adam,
+            x_train=x_train,
+            group=group,
+            on_progress=on_progress,
+        )
+        if not group.is_first:
+            log.append(row)
+            continue
         test = evaluate(model, x_test, config.objective)
         row |= {f"test_{name}": value for name, value in test.to_dict().items()}
         log.append(row)
@@ -214,6 +273,8 @@ def _train(
 
     test = evaluate(model, x_test, config.objective)
     summary = Summary(config, tuple(log), test)
+    if not group.is_first:
+        return summary
     run.save_weights(folder, model.state_dict())
     run.write_json(folder / run.SUMMARY, summary.to_dict())
     if test.collapsed:
@@ -224,10 +285,11 @@ def _train(
 def _one_epoch(
     config: TrainConfig,
     epoch: int,
-    model: VAE,
+    model: nn.Module,
     *,
     adam: torch.optim.Adam,
     x_train: Tensor,
+    group: Group,
     on_progress: Callable[[Progress], None] | None,
 ) -> run.Row:
     """Show every training image to the model once; returns the training half of the log row."""
@@ -245,14 +307,17 @@ def _one_epoch(
         lr = learning_rate(config, step, config.epochs * steps)
         adam.param_groups[0]["lr"] = lr
 
-        batch = slice(i * config.batch_size, (i + 1) * config.batch_size)
+        images = min(config.batch_size, n - i * config.batch_size)
+        mine = group.part(images)
+        batch = slice(i * config.batch_size + mine.start, i * config.batch_size + mine.stop)
         x = x_train[order[batch]]  # [batch, 784]
         eps = None if config.objective == "autoencoder" else noise[batch]  # [batch, 40]
         logits, mu, logvar = model(x, eps)
         parts = objectives.terms(logits, x, mu, logvar)
         loss = objectives.loss(config.objective, parts, beta)
         adam.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        # The mean over the batch is that of the processes' means, weighted by their images.
+        (loss * (len(x) * group.size / images)).backward()  # type: ignore[no-untyped-call]
         adam.step()
 
         value = loss.item()
@@ -268,6 +333,7 @@ def _one_epoch(
             on_progress(Progress(epoch + 1, config.epochs, i + 1, steps, value, None))
 
     seconds = time.perf_counter() - began
+    loss_sum, bce_sum, kl_sum = group.sums([loss_sum, bce_sum, kl_sum])
     return {
         "epoch": epoch + 1,
         "seconds": seconds,
@@ -349,11 +415,11 @@ def check_run_dir(config: TrainConfig, run_dir: str | Path, *, resume: bool, for
             "--force replaces it"
         )
     before = read_config(folder)
-    # The number of threads changes the last bits, not what is computed.
+    # The numbers of threads and processes change the last bits, not what is computed.
     differing = [
         f"{name} was {getattr(before, name)!r}, now {getattr(config, name)!r}"
         for name in (field.name for field in fields(TrainConfig))
-        if name != "threads" and getattr(before, name) != getattr(config, name)
+        if name not in ("threads", "processes") and getattr(before, name) != getattr(config, name)
     ]
     if differing:
         raise TrainingError(
@@ -373,13 +439,15 @@ def _open_run(
     except OSError as error:
         raise TrainingError(f"{folder}: cannot be used as a run directory: {error}") from error
     if (folder / run.CONFIG).exists():
-        before = read_config(folder).threads
-        config = replace(config, threads=config.threads or before)
-        if config.threads != before:
-            say(
-                f"{folder}: begun with {before} threads, going on with {config.threads}: "
-                "the last bits will differ from those of an uninterrupted run"
-            )
+        before = read_config(folder)
+        config = replace(config, threads=config.threads or before.threads)
+        for what in ("threads", "processes"):
+            then, now = getattr(before, what), getattr(config, what)
+            if then != now:
+                say(
+                    f"{folder}: begun with {then} {what}, going on with {now}: "
+                    "the last bits will differ from those of an uninterrupted run"
+                )
         return config, run.load_checkpoint(folder)
     config = replace(config, threads=config.threads or torch.get_num_threads())
     run.write_json(

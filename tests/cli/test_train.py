@@ -46,17 +46,62 @@ def test_json_is_the_summary_and_nothing_else(run: Runner, tmp_path: Path) -> No
 
 
 def test_every_option_reaches_the_recipe(run: Runner, tmp_path: Path) -> None:
-    options = ["--objective", "autoencoder", "--lr", "0.002", "--seed", "7", *QUICK]
-    assert run("train", "--out", "run", *options).code == 0
+    options = [
+        "--objective",
+        "autoencoder",
+        "--lr",
+        "0.002",
+        "--warmup",
+        "2",
+        "--seed",
+        "7",
+        *QUICK,
+    ]
+    assert run("train", "--out", "run", *options, *QUICK).code == 0
     assert train.read_config(tmp_path / "run") == train.TrainConfig(
         objective="autoencoder",
         epochs=2,
         batch_size=50,
         learning_rate=0.002,
+        warmup_epochs=2,
         seed=7,
         threads=2,
         limit=300,
     )
+
+
+def test_events_for_tensorboard_are_the_log(run: Runner, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    assert run("train", "--out", "run", *QUICK, "--tensorboard").code == 0
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    log = train.read_summary(tmp_path / "run").log
+    steps = 300 // 50
+    for tag, name in (
+        ("train/loss", "train_loss"),
+        ("test/nelbo", "test_nelbo"),
+        ("run/kl_weight", "kl_weight"),
+    ):
+        shown = [(event.step, event.value) for event in events.Scalars(tag)]
+        expected = [(row["epoch"] * steps, pytest.approx(row[name], rel=1e-6)) for row in log]
+        assert shown == expected
+    losses = events.Scalars("loss/step")
+    assert [event.step for event in losses] == list(range(1, 2 * steps + 1))
+    mean = sum(event.value for event in losses[:steps]) / steps
+    assert mean == pytest.approx(log[0]["train_loss"], rel=1e-5)
+
+
+def test_events_for_tensorboard_need_tensorboard(
+    run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == "tensorboard" else found(name)
+    )
+    assert_explained(run("train", "--out", "run", *QUICK, "--tensorboard"), 1, "needs tensorboard")
 
 
 def test_a_collapsed_model_is_announced_on_standard_error(run: Runner) -> None:
@@ -75,6 +120,7 @@ def test_a_collapsed_model_is_announced_on_standard_error(run: Runner) -> None:
         (["--epochs", "0"], "epochs: 0"),
         (["--batch-size", "-1"], "batch_size: -1"),
         (["--lr", "nan"], "learning_rate: nan"),
+        (["--warmup", "-1"], "warmup_epochs: -1"),
         (["--resume", "--force"], "choose one"),
     ],
 )
@@ -101,7 +147,7 @@ def test_a_finished_run_resumed_says_so(run: Runner) -> None:
 def test_resuming_with_other_options_names_them(run: Runner) -> None:
     run("train", "--out", "run", *QUICK)
     result = run("train", "--out", "run", "--resume", "--lr", "0.5", "--epochs", "2")
-    assert_explained(result, 1, "learning_rate was 0.001, now 0.5")
+    assert_explained(result, 1, "learning_rate was 0.004, now 0.5")
     assert "epochs" not in result.err
 
 
@@ -189,5 +235,9 @@ def python_path() -> list[str]:
 def test_help_needs_no_torch_and_shows_the_defaults(run: Runner) -> None:
     result = run("train", "--help")
     assert result.code == 0
-    for word in ("--resume", "--force", *(f"[default: {d}]" for d in ("elbo", 30, 128, 0.001))):
+    for word in (
+        "--resume",
+        "--force",
+        *(f"[default: {d}]" for d in ("elbo", 30, 128, 0.004)),
+    ):
         assert word in result.out

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from digitvae.distributed import Group
     from digitvae.train import Progress, Summary
 
 
@@ -32,7 +33,8 @@ PARITY_NEEDS = ("onnx", "hypothesis", "threadpoolctl")
 @click.option(
     "--objective",
     type=str,
-    help="elbo, pixel-mean (collapses, on purpose) or autoencoder. [default: elbo]",
+    help="elbo, pixel-mean (collapses, on purpose) or autoencoder; the other two are trained with "
+    "--lr 0.001 --warmup 0 unless told otherwise. [default: elbo]",
 )
 @click.option(
     "--dataset",
@@ -52,7 +54,13 @@ PARITY_NEEDS = ("onnx", "hypothesis", "threadpoolctl")
 @click.option(
     "--lr",
     type=float,
-    help="Adam's learning rate at the start. [default: 0.001]",
+    help="Adam's largest learning rate. [default: 0.004]",
+)
+@click.option(
+    "--warmup",
+    type=int,
+    metavar="EPOCHS",
+    help="Epochs in which it rises. [default: 1]",
 )
 @click.option(
     "--seed",
@@ -73,6 +81,9 @@ PARITY_NEEDS = ("onnx", "hypothesis", "threadpoolctl")
 @options.data
 @click.option("--resume", is_flag=True, help="Go on with the run that is there, as it was begun.")
 @click.option("--force", is_flag=True, help="Replace the run that is there.")
+@click.option(
+    "--tensorboard", is_flag=True, help="Also write events for TensorBoard, into RUN/tensorboard."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print nothing but the summary, as JSON.")
 def train(
     *,
@@ -82,20 +93,28 @@ def train(
     epochs: int | None,
     batch_size: int | None,
     lr: float | None,
+    warmup: int | None,
     seed: int | None,
     threads: int | None,
     limit: int | None,
     data: Path | None,
     resume: bool,
     force: bool,
+    tensorboard: bool,
     as_json: bool,
 ) -> None:
-    """Train a model and measure it on held-out images after every epoch."""
+    """Train a model and measure it on held-out images after every epoch.
+
+    In several processes, which share each batch:
+
+    \b
+      torchrun --standalone --nproc-per-node 2 -m digitvae train --out RUN
+    """  # noqa: D301 (click's own mark: what follows is not to be wrapped)
     if resume and force:
         raise click.BadParameter("--resume goes on with a run, --force replaces it: choose one")
-    require_torch()
+    require_torch(also=("tensorboard",) if tensorboard else ())
     from digitvae import data as datasets
-    from digitvae import run
+    from digitvae import distributed, run
     from digitvae import train as training
 
     given = {
@@ -104,39 +123,47 @@ def train(
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": lr,
+        "warmup_epochs": warmup,
         "seed": seed,
         "threads": threads,
         "limit": limit,
     }
     # What is not given on resuming is what the run was begun with.
     begun = resume and (out / run.CONFIG).is_file()
-    base = training.read_config(out) if begun else training.TrainConfig()
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     try:
+        base = training.read_config(out) if begun else training.recipe(objective or "elbo")
         config = replace(base, **changes)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
 
+    # Each process of a group looks before any of them writes.
     training.check_run_dir(config, out, resume=resume, force=force)
-    images = datasets.load(config.dataset, data, say=_warn)
-    try:
-        with _progress(as_json=as_json) as (show, say):
-            summary = training.train(
-                config,
-                out,
-                data=images,
-                resume=resume,
-                force=force,
-                on_progress=show,
-                say=say,
-            )
-    except KeyboardInterrupt:
-        folder = "" if data is None else f" --data {shlex.quote(str(data))}"
-        _warn(
-            "interrupted; go on after the last complete epoch with\n"
-            f"  digitvae train --out {shlex.quote(str(out))}{folder} --resume"
-        )
-        raise click.exceptions.Exit(130) from None
+    with distributed.joined() as group:
+        try:
+            with group.first_alone():
+                images = datasets.load(config.dataset, data, say=_warn)
+            with _watching(out, group, as_json=as_json, tensorboard=tensorboard) as (show, say):
+                summary = training.train(
+                    config,
+                    out,
+                    data=images,
+                    resume=resume,
+                    force=force,
+                    group=group,
+                    on_progress=show,
+                    say=say,
+                )
+        except KeyboardInterrupt:
+            if group.is_first:
+                folder = "" if data is None else f" --data {shlex.quote(str(data))}"
+                _warn(
+                    "interrupted; go on after the last complete epoch with\n"
+                    f"  digitvae train --out {shlex.quote(str(out))}{folder} --resume"
+                )
+            raise click.exceptions.Exit(130) from None
+    if not group.is_first:
+        return
     if as_json:
         click.echo(json.dumps(summary.to_dict(), indent=2))
     else:
@@ -164,6 +191,29 @@ def require_torch(also: tuple[str, ...] = ()) -> None:
             f"this command needs {' and '.join(missing)}, which the product itself does not: "
             "pip install 'digitvae[train]'"
         )
+
+
+@contextmanager
+def _watching(
+    out: Path, group: Group, *, as_json: bool, tensorboard: bool
+) -> Iterator[tuple[Callable[[Progress], None] | None, Callable[[str], None]]]:
+    """What to call with the progress, and with lines for people; only the first process talks."""
+    if not group.is_first:
+        yield None, lambda _line: None
+        return
+    with _progress(as_json=as_json) as (show, say):
+        if not tensorboard:
+            yield show, say
+            return
+        from digitvae.tensorboard import Board
+
+        with Board(out) as board:
+
+            def show_and_write(progress: Progress) -> None:
+                show(progress)
+                board(progress)
+
+            yield show_and_write, say
 
 
 @contextmanager
