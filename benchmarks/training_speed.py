@@ -3,10 +3,10 @@
     python -m benchmarks.training_speed [--rounds 3] [--threads 2]
 
 The other loop has the same layers and batches of 128: a ``DataLoader`` over torchvision's MNIST
-with ``ToTensor``, Adam with its defaults, the binary cross-entropy of sigmoids, and an evaluation on
-the test images after each epoch (the structure of the VAE in pytorch/examples). Ours is what
-``digitvae train`` does: an epoch and its evaluation. In turns, medians, and the share of the limit
-that the processor's multiply-adds set.
+with ``ToTensor``, Adam with its defaults, the binary cross-entropy of sigmoids, and an evaluation
+on the test images after each epoch (the structure of the VAE in pytorch/examples). Ours is what
+``digitvae train`` does: an epoch, its evaluation, its checkpoint. In turns, medians, and the share
+of the limit that the processor's multiply-adds set.
 """
 
 from __future__ import annotations
