@@ -25,7 +25,7 @@ CPP_ENVIRONMENT = export PATH="$(TOOLS):$(CURDIR)/$(BIN):$$PATH" ASAN_SYMBOLIZER
 	DIGITVAE_ORT_LIBRARY="$$($(BIN)/python -m digitvae.runtime)" ORT_DISABLE_TELEMETRY=1
 CMAKE_BUILD = cmake --preset $(1) $(CMAKE_OPTIONS) && cmake --build --preset $(1)
 
-.PHONY: help headers tools demo data test test-cpp test-sanitizers test-valgrind fuzz test-python lint format train bundle notebook verify bench clean
+.PHONY: help headers tools demo data test test-cpp test-sanitizers test-valgrind fuzz test-python lint format train bundle classifier notebook verify bench clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,10 @@ train: $(DEV) data ## Train the default recipe into $(RUN), resuming a run that 
 bundle: train ## Remake export/mnist, the shipped bundle: train, export, verify
 	$(BIN)/digitvae export $(RUN) --out export/mnist --force
 	$(BIN)/digitvae verify export/mnist --require-data --self-test --update
+
+classifier: $(DEV) data ## Remake export/classifiers, which `digitvae evaluate` looks at pictures with
+	for name in mnist fashion-mnist; do \
+		$(BIN)/digitvae classifier --dataset $$name --out export/classifiers/$$name.onnx --force || exit 1; done
 
 notebook: $(DEV) data ## Execute notebooks/vae_mnist.ipynb again (30 epochs of three objectives) and keep its outputs
 	$(BIN)/python -m tests.test_notebook

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from digitvae import export, run, train
+from digitvae import export, forms, run, train
 from digitvae.bundle import MANIFEST, Bundle
-from digitvae.errors import OutputError, ParityError, TrainingError
+from digitvae.errors import DataError, OutputError, ParityError, TrainingError
 from digitvae.model import LATENTS, PIXELS, VAE
+from digitvae.prior import RANK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +35,9 @@ NETWORKS = {
     "encoder": ("x", PIXELS, {"mu": 40, "logvar": 40}),
 }
 FILES = {
-    *(f"{name}.{form}" for name in NETWORKS for form in ("onnx", "torchscript", "pt2")),
+    *(f"{name}.{form}" for name in (*NETWORKS, "prior") for form in ("onnx", "torchscript", "pt2")),
     "weights.safetensors",
+    "prior.safetensors",
     "parity.json",
 }
 
@@ -55,6 +58,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
             (folder / name).write_bytes(name.encode())
 
     monkeypatch.setattr(export, "write_networks", write)
+    monkeypatch.setattr(export, "_fit", lambda *_: None)
     verdict(monkeypatch, passed=True)
 
 
@@ -172,7 +176,7 @@ def test_torchscript_and_exported_program_equal_eager_to_the_last_bit(
 
 
 def load_torchscript(path: Path) -> torch.nn.Module:
-    with export._quiet():
+    with forms._quiet():
         module: torch.nn.Module = torch.jit.load(str(path))  # type: ignore[no-untyped-call]
     return module
 
@@ -223,10 +227,10 @@ def test_the_search_for_paths_looks_into_archives_in_archives() -> None:
 def test_pytorch_would_have_put_paths_there(vae: VAE) -> None:
     """Else the test above could not fail."""
     content = io.BytesIO()
-    with export._quiet():
+    with forms._quiet():
         torch.jit.save(torch.jit.script(vae.decoder), content)
     assert any(b"digitvae/model.py" in part for part in parts(content.getvalue()))
-    with export._quiet():
+    with forms._quiet():
         program = torch.export.export(vae.decoder, (torch.zeros(2, LATENTS),))
         torch.export.save(program, content := io.BytesIO())
     assert any(b"digitvae/model.py" in part for part in parts(content.getvalue()))
@@ -253,14 +257,14 @@ def test_the_same_run_gives_the_same_bytes_in_another_process(
 
 DIGESTS = """
 import hashlib, torch
-from digitvae import export
+from digitvae import forms
 from digitvae.model import VAE
 torch.manual_seed(0)
 network = VAE().requires_grad_(False).encoder
 for content in (
-    export.onnx_bytes(network, "x", ["mu", "logvar"], "mnist"),
-    export.torchscript_bytes(network),
-    export.exported_program_bytes(network, "x"),
+    forms.onnx_bytes(network, ["x"], ["mu", "logvar"], {}),
+    forms.torchscript_bytes(network),
+    forms.exported_program_bytes(network, ["x"]),
 ):
     print(hashlib.sha256(content).hexdigest())
 """
@@ -279,6 +283,48 @@ def test_the_bytes_do_not_depend_on_the_hash_seed_of_python() -> None:
     }
     assert len(digests) == 1
     assert len(digests.pop().split()) == 3
+
+
+# The prior.
+
+
+def test_the_manifest_says_what_the_prior_is(tiny_bundle: Path) -> None:
+    facts = Bundle.open(tiny_bundle).manifest["prior"]
+    first = load_file(tiny_bundle / "prior.safetensors")["first"]
+    assert facts["covariance"] == f"rank {RANK}"
+    assert np.cumsum([0, *facts["components"][:-1]]).tolist() == first.tolist()
+    assert -100 < facts["held_out_log_likelihood"] < 0
+
+
+def test_without_the_data_set_no_prior_can_be_fitted_and_the_way_out_is_named(
+    tiny_run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(
+        DataError, match=r"(?s)cannot be fitted without the training images.*--no-prior"
+    ):
+        export.export_run(tiny_run, tmp_path / "bundle", data_root=tmp_path / "nothing")
+    assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.usefixtures("quick")
+def test_who_wants_no_prior_gets_none(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(*_: object) -> None:
+        raise AssertionError("it was fitted")
+
+    monkeypatch.setattr(export, "_fit", fit)
+    bundle = Bundle.open(export.export_run(tiny_run, tmp_path / "bundle", prior=False))
+    assert "prior" not in bundle.manifest
+
+
+def test_an_autoencoder_gets_no_prior_and_it_is_said(vae: VAE, tiny_run: Path) -> None:
+    summary = train.read_summary(tiny_run)
+    autoencoder = replace(summary, config=replace(summary.config, objective="autoencoder"))
+    said: list[str] = []
+    assert export._fit(vae, autoencoder, None, said.append) is None
+    assert said == ["no prior: an autoencoder has no posterior to fit it to"]
 
 
 # What is not exported, and what is not replaced.

@@ -1,19 +1,16 @@
 """Turn a finished run into a bundle: ONNX for native code, TorchScript and .pt2 for PyTorch.
 
-Only the two deterministic networks are exported, encoder (x → μ, log σ²) and decoder (z → x); the
-noise between them lives outside, with a specified generator. The same run gives the same bytes
-each time: no dates, no paths, no order that depends on a hash seed.
+Only what is deterministic is exported: encoder (x → μ, log σ²), decoder (z → x), and the latent
+mixture that is fitted here (prior.py; u, digit, ε → z, label). The noise lives outside, with a
+specified generator. The same run gives the same bytes each time on one machine: no dates, no
+paths, no order that depends on a hash seed.
 """
 
 from __future__ import annotations
 
-import copy
-import io
 import os
 import shutil
 import tempfile
-import warnings
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -22,25 +19,26 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
 
-from digitvae import run
+from digitvae import data, run
 from digitvae.bundle import MANIFEST, SCHEMA, Bundle, describe_files, write_manifest
-from digitvae.errors import OutputError, ParityError, TrainingError
-from digitvae.model import HEIGHT, HIDDEN, LATENTS, PIXELS, VAE, WIDTH
+from digitvae.errors import DataError, OutputError, ParityError, TrainingError
+from digitvae.forms import exported_program_bytes, onnx_bytes, torchscript_bytes
+from digitvae.model import HEIGHT, HIDDEN, LATENTS, VAE, WIDTH
+from digitvae.prior import encode, fit_prior
 from digitvae.train import Summary, read_summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from torch import Tensor, nn
+    from torch import nn
 
     from digitvae.parity import ParityReport
+    from digitvae.prior import LatentPrior, PriorFit
 
-OPSET = 18  # the oldest that bundles allow: the most runtimes can read it
 PARITY = "parity.json"
-
-# What torch.export notes about where a node came from: file names, line numbers, source text.
-_PROVENANCE = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node")
+PRIOR_PARAMETERS = "prior.safetensors"
 
 
 def export_run(
@@ -49,6 +47,7 @@ def export_run(
     *,
     force: bool = False,
     allow_collapsed: bool = False,
+    prior: bool = True,
     data_root: str | Path | None = None,
     quick: bool = False,
     say: Callable[[str], None] = lambda _: None,
@@ -61,7 +60,10 @@ def export_run(
         bundle_dir: The bundle to make.
         force: Replace the bundle that is there. Anything else that is there is never replaced.
         allow_collapsed: Export a model whose posterior has collapsed.
-        data_root: Where the data set for the verification is; ``None`` for the cache.
+        prior: Fit a latent mixture to the training images and put it into the bundle. An
+            autoencoder gets none: it has no posterior.
+        data_root: Where the data set for the mixture and the verification is; ``None`` for the
+            cache.
         quick: Verify with fewer inputs (``digitvae verify --quick``).
         say: Called with one line at each step.
         on_progress: Called before each step of the verification.
@@ -72,6 +74,7 @@ def export_run(
     Raises:
         ValueError: The environment variable SOURCE_DATE_EPOCH is no number of seconds.
         TrainingError: The run is missing, unfinished, damaged, or collapsed.
+        DataError: The mixture is to be fitted, and the data set cannot be had.
         OutputError: ``bundle_dir`` is taken or cannot be written.
         ParityError: An exported form does not compute what PyTorch computes; nothing is left.
     """
@@ -85,6 +88,9 @@ def export_run(
     weights, model = _load_weights(source / run.WEIGHTS)
     manifest = _manifest(summary)
     _check_target(target, force=force)
+    fit = _fit(model, summary, data_root, say) if prior else None
+    if fit is not None:
+        manifest["prior"] = fit.facts()
     scratch: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -92,6 +98,8 @@ def export_run(
         folder = scratch / "bundle"
         folder.mkdir()
         write_networks(folder, model, weights, summary.config.dataset, say)
+        if fit is not None:
+            write_prior(folder, fit.prior, summary.config.dataset, say)
         say("verifying that every form computes what PyTorch computes")
         _verify(folder, manifest, data_root, quick=quick, on_progress=on_progress)
         _put_in_place(folder, target, scratch)
@@ -101,94 +109,6 @@ def export_run(
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
     return target
-
-
-def onnx_bytes(network: nn.Module, argument: str, outputs: list[str], dataset: str) -> bytes:
-    """A network as one ONNX file with our metadata and without PyTorch's.
-
-    Args:
-        network: ``Encoder`` or ``Decoder``.
-        argument: Name of its input, which is also the name of its argument.
-        outputs: Names of its outputs.
-        dataset: For the metadata.
-    """
-    batch = torch.export.Dim("batch")
-    with _quiet():
-        program = torch.onnx.export(
-            network,
-            (_example(argument),),
-            dynamo=True,
-            external_data=False,
-            input_names=[argument],
-            output_names=outputs,
-            dynamic_shapes={argument: {0: batch}},
-            opset_version=OPSET,
-            verbose=False,
-        )
-    if program is None:
-        raise ParityError("the ONNX exporter of PyTorch returned no model")
-    model = program.model_proto
-    # Every note about origins holds paths of this machine or names of Python objects.
-    del model.metadata_props[:]
-    del model.graph.metadata_props[:]
-    del model.graph.value_info[:]
-    for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):
-        del value.metadata_props[:]
-        value.ClearField("doc_string")
-    for node in model.graph.node:
-        del node.metadata_props[:]
-        node.ClearField("doc_string")
-        attributes = sorted(node.attribute, key=lambda attribute: str(attribute.name))
-        del node.attribute[:]
-        node.attribute.extend(attributes)  # in one order, whatever the exporter's is
-    facts = {
-        "schema": SCHEMA,
-        "latent_dim": LATENTS,
-        "height": HEIGHT,
-        "width": WIDTH,
-        "dataset": dataset,
-    }
-    for name, value in facts.items():
-        model.metadata_props.add(key=f"digitvae.{name}", value=str(value))
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
-
-
-def torchscript_bytes(network: nn.Module) -> bytes:
-    """A network as TorchScript, without the debug records that name its source files."""
-    network = copy.deepcopy(network)
-    for layer in network.modules():
-        # The compiler would keep these names in a set and write them in its order, which differs
-        # from process to process. Without them, a layer's sizes are attributes, in their order.
-        layer.__dict__["__constants__"] = []
-    whole, stripped = io.BytesIO(), io.BytesIO()
-    with _quiet():  # deprecated upstream; the .pt2 beside it is where users can go
-        torch.jit.save(torch.jit.script(network), whole)
-    whole.seek(0)
-    reader = torch._C.PyTorchFileReader(whole)
-    writer = torch._C.PyTorchFileWriter(stripped)
-    for name in reader.get_all_records():
-        # The writer adds version and serialization id itself.
-        if not name.endswith(".debug_pkl") and name not in ("version", ".data/serialization_id"):
-            record = reader.get_record(name)
-            writer.write_record(name, record, len(record))
-    writer.write_end_of_file()
-    return stripped.getvalue()
-
-
-def exported_program_bytes(network: nn.Module, argument: str) -> bytes:
-    """A network as an ExportedProgram (.pt2), without the stack traces of its nodes."""
-    batch = torch.export.Dim("batch")
-    content = io.BytesIO()
-    with _quiet():
-        program = torch.export.export(
-            network, (_example(argument),), dynamic_shapes={argument: {0: batch}}
-        )
-        for node in program.graph.nodes:
-            for key in _PROVENANCE:
-                node.meta.pop(key, None)
-        torch.export.save(program, content)
-    return content.getvalue()
 
 
 def write_networks(
@@ -208,19 +128,79 @@ def write_networks(
         say: Called with one line at each step.
     """
     (folder / run.WEIGHTS).write_bytes(weights)
-    networks: list[tuple[str, nn.Module, str, list[str]]] = [
-        ("decoder", model.decoder, "z", ["x"]),
-        ("encoder", model.encoder, "x", ["mu", "logvar"]),
-    ]
-    for name, network, argument, outputs in networks:
-        say(f"exporting the {name}")
-        forms = {
-            f"{name}.onnx": onnx_bytes(network, argument, outputs, dataset),
-            f"{name}.torchscript": torchscript_bytes(network),
-            f"{name}.pt2": exported_program_bytes(network, argument),
-        }
-        for file, content in forms.items():
-            (folder / file).write_bytes(content)
+    facts = {
+        "schema": SCHEMA,
+        "latent_dim": LATENTS,
+        "height": HEIGHT,
+        "width": WIDTH,
+        "dataset": dataset,
+    }
+    say("exporting the decoder")
+    _write_forms(folder, "decoder", model.decoder, (["z"], ["x"]), facts)
+    say("exporting the encoder")
+    _write_forms(folder, "encoder", model.encoder, (["x"], ["mu", "logvar"]), facts)
+
+
+def write_prior(
+    folder: Path, prior: LatentPrior, dataset: str, say: Callable[[str], None] = lambda _: None
+) -> None:
+    """Write the mixture in every form, and its parameters, into a folder, but no manifest.
+
+    Args:
+        folder: Where to; files of the same names are replaced.
+        prior: The mixture.
+        dataset: For the metadata.
+        say: Called with one line.
+    """
+    say("exporting the prior")
+    parameters = {name: tensor.contiguous() for name, tensor in prior.state_dict().items()}
+    (folder / PRIOR_PARAMETERS).write_bytes(save_safetensors(parameters))
+    facts = {
+        "schema": SCHEMA,
+        "latent_dim": LATENTS,
+        "dataset": dataset,
+        "labels": prior.labels,
+    }
+    _write_forms(folder, "prior", prior, (["u", "digit", "eps"], ["z", "label"]), facts)
+
+
+def _write_forms(
+    folder: Path,
+    name: str,
+    network: nn.Module,
+    signature: tuple[list[str], list[str]],
+    facts: dict[str, object],
+) -> None:
+    arguments, outputs = signature
+    forms = {
+        f"{name}.onnx": onnx_bytes(network, arguments, outputs, facts),
+        f"{name}.torchscript": torchscript_bytes(network),
+        f"{name}.pt2": exported_program_bytes(network, arguments),
+    }
+    for file, content in forms.items():
+        (folder / file).write_bytes(content)
+
+
+def _fit(
+    model: VAE, summary: Summary, data_root: str | Path | None, say: Callable[[str], None]
+) -> PriorFit | None:
+    """The mixture of the run's training images, or ``None`` for a model without a posterior."""
+    config = summary.config
+    if config.objective == "autoencoder":
+        say("no prior: an autoencoder has no posterior to fit it to")
+        return None
+    say(f"fitting the prior to the training images of {config.dataset}")
+    try:
+        images, labels = data.load(config.dataset, data_root, splits=("train",))["train"]
+    except DataError as error:
+        raise DataError(
+            f"the prior cannot be fitted without the training images: {error}\n"
+            "Or export without a prior: --no-prior"
+        ) from error
+    mu, logvar = encode(model, images)
+    fit = fit_prior(mu, logvar, labels, seed=config.seed % 2**32)
+    say(f"fitted the prior: {sum(fit.prior.components)} components")
+    return fit
 
 
 def _verify(
@@ -286,7 +266,7 @@ def _manifest(summary: Summary) -> dict[str, Any]:
         },
         "metrics": {f"test_{name}": value for name, value in summary.test.to_dict().items()},
         "versions": run.versions()
-        | {name: version(name) for name in ("onnx", "onnxscript", "safetensors")},
+        | {name: version(name) for name in ("onnx", "onnxscript", "safetensors", "scikit-learn")},
     }
     if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
         try:
@@ -338,17 +318,3 @@ def _put_in_place(folder: Path, target: Path, scratch: Path) -> None:
         if before.exists():
             before.rename(target)
         raise
-
-
-def _example(argument: str) -> Tensor:
-    """An input for tracing; two rows, because a batch of one would be taken for a constant."""
-    return torch.zeros(2, {"z": LATENTS, "x": PIXELS}[argument])
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep back warnings that PyTorch's exporters raise about themselves, and no others."""
-    with warnings.catch_warnings():
-        for category in (FutureWarning, DeprecationWarning, UserWarning):
-            warnings.simplefilter("ignore", category)
-        yield

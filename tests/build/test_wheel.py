@@ -37,6 +37,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_product_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "digitvae/bundles/mnist/decoder.onnx" in names
+    assert "digitvae/classifiers/mnist.onnx" in names
     assert "digitvae/py.typed" in names
     assert any(name.startswith("digitvae/_native.") and name.endswith(".so") for name in names)
     top = {name.split("/")[0] for name in names}

@@ -40,6 +40,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         return Report()
 
     monkeypatch.setattr(export, "write_networks", write)
+    monkeypatch.setattr(export, "_fit", lambda *_: None)
     monkeypatch.setattr("digitvae.parity.verify", verify)
     return calls
 

@@ -40,7 +40,9 @@ def test_an_honest_export_passes(
     config = TrainConfig(dataset=name, objective=objective, epochs=2, seed=seed, limit=IMAGES)
     train(config, tmp_path / "run", data=splits)
     # Exporting verifies, and raises if that fails.
-    folder = export_run(tmp_path / "run", tmp_path / "bundle", quick=True, allow_collapsed=True)
+    folder = export_run(
+        tmp_path / "run", tmp_path / "bundle", quick=True, allow_collapsed=True, prior=False
+    )
     report = json.loads((folder / "parity.json").read_text(encoding="utf-8"))
     assert report["passed"] is True
     # Nor is any close to being rejected: the noise limit has room for it.
@@ -60,6 +62,8 @@ def test_a_network_of_larger_weights_passes_in_full(
     name, splits = dataset
     config = TrainConfig(dataset=name, epochs=1, seed=99, limit=IMAGES, learning_rate=1e-2)
     train(config, tmp_path / "run", data=splits)
-    folder = export_run(tmp_path / "run", tmp_path / "bundle", quick=True, allow_collapsed=True)
+    folder = export_run(
+        tmp_path / "run", tmp_path / "bundle", quick=True, allow_collapsed=True, prior=False
+    )
     report = verify(folder, draws=2_000)
     assert report.passed, report.summary()

@@ -95,7 +95,7 @@ def test_every_runtime_is_compared_on_every_set_of_inputs(report: ParityReport) 
     assert found == {
         (network, output, inputs)
         for network, outputs, sets in (
-            ("decoder", ("x",), ("prior draws", "extreme latents", *extremes)),
+            ("decoder", ("x",), ("prior draws", "mixture draws", "extreme latents", *extremes)),
             (
                 "encoder",
                 ("mu", "logvar"),

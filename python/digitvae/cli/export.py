@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @options.data
 @click.option("--force", is_flag=True, help="Replace the bundle that is there.")
 @click.option("--allow-collapsed", is_flag=True, help="Export even a collapsed model.")
+@click.option("--no-prior", is_flag=True, help="Fit no latent mixture: no digits by class.")
 @click.option("--quick", is_flag=True, help="Verify with fewer inputs: 1,024 draws.")
 @options.as_json
 def export(
@@ -31,10 +32,13 @@ def export(
     data: Path | None,
     force: bool,
     allow_collapsed: bool,
+    no_prior: bool,
     quick: bool,
     as_json: bool,
 ) -> None:
     """Export a trained model as ONNX, TorchScript and ExportedProgram, and verify the three.
+
+    A latent mixture per class is fitted to the training images on the way (see docs/prior.md).
 
     Verifying takes a minute, with --quick ten seconds.
 
@@ -42,7 +46,7 @@ def export(
     """
     from digitvae.cli.train import PARITY_NEEDS, require_torch
 
-    require_torch(also=("onnx", "onnxscript", *PARITY_NEEDS))
+    require_torch(also=("onnx", "onnxscript", "sklearn", *PARITY_NEEDS))
     from digitvae.bundle import Bundle
     from digitvae.export import export_run
 
@@ -52,6 +56,7 @@ def export(
             out,
             force=force,
             allow_collapsed=allow_collapsed,
+            prior=not no_prior,
             data_root=data,
             quick=quick,
             say=lambda line: click.echo(line, err=True),

@@ -1,7 +1,8 @@
 """Parity of ``prior.onnx``: its levels of optimization, the reference evaluator and the C API.
 
-It has no counterpart in PyTorch. What it computes from the specified random numbers must be the
-same to the bit through the C API and through ONNX Runtime in Python, and the label everywhere.
+What it computes from the specified random numbers must be the same to the bit through the C API and
+through ONNX Runtime in Python, and the label everywhere. Whether it is what PyTorch computes is
+looked at in ``prior_forms``.
 """
 
 from __future__ import annotations

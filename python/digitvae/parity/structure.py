@@ -216,7 +216,7 @@ def check_parameters(
             name = f"{layer}.{kind}"
             if name not in left:
                 return Check(subject, statement, "failed", f"{name} is missing")
-            difference = _difference(left.pop(name), weights[f"{network.name}.{name}"])
+            difference = bit_difference(left.pop(name), weights[f"{network.name}.{name}"])
             if difference:
                 return Check(subject, statement, "failed", f"{name} {difference}")
     if left:
@@ -315,14 +315,15 @@ def signature(values: Any) -> dict[str, str]:
     return signature
 
 
-def _difference(found: NDArray[Any], expected: Float32) -> str:
+def bit_difference(found: NDArray[Any], expected: NDArray[Any]) -> str:
     """Where two tensors differ in type, shape or bits, in words; empty if nowhere."""
     if found.dtype != expected.dtype or found.shape != expected.shape:
         return (
             f"is {found.dtype} {list(found.shape)}, expected {expected.dtype} "
             f"{list(expected.shape)}"
         )
-    differ = found.view(np.uint32) != expected.view(np.uint32)
+    bits = np.dtype(f"u{found.itemsize}")
+    differ = found.view(bits) != expected.view(bits)
     if not differ.any():
         return ""
     first = tuple(int(axis[0]) for axis in np.nonzero(differ))

@@ -11,7 +11,15 @@ from digitvae import data
 from digitvae._native import available_threads
 from digitvae.bundle import Bundle
 from digitvae.errors import DataError
-from digitvae.parity import divergence, inputs, latent_statistics, prior, properties, structure
+from digitvae.parity import (
+    divergence,
+    inputs,
+    latent_statistics,
+    prior,
+    prior_forms,
+    properties,
+    structure,
+)
 from digitvae.parity.blocks import on_all_rows
 from digitvae.parity.elbo import check_elbo
 from digitvae.parity.generated import generated
@@ -197,6 +205,7 @@ class _Verification:
             )
         if structure.PRIOR in self.bundle.file_names:
             run.checks += prior.check_prior_runtimes(self.bundle)
+            run.checks += prior_forms.check_prior_forms(self.bundle)
         run.steps.next("properties of the native engine")
         run.checks += properties.check_all(loaded, z, images, run.settings.batches)
         if elsewhere is not None:

@@ -19,6 +19,7 @@ from safetensors.numpy import load_file, save_file
 
 from digitvae.bundle import MANIFEST, describe_files, write_manifest
 from digitvae.model import VAE
+from digitvae.prior import LatentPrior
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -231,6 +232,13 @@ def load_model(folder: Path) -> VAE:
     weights = load_file(folder / "weights.safetensors")
     model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     return model.requires_grad_(requires_grad=False).eval()
+
+
+def load_prior(folder: Path) -> LatentPrior:
+    """The bundle's prior as a PyTorch module."""
+    parameters = load_file(folder / "prior.safetensors")
+    tensors = {name: torch.from_numpy(value) for name, value in parameters.items()}
+    return LatentPrior(**tensors).eval()
 
 
 def nudge_shipped_weight(folder: Path) -> None:

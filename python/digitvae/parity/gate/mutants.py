@@ -40,6 +40,7 @@ class Mutant:
         keeps_hashes: Leaves the manifest as it is: the fault is that it does not agree.
         engine: Disguises the native engine, instead.
         onnx: The network whose ONNX file is damaged, if that is all.
+        prior: Whether only a bundle with a prior can have it.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Mutant:
     keeps_hashes: bool = False
     engine: type[FaultyEngine] | None = None
     onnx: str | None = None
+    prior: bool = False
 
 
 def all_mutants() -> list[Mutant]:
@@ -56,6 +58,7 @@ def all_mutants() -> list[Mutant]:
         *(_in_onnx(*fault) for fault in _ONNX_FAULTS),
         *_bit_flips(),
         *_FILE_FAULTS,
+        *_PRIOR_FAULTS,
         *_ENGINE_FAULTS,
     ]
 
@@ -292,6 +295,40 @@ _FILE_FAULTS = [
     *(Mutant(f"{name}: stale hash", (f"{name} was changed",), partial(_alter, name),
              keeps_hashes=True)
       for name in ("decoder.onnx", "encoder.torchscript", "weights.safetensors")),
+]  # fmt: skip
+
+
+def _swap_first_two(rows: Any) -> Any:
+    return rows[[1, 0, *range(2, len(rows))]]
+
+
+def _bit_in_prior_script(folder: Path) -> None:
+    network = edits.load_prior(folder)
+    cast("Any", network.means.numpy()).view(np.uint32)[3, 7] ^= 1
+    edits.save_torchscript(folder, "prior", network)
+
+
+def _in_prior(name: str, tensor: str, change: Callable[[Any], Any], *wanted: str) -> Mutant:
+    damage = partial(edits.edit_onnx, name="prior", edit=edit_tensor(tensor, change))
+    return Mutant(
+        f"prior.onnx: {name}", (f"prior.onnx: {_PARAMETERS} ({tensor}", *wanted), damage, prior=True
+    )
+
+
+_PARAMETERS = "parameters equal prior.safetensors bit for bit: failed"
+_LATENTS = "prior.onnx: gives the latents of float64 truth, rounded: failed"
+_PRIOR_FAULTS = [
+    _in_prior("transposed factors", "factors", edits.transpose, _LATENTS),
+    _in_prior("two means swapped", "means", _swap_first_two, _LATENTS),
+    _in_prior("the threshold of a component one unit in the last place too high", "thresholds",
+              edits.add_units(0, 1), _LATENTS),
+    _in_prior("the threshold of a class too high", "class_thresholds", edits.add_units(4, 1 << 12),
+              "prior.onnx: gives PyTorch's labels: failed"),
+    _in_prior("components of two classes swapped", "first", _swap_first_two, _LATENTS),
+    Mutant("prior.torchscript: one other bit", (f"prior.torchscript: {_PARAMETERS} (means", "[3, 7]"),
+           _bit_in_prior_script, prior=True),
+    Mutant("prior.pt2: half of it, with the right hash", ("prior.pt2: ",), partial(_truncate, "prior.pt2"),
+           prior=True),
 ]  # fmt: skip
 
 _ENGINE_FAULTS = [

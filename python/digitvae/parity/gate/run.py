@@ -17,6 +17,7 @@ from digitvae.parity.gate.honest import HonestCopy, all_honest_copies
 from digitvae.parity.gate.mutants import Mutant, all_mutants
 from digitvae.parity.report import Check, Comparison, GateTest
 from digitvae.parity.settings import GATE
+from digitvae.parity.structure import PRIOR
 from digitvae.parity.verification import verify_with
 
 if TYPE_CHECKING:
@@ -90,7 +91,9 @@ def gate_tested(
     if not report.passed:
         check = Check("gate", statement, "not run", "the bundle itself failed")
         return replace(report, checks=(*report.checks, check))
-    copies: list[Mutant | HonestCopy] = [*all_mutants(), *all_honest_copies()]
+    has_prior = PRIOR in Bundle.open(bundle).file_names
+    faults = [mutant for mutant in all_mutants() if has_prior or not mutant.prior]
+    copies: list[Mutant | HonestCopy] = [*faults, *all_honest_copies()]
     outcomes = []
     for done, copy in enumerate(copies):
         if on_progress is not None:

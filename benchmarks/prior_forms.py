@@ -1,0 +1,265 @@
+"""The table of docs/prior.md: forms of the latent mixture, how good their digits are, the cost.
+
+    python -m benchmarks.prior_forms --classifier export/classifiers/mnist.onnx [--bundle DIR]
+
+Every form is fitted to the same nine tenths of the MNIST training images, encoded by the bundle.
+Per class and form 1,000 digits are decoded and shown to the classifier (ONNX: float32 [n, 784] in
+[0, 1] to ``logits`` and ``features``). Printed are the share that gets the label it was drawn
+with, the share that it is surer of than 0.9, the Fréchet distance of its features to those of the
+10,000 test images, the recall of test images (Kynkäänniemi et al. (2019), k = 3, of every third),
+the held-out log-likelihood (prior.py), and microseconds of a tile of 128 rows on one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor
+
+import digitvae as dv
+from digitvae import data
+from digitvae.forms import onnx_bytes
+from digitvae.prior import (
+    HELD_OUT,
+    SHRINKAGE,
+    ClassMixture,
+    LatentPrior,
+    assemble,
+    cluster,
+    log_likelihood,
+    principal_factor,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+CLASSES = 10
+PER_CLASS = 1000
+TILE = 128
+FORMS = (
+    # name, components per class, rank, whether the posterior's variance is part of what is drawn
+    ("full", 5, 40, True),
+    ("full", 5, 40, False),
+    ("full", 40, 40, False),
+    ("tied", 80, 40, False),
+    ("diagonal", 80, 40, False),
+    ("shared axes", 80, 40, False),
+    ("shared axes", 80, 10, False),
+    ("low rank", 80, 4, False),
+    ("low rank", 80, 8, False),
+    ("low rank", 5, 10, False),
+    ("low rank", 20, 10, False),
+    ("low rank", 40, 10, False),
+    ("low rank", 80, 10, False),
+    ("low rank", 80, 10, True),
+    ("low rank", 120, 10, False),
+    ("low rank", 80, 12, False),
+    ("low rank", 80, 16, False),
+)
+
+
+class Codes(NamedTuple):
+    """Encoded images of one class: means and variances [n, latents]; those held out are draws."""
+
+    mu: Array
+    variances: Array
+    held_out: Array
+
+
+class SharedAxes(LatentPrior):
+    """All components with the axes ``axes`` [latents, latents] and deviations of their own."""
+
+    def __init__(self, prior: LatentPrior, axes: Tensor | None) -> None:
+        super().__init__(**prior.state_dict())
+        self.axes = axes
+
+    def forward(self, u: Tensor, digit: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
+        """As its base; the deviations are the first row of each factor."""
+        component, label = self.choose(u, digit)
+        spread = torch.index_select(self.factors[:, 0], 0, component) * eps
+        turned = spread if self.axes is None else spread @ self.axes
+        return torch.index_select(self.means, 0, component) + turned, label
+
+
+class Classifier:
+    """Logits and features of images uint8 [n, 28, 28]."""
+
+    def __init__(self, path: Path) -> None:
+        self.session = session(path.read_bytes())
+
+    def __call__(self, images: Array) -> tuple[Array, Array]:
+        """Logits [n, 10] and features [n, m]."""
+        ink = images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
+        parts = [
+            self.session.run(["logits", "features"], {"x": ink[i : i + 500]})
+            for i in range(0, len(ink), 500)
+        ]
+        logits, features = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return logits, features.astype(np.float64)
+
+
+def session(content: bytes) -> Any:
+    """ONNX Runtime on one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def mixture(codes: list[Codes], form: str, components: int, rank: int) -> list[ClassMixture]:
+    """Fit one form to every class."""
+    clusters = [cluster(each.mu, components, 0) for each in codes]
+    rests = [each.mu - means[k] for each, (k, means) in zip(codes, clusters, strict=True)]
+    pooled = np.concatenate(rests)
+    axes = np.linalg.eigh(pooled.T @ pooled)[1]
+    found = []
+    for each, rest, (members, means) in zip(codes, rests, clusters, strict=True):
+        tied = rest.T @ rest / len(rest)
+        factors, noise = [], []
+        for k in range(len(means)):
+            own = rest[members == k]
+            covariance = (own.T @ own + SHRINKAGE * tied) / (len(own) + SHRINKAGE)
+            if form == "diagonal":
+                factor = np.diag(np.sqrt(np.diag(covariance)))
+            elif form == "shared axes":
+                scale = np.sqrt(np.diag(axes.T @ covariance @ axes))
+                scale[np.argsort(scale)[:-rank]] = 0.0
+                factor = scale[:, None] * axes.T
+            else:
+                factor = principal_factor(tied if form == "tied" else covariance, rank)
+            factors.append(factor)
+            noise.append(each.variances[members == k].mean(axis=0))
+        weights = np.bincount(members) / len(members)
+        found.append(ClassMixture(weights, means, np.stack(factors), np.stack(noise)))
+    return found
+
+
+def draw(classes: list[ClassMixture], *, noisy: bool) -> Array:
+    """``PER_CLASS`` codes of every class, one class after another."""
+    rng = np.random.default_rng(1)
+    draws = []
+    for each in classes:
+        k = rng.choice(len(each.weights), PER_CLASS, p=each.weights)
+        eps = rng.standard_normal((PER_CLASS, each.factors.shape[1]))
+        z = each.means[k] + np.einsum("nr,nrd->nd", eps, each.factors[k])
+        if noisy:
+            z += np.sqrt(each.noise[k]) * rng.standard_normal(z.shape)
+        draws.append(z)
+    return np.concatenate(draws).astype(np.float32)
+
+
+def frechet(a: Array, b: Array) -> float:
+    """Between Gaussians with the moments of two sets of features (Heusel et al. (2017))."""
+    shift = a.mean(axis=0) - b.mean(axis=0)
+    first, second = np.cov(a.T), np.cov(b.T)
+    values, vectors = np.linalg.eigh(first)
+    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    shared = np.sqrt(np.linalg.eigvalsh(root @ second @ root).clip(0)).sum()
+    return max(0.0, float(shift @ shift + np.trace(first) + np.trace(second) - 2 * shared))
+
+
+def recall(made: Array, real: Array, k: int = 3) -> float:
+    """Share of real features that lie within the distance of a made one to its k-th neighbour."""
+    radius = np.sqrt(np.partition(squares(made, made), k, axis=1)[:, k])
+    return float((np.sqrt(squares(real, made)) <= radius).any(axis=1).mean())
+
+
+def squares(a: Array, b: Array) -> Array:
+    """Squared distances of every row to every row."""
+    distances: Array = np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T, 0.0)
+    return distances
+
+
+def microseconds(classes: list[ClassMixture], form: str) -> float:
+    """A tile of rows of any class in ONNX Runtime on one thread, the fastest of many."""
+    network = assemble(classes, np.full(CLASSES, 1 / CLASSES))
+    if form in ("diagonal", "shared axes"):
+        network = SharedAxes(network, None if form == "diagonal" else torch.eye(40))
+    content = onnx_bytes(network, ["u", "digit", "eps"], ["z", "label"], {})
+    rng = np.random.default_rng(0)
+    binding = (graph := session(content)).io_binding()
+    binding.bind_cpu_input("u", rng.random(TILE, np.float32))
+    binding.bind_cpu_input("digit", np.full(TILE, -1))
+    binding.bind_cpu_input("eps", rng.standard_normal((TILE, 40), np.float32))
+    binding.bind_output("z")
+    binding.bind_output("label")
+    fastest = float("inf")
+    for _ in range(200):
+        start = time.perf_counter()
+        for _ in range(10):
+            graph.run_with_iobinding(binding)
+        fastest = min(fastest, (time.perf_counter() - start) / 10)
+    return fastest * 1e6
+
+
+def encode(model: dv.Model) -> list[Codes]:
+    """The training images, class by class, a tenth of each held out."""
+    images, labels = data.load("mnist", splits=("train",))["train"]
+    posterior = model.encode(images)
+    mu, variances = posterior.mu.astype(np.float64), np.exp(posterior.logvar.astype(np.float64))
+    rng, found = np.random.default_rng(0), []
+    for label in range(CLASSES):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        held, kept = np.split(rows, [round(HELD_OUT * len(rows))])
+        noise = rng.standard_normal((len(held), mu.shape[1]))
+        draws = mu[held] + np.sqrt(variances[held]) * noise
+        found.append(Codes(mu[kept], variances[kept], draws))
+    return found
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description="Forms of the latent mixture.")
+    parser.add_argument("--classifier", type=Path, default=Path("export/classifiers/mnist.onnx"))
+    parser.add_argument("--bundle", type=Path)
+    options = parser.parse_args()
+    model, classify = dv.load(options.bundle), Classifier(options.classifier)
+    test, codes = data.load("mnist", splits=("test",))["test"], encode(model)
+    real = classify(test.images)[1]
+    drawn = np.repeat(np.arange(CLASSES), PER_CLASS)
+
+    def quality(images: Array, labels: Array | None) -> str:
+        logits, features = classify(images)
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        sure = float((odds.max(axis=1) / odds.sum(axis=1) > 0.9).mean())
+        right = "" if labels is None else f"{(logits.argmax(axis=1) == labels).mean():.4f}"
+        found = recall(features[::3], real[::3])
+        return f"{right} | {sure:.4f} | {frechet(features, real):.1f} | {found:.2f}"
+
+    head = "label accuracy | confidence > 0.9 | Fréchet | recall | held-out nats | µs a tile | MB"
+    print(f"| form | components | {head} |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+    print(f"| test images | | {quality(test.images, test.labels)} | | | |")
+    means = model.encode(test.images).mu
+    print(f"| their reconstructions, z = μ | | {quality(model.decode(means), test.labels)} | | | |")
+    print(f"| z ~ N(0, I) | | {quality(model.sample(10_000), None)} | | | |")
+    sizes = np.array([len(each.held_out) for each in codes])
+    for form, components, rank, noisy in FORMS:
+        classes = mixture(codes, form, components, rank)
+        likelihoods = [
+            log_likelihood(fitted, each.held_out)
+            for fitted, each in zip(classes, codes, strict=True)
+        ]
+        nats = float(np.array(likelihoods) @ sizes / sizes.sum())
+        z = draw(classes, noisy=noisy)
+        # A full graph adds the variance to the covariance, at no cost; a low rank cannot hold it.
+        cost = microseconds(classes, form)
+        values = 40 if form in ("diagonal", "shared axes") else 40 * rank
+        size = sum(len(fitted.weights) for fitted in classes) * (40 + values) * 4 / 1e6
+        name = form if rank == 40 else f"{form} {rank}"
+        print(
+            f"| {name}{' + posterior noise' if noisy else ''} | {components} "
+            f"| {quality(model.decode(z), drawn)} | {nats:.2f} | {cost:.0f} | {size:.1f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

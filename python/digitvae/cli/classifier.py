@@ -1,0 +1,65 @@
+"""``digitvae classifier``: make the network that ``digitvae evaluate`` looks at pictures with."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from digitvae.cli import options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command()
+@click.option(
+    "--out", type=options.PATH, metavar="FILE.onnx", required=True, help="Where to write."
+)
+@click.option("--dataset", default="mnist", show_default=True, help="mnist or fashion-mnist.")
+@options.number("--epochs", low=1, high=1000, default=12, help="Passes over the training images.")
+@options.seed
+@options.number("--limit", low=1, high=60_000, help="Train on the first N images only.")
+@options.data
+@options.force
+@options.as_json
+def classifier(
+    *,
+    out: Path,
+    dataset: str,
+    epochs: int,
+    seed: int,
+    limit: int | None,
+    data: Path | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Train a classifier of digits and write it as ONNX."""
+    from digitvae.cli.train import require_torch
+
+    require_torch(also=("onnx", "onnxscript"))
+    from digitvae.classifier import (
+        ClassifierConfig,
+        accuracy,
+        classifier_bytes,
+        train_classifier,
+    )
+    from digitvae.cli.progress import progress
+    from digitvae.data import load
+    from digitvae.sinks.atomic import new_file
+
+    config = ClassifierConfig(dataset=dataset, epochs=epochs, seed=seed)
+    images = load(dataset, data, say=lambda line: click.echo(line, err=True))
+    train = images["train"] if limit is None else images["train"].head(limit)
+    # Opened first: what cannot be written is told before minutes of training.
+    with new_file(out, force=force) as file:
+        with progress("training", config.steps(len(train.images))) as advance:
+            network = train_classifier(config, train, on_step=lambda: advance(1))
+        right = accuracy(network, images["test"])
+        file.write(classifier_bytes(network, dataset, right))
+    if as_json:
+        result = {"command": "classifier", "path": str(out), "dataset": dataset, "accuracy": right}
+        click.echo(json.dumps(result))
+    else:
+        click.echo(f"{out}: {100 * right:.2f} % of the {dataset} test images are classified right")
