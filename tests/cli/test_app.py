@@ -32,6 +32,8 @@ COMMANDS = [
     "train",
     "export",
     "verify",
+    "evaluate",
+    "classifier",
     "bench",
 ]
 

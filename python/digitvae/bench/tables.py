@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from digitvae.bench.contenders import OURS
 from digitvae.bench.results import MEASURED, find
 from digitvae.bench.words import count
+from digitvae.tables import Table
 
 if TYPE_CHECKING:
     from digitvae.bench.results import Outcome, Results, Series
@@ -16,38 +16,6 @@ if TYPE_CHECKING:
 _BYTES_A_DIGIT = 784
 _LATENCY_PERCENT = 99
 _BUSY = 0.15  # interquartile range beside the median; 0.01 to 0.05 on an idle machine
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells under a header and a title.
-
-    Attributes:
-        title: What the numbers are.
-        header: Names of the columns; the first ``left`` of them hold words.
-        rows: Cells.
-        left: Number of columns that are not numbers.
-        note: A line below.
-    """
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    left: int = 1
-    note: str = ""
-
-    def markdown(self) -> str:
-        """As Markdown, with an empty line at the end."""
-        rule = ["---" if i < self.left else "---:" for i in range(len(self.header))]
-        lines = [f"**{self.title}**", "", _line(self.header), "|" + "|".join(rule) + "|"]
-        lines += [_line(row) for row in self.rows]
-        if self.note:
-            lines += ["", self.note]
-        return "\n".join(lines) + "\n"
-
-
-def _line(cells: tuple[str, ...]) -> str:
-    return "| " + " | ".join(cells) + " |"
 
 
 def tables(results: Results) -> list[Table]:

@@ -20,6 +20,8 @@ NAMES = (
     "train",
     "export",
     "verify",
+    "evaluate",
+    "classifier",
     "bench",
 )
 """The commands, in the order of their use; ``digitvae.cli.NAME.NAME`` is the command."""

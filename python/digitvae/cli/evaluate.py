@@ -1,0 +1,138 @@
+"""``digitvae evaluate``: how good are a model and the digits that it makes?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import click
+
+from digitvae.cli import numbers, options
+from digitvae.cli.progress import steps
+from digitvae.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from digitvae.evaluate.report import EvaluationReport
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  digitvae evaluate                          the shipped bundle
+  digitvae evaluate DIR --quick              in some seconds
+  digitvae evaluate DIR --html report.html   a page with pictures
+  digitvae evaluate DIR --compare OTHER      two models by the same measures
+"""
+)
+@click.argument("bundle", type=options.PATH, required=False)
+@click.option("--quick", is_flag=True, help="Look at fewer images.")
+@options.number(
+    "--draws",
+    low=200,
+    high=1_000_000,
+    help="Images from each source. [default: 10000, quick: 2000]",
+)
+@options.number("--seed", low=0, high=numbers.MAX_SEED, default=0, help="Seed of all draws.")
+@options.data
+@click.option("--compare", type=options.PATH, metavar="BUNDLE", help="Measure another bundle, too.")
+@options.as_json
+@click.option(
+    "--html", "html_file", type=options.PATH, metavar="FILE", help="Write a page with pictures."
+)
+@click.option(
+    "--png", "png_file", type=options.PATH, metavar="FILE", help="Write the pictures alone."
+)
+@options.force
+def evaluate(
+    *,
+    bundle: Path | None,
+    quick: bool,
+    draws: int | None,
+    seed: int,
+    data: Path | None,
+    compare: Path | None,
+    as_json: bool,
+    html_file: Path | None,
+    png_file: Path | None,
+    force: bool,
+) -> None:
+    """Measure likelihood, latents, samples, memorization and interpolations of a model.
+
+    Without BUNDLE: the one that is shipped. docs/evaluation.md says what each measure is.
+    """
+    _require_places(html_file, png_file, bundle, compare)
+    from digitvae.cli.train import require_torch
+
+    require_torch(also=("jinja2",) if html_file else ())
+    from digitvae.evaluate.run import evaluate_bundle
+    from digitvae.evaluate.settings import settings
+    from digitvae.sinks.atomic import new_file
+
+    sizes = settings(seed=seed, draws=draws, quick=quick)
+    with ExitStack() as stack:
+        # Opened first: what cannot be written is told before a minute of measuring.
+        html_out, png_out = (
+            None if path is None else stack.enter_context(new_file(path, force=force))
+            for path in (html_file, png_file)
+        )
+        with steps() as on_progress:
+            reports = [
+                evaluate_bundle(
+                    folder,
+                    sizes,
+                    data_root=data,
+                    pictures=html_out is not None or png_out is not None,
+                    say=lambda line: click.echo(line, err=True),
+                    on_progress=on_progress,
+                )
+                for folder in ([bundle] if compare is None else [bundle, compare])
+            ]
+        if html_out is not None:
+            from digitvae.evaluate.views.html import to_html
+
+            html_out.write(to_html(reports).encode())
+        if png_out is not None:
+            from digitvae.evaluate.views.sheet import to_png
+
+            png_out.write(to_png(reports))
+    _show(reports, as_json=as_json)
+
+
+def _require_places(html: Path | None, png: Path | None, *bundles: Path | None) -> None:
+    """Refuse to write one file twice, or into a bundle, before anything is measured."""
+    places = {
+        name: file.resolve()
+        for name, file in (("--html", html), ("--png", png))
+        if file is not None
+    }
+    if len(set(places.values())) < len(places):
+        raise click.UsageError(f"--html and --png are the same file, '{html}'")
+    for name, place in places.items():
+        for bundle in bundles:
+            if bundle is not None and bundle.resolve() in place.parents:
+                raise click.UsageError(
+                    f"{name} '{place}' lies in the bundle; choose another folder"
+                )
+
+
+def _show(reports: list[EvaluationReport], *, as_json: bool) -> None:
+    from digitvae.evaluate.views.tables import tables
+
+    if as_json:
+        result = reports[0].to_dict()
+        if len(reports) > 1:
+            result["compared"] = reports[1].to_dict()
+        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+    else:
+        for table in tables(reports):
+            if sys.stdout.isatty():
+                print_table(table, note=table.note)
+            else:
+                click.echo(table.markdown())
+    for report in reports:
+        if report.heldout.collapsed:
+            click.echo(f"WARNING: {report.bundle}: {report.heldout.collapse_message()}", err=True)

@@ -1,0 +1,1 @@
+"""A report for people: tables, a page, one picture."""

@@ -1,0 +1,129 @@
+"""``digitvae evaluate`` and ``digitvae classifier``."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+import onnx
+import pytest
+from PIL import Image
+
+from tests.cli.running import Runner, assert_explained
+from tests.evaluate.test_run import SMALL, changed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def plain(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return changed(tiny_bundle, tmp_path_factory.mktemp("plain") / "bundle")
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was asked for, look at little."""
+    from digitvae.evaluate import settings
+
+    monkeypatch.setattr(settings, "settings", lambda **_: SMALL)
+
+
+def test_json_and_views_are_of_one_evaluation(run: Runner, plain: Path) -> None:
+    words = ["evaluate", plain, "--quick", "--draws", "250", "--seed", "5"]
+    result = run(*words, "--json", "--html", "page.html", "--png", "page.png")
+    assert result.code == 0, result.err
+    found = json.loads(result.out)
+    assert found["schema"] == "digitvae-evaluation/1"
+    assert found["bundle"] == str(plain)
+    assert found["settings"]["draws"] == 250
+    assert found["settings"]["seed"] == 5
+    assert found["sources"]["standard"]["images"] == 250
+    assert "compared" not in found
+    page = ElementTree.parse("page.html").getroot()
+    assert len(page.findall(".//img")) == 4
+    cells = {"".join(cell.itertext()) for cell in page.iter("td")}
+    assert f"{found['heldout']['nelbo']:,.2f}" in cells
+    assert f"{found['sources']['standard']['frechet']:,.2f}" in cells
+    assert all(image.get("src", "").startswith("data:image/png") for image in page.iter("img"))
+    with Image.open("page.png") as sheet:
+        sheet.verify()
+
+
+@pytest.mark.usefixtures("few")
+def test_tables_are_printed_as_markdown_with_what_is_absent(run: Runner, plain: Path) -> None:
+    result = run("evaluate", plain)
+    assert result.code == 0, result.err
+    for line in ("| −ELBO |", "| importance-weighted, k = 8, binarised |", "| z ~ N(0, I) | 300 |"):
+        assert line in result.out
+    assert "| z ~ mixture | the bundle has no prior |" in result.out
+
+
+@pytest.mark.usefixtures("few")
+def test_another_bundle_is_measured_on_the_same(
+    run: Runner, plain: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    other = changed(tiny_bundle, tmp_path / "ae", objective="autoencoder")
+    result = run("evaluate", plain, "--compare", other, "--json")
+    assert result.code == 0, result.err
+    found = json.loads(result.out)
+    assert found["compared"]["objective"] == "autoencoder"
+    assert found["compared"]["sources"]["train"] == found["sources"]["train"]
+    assert found["compared"]["smoothness"] == found["smoothness"]  # the same weights
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--draws", "199"], "199"),
+        (["--html", "a", "--png", "a"], "the same file"),
+        (["{}", "--html", "{}/page.html"], "lies in the bundle"),
+        (["--compare", "{}", "--png", "{}/page.png"], "lies in the bundle"),
+    ],
+)
+def test_wrong_usage_is_told_before_any_work(
+    run: Runner, plain: Path, words: list[str], message: str
+) -> None:
+    before = sorted(plain.iterdir())
+    assert_explained(run("evaluate", *(word.format(plain) for word in words)), 2, message)
+    assert sorted(plain.iterdir()) == before
+
+
+def test_failures_are_explained_and_replace_nothing(
+    run: Runner, plain: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "page.html").write_text("mine")
+    assert_explained(run("evaluate", plain, "--html", "page.html"), 1, "--force")
+    assert (tmp_path / "page.html").read_text() == "mine"
+    assert_explained(run("evaluate", tmp_path / "nowhere"), 1, "there is no bundle")
+    assert_explained(run("evaluate", plain, "--data", tmp_path, "--png", "a.png"), 1, "has no")
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_a_collapsed_model_is_warned_about(
+    run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: Path, few: None
+) -> None:
+    from digitvae.evaluate import heldout
+
+    monkeypatch.setattr(heldout, "ACTIVE_VARIANCE", 1e9)
+    result = run("evaluate", plain)
+    assert result.code == 0
+    assert "posterior collapse: 0 of 40" in result.err
+
+
+def test_a_classifier_can_be_made(run: Runner, tmp_path: Path) -> None:
+    words = ["classifier", "--out", "c.onnx", "--epochs", "1", "--limit", "300"]
+    result = run(*words, "--json")
+    assert result.code == 0, result.err
+    found = json.loads(result.out)
+    content = (tmp_path / "c.onnx").read_bytes()
+    model = onnx.load(io.BytesIO(content))
+    facts = {fact.key: fact.value for fact in model.metadata_props}
+    assert facts["digitvae.accuracy"] == str(found["accuracy"])
+    assert found["dataset"] == "mnist"
+    assert_explained(run(*words), 1, "--force")
+    assert (tmp_path / "c.onnx").read_bytes() == content
+    assert_explained(run("classifier", "--out", "d.onnx", "--dataset", "letters"), 2, "letters")
+    assert not (tmp_path / "d.onnx").exists()
