@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from digitvae import data
+from digitvae.bundle import shipped_path
 from digitvae.classifier import (
     Classifier,
     ClassifierConfig,
@@ -144,7 +145,7 @@ def test_recognition_counts_what_is_confident_and_what_agrees() -> None:
 @pytest.mark.parametrize("content", [b"", b"no model", None])
 def test_what_is_no_classifier_is_said_to_be_none(content: bytes | None, tmp_path: Path) -> None:
     if content is None:
-        content = classifier_path("mnist").parents[1].joinpath("mnist/decoder.onnx").read_bytes()
+        content = (shipped_path() / "decoder.onnx").read_bytes()
     (tmp_path / "odd.onnx").write_bytes(content)
     with pytest.raises(BundleError, match="not a classifier of ours"):
         Recognizer.open(tmp_path / "odd.onnx")
