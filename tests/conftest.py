@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,6 +42,27 @@ def mnist() -> dict[str, Split]:
 def model() -> dv.Model:
     """The shipped bundle in the native engine."""
     return dv.load()
+
+
+@pytest.fixture(scope="session")
+def labelled_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped bundle with a small prior of ten classes, two components each."""
+    from cpp.fuzz.make_corpus import PRIOR as SMALL_PRIOR
+
+    from digitvae.bundle import MANIFEST, PRIOR, describe_files, shipped_path, write_manifest
+
+    bundle = shutil.copytree(shipped_path(), tmp_path_factory.mktemp("labelled") / "bundle")
+    shutil.copyfile(SMALL_PRIOR, bundle / PRIOR)
+    manifest = json.loads((bundle / MANIFEST).read_bytes())
+    files = describe_files(bundle, {*manifest["files"], PRIOR})
+    write_manifest(bundle, manifest | {"files": files})
+    return bundle
+
+
+@pytest.fixture(scope="session")
+def labelled(labelled_bundle: Path) -> dv.Model:
+    """That bundle in the native engine."""
+    return dv.load(labelled_bundle)
 
 
 @pytest.fixture(scope="session")

@@ -271,15 +271,15 @@ def test_wrong_arguments_say_what_was_wrong(
 
 
 def test_numpy_integers_are_whole_numbers(model: dv.Model) -> None:
-    found = model.sample(np.int64(3), seed=np.uint64(4), first=np.int32(1))  # type: ignore[arg-type]
+    found = model.sample(np.int64(3), seed=np.uint64(4), first=np.int32(1))  # type: ignore[call-overload]
     np.testing.assert_array_equal(found, model.sample(3, seed=4, first=1))
 
 
 def test_numpy_types_name_the_pixels_too(model: dv.Model) -> None:
     for dtype in (np.uint8, np.dtype("float32"), np.float32):
-        found = model.sample(2, dtype=dtype)  # type: ignore[arg-type]
+        found = model.sample(2, dtype=dtype)  # type: ignore[call-overload]
         assert found.dtype == dtype
-        np.testing.assert_array_equal(found, model.sample(2, dtype=np.dtype(dtype).name))  # type: ignore[arg-type]
+        np.testing.assert_array_equal(found, model.sample(2, dtype=np.dtype(dtype).name))  # type: ignore[call-overload]
 
 
 def test_encoding_fills_the_arrays_it_is_given(model: dv.Model) -> None:

@@ -39,6 +39,17 @@ class Rows {
   bool is_float_;
 };
 
+// A writable, C-contiguous Python buffer of int32 ('i') with exactly `count` numbers. Throws as Rows does.
+class Labels {
+ public:
+  Labels(const pybind11::buffer& buffer, std::size_t count);
+
+  std::int32_t* numbers() const { return static_cast<std::int32_t*>(info_.ptr); }
+
+ private:
+  pybind11::buffer_info info_;
+};
+
 // ValueError unless both have the same number of rows.
 void require_same_count(std::size_t expected, std::size_t found, const std::string& name);
 

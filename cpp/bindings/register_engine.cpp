@@ -1,10 +1,12 @@
 #include <pybind11/stl.h>
 
 #include <optional>
+#include <vector>
 
 #include "bindings.hpp"
 #include "engine/decoder.hpp"
 #include "engine/encoder.hpp"
+#include "engine/mixture.hpp"
 
 namespace py = pybind11;
 
@@ -43,17 +45,38 @@ void def_info(py::class_<Network>& cls) {
       .def_property_readonly("dataset", [](const Network& network) { return network.info().dataset; });
 }
 
-void sample(const Decoder& decoder, const py::buffer& out, std::uint64_t seed, std::uint64_t first, unsigned threads) {
+// Where labels go, if anywhere.
+std::optional<Labels> labels_of(const std::optional<py::buffer>& labels, const Mixture* prior, std::size_t count) {
+  if (!labels.has_value()) return std::nullopt;
+  if (prior == nullptr) throw py::value_error("labels were asked for but no prior is given: N(0, I) has none");
+  return Labels(*labels, count);
+}
+
+void sample(const Decoder& decoder, const py::buffer& out, std::uint64_t seed, std::uint64_t first, unsigned threads,
+            const Mixture* prior, std::vector<std::int32_t> digits, float truncation,
+            const std::optional<py::buffer>& labels) {
   const Rows images(out, "out", decoder.info().pixels(), true);
-  LatentSource source;
-  source.seed = seed;
+  const std::optional<Labels> classes = labels_of(labels, prior, images.count());
+  std::int32_t* const numbers = classes.has_value() ? classes->numbers() : nullptr;
+  const LatentSource source{seed, prior, std::move(digits), truncation};
   without_gil([&](const Poll& poll) {
     if (images.is_float()) {
-      decoder.sample(source, first, images.count(), images.floats(), nullptr, threads, poll);
+      decoder.sample(source, first, images.count(), images.floats(), numbers, threads, poll);
     } else {
-      decoder.sample(source, first, images.count(), images.bytes(), nullptr, threads, poll);
+      decoder.sample(source, first, images.count(), images.bytes(), numbers, threads, poll);
     }
   });
+}
+
+void latents(const Decoder& decoder, const py::buffer& out, std::uint64_t seed, std::uint64_t first, unsigned threads,
+             const Mixture* prior, std::vector<std::int32_t> digits, float truncation,
+             const std::optional<py::buffer>& labels) {
+  const Rows z(out, "out", decoder.info().latent_dim, true);
+  const std::optional<Labels> classes = labels_of(labels, prior, z.count());
+  std::int32_t* const numbers = classes.has_value() ? classes->numbers() : nullptr;
+  const LatentSource source{seed, prior, std::move(digits), truncation};
+  float* const target = z.floats();
+  without_gil([&](const Poll& poll) { decoder.latents(source, first, z.count(), target, numbers, threads, poll); });
 }
 
 void decode(const Decoder& decoder, const py::buffer& z, const py::buffer& out, unsigned threads) {
@@ -94,11 +117,22 @@ void register_engine(py::module_& module) {
   module.attr("TILE_ROWS") = kTileRows;
   module.def("available_threads", &available_threads);
 
+  py::class_<Mixture>(module, "Prior")
+      .def(py::init(&load<Mixture>), py::arg("runtime"), py::arg("model"))
+      .def_property_readonly("latent_dim", [](const Mixture& prior) { return prior.info().latent_dim; })
+      .def_property_readonly("labels", [](const Mixture& prior) { return prior.info().labels; })
+      .def_property_readonly("dataset", [](const Mixture& prior) { return prior.info().dataset; });
+
   py::class_<Decoder> decoder(module, "Decoder");
   decoder
       .def(py::init(&load_decoder), py::arg("runtime"), py::arg("model"), py::kw_only(), py::arg("sparse") = py::none())
       .def("is_sparse", &is_sparse, py::arg("rows"))
-      .def("sample", &sample, py::arg("out"), py::kw_only(), py::arg("seed"), py::arg("first"), py::arg("threads"))
+      .def("sample", &sample, py::arg("out"), py::kw_only(), py::arg("seed"), py::arg("first"), py::arg("threads"),
+           py::arg("prior") = py::none(), py::arg("digits") = py::tuple(), py::arg("truncation") = 1.0F,
+           py::arg("labels") = py::none())
+      .def("latents", &latents, py::arg("out"), py::kw_only(), py::arg("seed"), py::arg("first"), py::arg("threads"),
+           py::arg("prior") = py::none(), py::arg("digits") = py::tuple(), py::arg("truncation") = 1.0F,
+           py::arg("labels") = py::none())
       .def("decode", &decode, py::arg("z"), py::arg("out"), py::kw_only(), py::arg("threads"));
   def_info(decoder);
 

@@ -89,6 +89,7 @@ struct Sampling {
     options.digit = input.one_in(4) ? input.take<std::int32_t>() : input.take<std::uint8_t>() % 12 - 1;
     options.threads = take_threads(input);
     if (input.one_in(2)) take_progress(input, options, patience);
+    if (input.one_in(4)) options.truncation = input.take<float>();
     if (input.one_in(16)) given = nullptr;
   }
 };

@@ -16,7 +16,7 @@ static_assert(sizeof(dvae_status) == 4);
 static_assert(sizeof(dvae_open_options) == 16);
 static_assert(offsetof(dvae_open_options, ort_library) == 8);
 
-static_assert(sizeof(dvae_sample_options) == 56);
+static_assert(sizeof(dvae_sample_options) == 64);  // 56 in its first version
 static_assert(offsetof(dvae_sample_options, seed) == 8);
 static_assert(offsetof(dvae_sample_options, first) == 16);
 static_assert(offsetof(dvae_sample_options, prior) == 24);
@@ -24,6 +24,8 @@ static_assert(offsetof(dvae_sample_options, digit) == 32);
 static_assert(offsetof(dvae_sample_options, threads) == 36);
 static_assert(offsetof(dvae_sample_options, progress) == 40);
 static_assert(offsetof(dvae_sample_options, progress_context) == 48);
+static_assert(offsetof(dvae_sample_options, truncation) == 56);
+static_assert(offsetof(dvae_sample_options, reserved) == 60);
 
 static_assert(sizeof(dvae_run_options) == 32);
 static_assert(offsetof(dvae_run_options, threads) == 8);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 #include <filesystem>
 #include <iterator>
@@ -147,6 +148,26 @@ TEST_CASE("C: a mixture gives labels, keeps to the digit asked for, and is the s
   }
 }
 
+TEST_CASE("C: truncation multiplies the noise, and a program of the first version has none of it") {
+  dvae_sample_options options = options_of(5, 3);
+  const std::vector<float> all = latents(options, 70);
+  options.truncation = 0.25F;
+  const std::vector<float> quarter = latents(options, 70);
+  for (std::size_t i = 0; i < all.size(); ++i) REQUIRE(quarter[i] == 0.25F * all[i]);
+  options.truncation = 0.0F;  // which lies beyond the struct that such a program has
+  options.reserved = 7;
+  options.struct_size = offsetof(dvae_sample_options, truncation);
+  CHECK(latents(options, 70) == all);
+  options.struct_size -= 8;
+  std::vector<float> z(kDim);
+  CHECK(dvae_latents(decoder(), &options, 1, z.data(), z.size() * sizeof(float), nullptr) == DVAE_INVALID_ARGUMENT);
+  CHECK_THAT(dvae_last_error(), Catch::Contains("struct_size of dvae_sample_options is 48, expected 64"));
+  options = options_of(5, 3);
+  options.reserved = 7;
+  CHECK(dvae_latents(decoder(), &options, 1, z.data(), z.size() * sizeof(float), nullptr) == DVAE_INVALID_ARGUMENT);
+  CHECK_THAT(dvae_last_error(), Catch::Contains("reserved is not 0"));
+}
+
 TEST_CASE("C: a prior tells its labels and knows no images") {
   dvae_info info = DVAE_INFO_INIT;
   REQUIRE(dvae_prior_info(prior(), &info) == DVAE_OK);
@@ -170,6 +191,11 @@ TEST_CASE("C: digits, labels and priors that do not fit are refused, with nothin
   refuses(decoder(), options_of(0), &label, "no prior is given");
   refuses(decoder(), options_of(0, 0, prior(), 10), &label, "expected 0 to 9");
   refuses(decoder(), options_of(0, 0, prior(), -2), &label, "digit is -2");
+  for (const float truncation : {-0.1F, 1.1F, std::numeric_limits<float>::quiet_NaN()}) {
+    dvae_sample_options options = options_of(0, 0, prior());
+    options.truncation = truncation;
+    refuses(decoder(), options, &label, "expected 0 to 1");
+  }
   const Owned<dvae_decoder> other = open_decoder(read_corpus("decoder_other_dims.onnx"));
   refuses(other.get(), options_of(0, 0, prior()), &label, "does not fit the decoder");
 }

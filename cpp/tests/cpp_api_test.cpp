@@ -97,6 +97,14 @@ TEST_CASE("C++: a prior gives labelled samples") {
   const dvae::Labelled<std::uint8_t> fours = decoder().sample_labelled<std::uint8_t>(20, options);
   CHECK(fours.labels == std::vector<std::int32_t>(20, 4));
   CHECK(fours.values == decoder().sample<std::uint8_t>(20, options));
+  dvae::SampleOptions without_noise = options;
+  without_noise.truncation = 0.0F;
+  CHECK(decoder().sample<std::uint8_t>(20, without_noise) != fours.values);
+  const std::vector<float> means = decoder().latents(20, without_noise);
+  without_noise.prior = nullptr;
+  without_noise.digit = -1;
+  CHECK(decoder().latents(20, without_noise) == std::vector<float>(20 * 40, 0.0F));
+  CHECK(means != std::vector<float>(20 * 40, 0.0F));
   dvae::Prior moved_from(model.data(), model.size());
   const dvae::Prior moved_to(std::move(moved_from));
   options.prior = &moved_from;  // NOLINT: looking at it is the point

@@ -1,8 +1,11 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <set>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "engine/decoder.hpp"
@@ -36,7 +39,36 @@ const Encoder& encoder() {
   return instance;
 }
 
-LatentSource source_of(std::uint64_t seed) { return {seed, nullptr, kAnyDigit}; }
+LatentSource source_of(std::uint64_t seed) {
+  LatentSource source;
+  source.seed = seed;
+  return source;
+}
+
+const Mixture& mixture() {
+  static const Mixture instance = [] {
+    const std::string model = read_test_prior();
+    return Mixture(open_runtime(), model.data(), model.size());
+  }();
+  return instance;
+}
+
+LatentSource labelled(std::uint64_t seed, std::vector<std::int32_t> digits, float truncation = 1.0F) {
+  return {seed, &mixture(), std::move(digits), truncation};
+}
+
+// Latents and labels of a source.
+struct Latents {
+  std::vector<float> z;
+  std::vector<std::int32_t> labels;
+};
+
+Latents latents(const LatentSource& source, std::uint64_t first, std::size_t count) {
+  Latents result{std::vector<float>(count * kDim), std::vector<std::int32_t>(count, -7)};
+  std::int32_t* const labels = source.mixture == nullptr ? nullptr : result.labels.data();
+  decoder().latents(source, first, count, result.z.data(), labels, 2, {});
+  return result;
+}
 
 template <typename Pixel>
 std::vector<Pixel> sample(std::uint64_t seed, std::uint64_t first, std::size_t count, unsigned threads = 1) {
@@ -94,6 +126,79 @@ TEST_CASE("uint8 samples are the rounded float samples, and samples are decoded 
   decoder().decode(z.data(), count, decoded.data(), 2, {});
   CHECK(decoded == x);
   for (const float value : x) REQUIRE((value >= 0.0F && value <= 1.0F));
+}
+
+TEST_CASE("digits are taken in turn by the absolute index, for any cut and any truncation") {
+  const std::vector<std::int32_t> digits{3, 0, 9, 3, 7};
+  for (const float truncation : {1.0F, 0.6F}) {
+    const LatentSource source = labelled(4, digits, truncation);
+    const Latents whole = latents(source, 0, 300);
+    for (std::size_t i = 0; i < 300; ++i) REQUIRE(whole.labels[i] == digits[i % digits.size()]);
+    std::vector<std::uint8_t> images(300 * kPixels);
+    decoder().sample(source, 0, 300, images.data(), nullptr, 2, {});
+    for (const std::size_t first : {1U, 4U, 127U, 128U, 130U}) {
+      for (const std::size_t count : {1U, 3U, 140U}) {
+        const Latents part = latents(source, first, count);
+        REQUIRE(std::memcmp(part.z.data(), whole.z.data() + first * kDim, part.z.size() * sizeof(float)) == 0);
+        REQUIRE(std::equal(part.labels.begin(), part.labels.end(), whole.labels.begin() + first));
+        std::vector<std::uint8_t> some(count * kPixels);
+        decoder().sample(source, first, count, some.data(), nullptr, 1, {});
+        REQUIRE(std::memcmp(some.data(), images.data() + first * kPixels, some.size()) == 0);
+      }
+    }
+  }
+  constexpr std::uint64_t kLate = std::numeric_limits<std::uint64_t>::max() - 200;
+  const Latents end = latents(labelled(4, digits), kLate, 201);
+  for (std::size_t i = 0; i < 201; ++i) REQUIRE(end.labels[i] == digits[(kLate + i) % digits.size()]);
+}
+
+TEST_CASE("truncation multiplies the noise, of N(0, I) and of a mixture, and 1 changes no bit") {
+  LatentSource standard = source_of(8);
+  const Latents all = latents(standard, 60, 200);
+  standard.truncation = 0.3F;
+  const Latents some = latents(standard, 60, 200);
+  for (std::size_t i = 0; i < all.z.size(); ++i) REQUIRE(some.z[i] == all.z[i] * 0.3F);
+
+  const Latents plain = latents(labelled(8, {}), 60, 200);
+  CHECK(latents(labelled(8, {}, 1.0F), 60, 200).z == plain.z);
+  const Latents half = latents(labelled(8, {}, 0.5F), 60, 200);
+  const Latents means = latents(labelled(8, {}, 0.0F), 60, 200);
+  CHECK(half.labels == plain.labels);
+  for (std::size_t i = 0; i < plain.z.size(); ++i) {
+    REQUIRE(std::abs(half.z[i] - 0.5F * (plain.z[i] + means.z[i])) < 1e-5F);
+  }
+}
+
+TEST_CASE("without noise there are only the means of the components, whatever the seed") {
+  const auto distinct = [](std::uint64_t seed) {
+    const Latents means = latents(labelled(seed, {6}, 0.0F), 0, 100);
+    std::set<std::vector<float>> rows;
+    for (std::size_t i = 0; i < 100; ++i) {
+      const auto row = means.z.begin() + static_cast<std::ptrdiff_t>(i * kDim);
+      rows.emplace(row, row + kDim);
+    }
+    return rows;
+  };
+  CHECK(distinct(1).size() == 2);  // as many components as the prior of the tests has for a class
+  CHECK(distinct(1) == distinct(2));
+}
+
+TEST_CASE("digits that there are not, and truncations out of range, are refused before any work") {
+  std::vector<float> z(kDim, 5.0F);
+  const auto refuses = [&](const LatentSource& source, const char* why) {
+    CHECK_THROWS_MATCHES(decoder().latents(source, 0, 1, z.data(), nullptr, 1, {}), InvalidArgument,
+                         Catch::Predicate<InvalidArgument>(
+                             [&](const InvalidArgument& error) { return std::string(error.what()) == why; }));
+    CHECK(z == std::vector<float>(kDim, 5.0F));
+  };
+  refuses(labelled(0, {1, 10}), "digit is 10, expected 0 to 9");
+  refuses(labelled(0, {1, -1}), "digit is -1, expected 0 to 9");
+  refuses(labelled(0, {1}, -0.5F), "truncation is -0.500000, expected 0 to 1");
+  LatentSource standard = source_of(0);
+  standard.truncation = std::nextafter(1.0F, 2.0F);
+  refuses(standard, "truncation is 1.000000, expected 0 to 1");
+  standard.truncation = std::numeric_limits<float>::quiet_NaN();
+  refuses(standard, "truncation is nan, expected 0 to 1");
 }
 
 TEST_CASE("nothing beyond the requested images is written") {

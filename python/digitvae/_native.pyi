@@ -1,5 +1,7 @@
 """The native core, raw: buffers in, buffers out. Public use goes through digitvae.engine."""
 
+from collections.abc import Sequence
+
 from typing_extensions import Buffer
 
 TILE_ROWS: int
@@ -34,10 +36,42 @@ class _Network:
     @property
     def dataset(self) -> str: ...
 
+class Prior:
+    def __init__(self, runtime: Runtime, model: bytes) -> None: ...
+    @property
+    def latent_dim(self) -> int: ...
+    @property
+    def labels(self) -> int: ...
+    @property
+    def dataset(self) -> str: ...
+
 class Decoder(_Network):
     def __init__(self, runtime: Runtime, model: bytes, *, sparse: bool | None = None) -> None: ...
     def is_sparse(self, rows: int) -> bool: ...
-    def sample(self, out: Buffer, *, seed: int, first: int, threads: int) -> None: ...
+    def sample(
+        self,
+        out: Buffer,
+        *,
+        seed: int,
+        first: int,
+        threads: int,
+        prior: Prior | None = None,
+        digits: Sequence[int] = (),
+        truncation: float = 1.0,
+        labels: Buffer | None = None,
+    ) -> None: ...
+    def latents(
+        self,
+        out: Buffer,
+        *,
+        seed: int,
+        first: int,
+        threads: int,
+        prior: Prior | None = None,
+        digits: Sequence[int] = (),
+        truncation: float = 1.0,
+        labels: Buffer | None = None,
+    ) -> None: ...
     def decode(self, z: Buffer, out: Buffer, *, threads: int) -> None: ...
 
 class Encoder(_Network):

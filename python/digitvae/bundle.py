@@ -21,6 +21,7 @@ SCHEMA = "digitvae-bundle/1"
 MANIFEST = "manifest.json"
 DECODER = "decoder.onnx"
 ENCODER = "encoder.onnx"
+PRIOR = "prior.onnx"
 REQUIRED_FILES = (DECODER, ENCODER)
 REQUIRED_DIMS = ("latent", "hidden", "height", "width")
 

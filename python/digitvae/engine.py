@@ -6,8 +6,7 @@ that fills its own buffers (``digitvae generate``) starts in a fraction of the t
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from digitvae import _native
 from digitvae.arguments import (
@@ -18,28 +17,19 @@ from digitvae.arguments import (
     check_range,
     check_threads,
     output,
-    pixel_type,
     whole,
 )
-from digitvae.bundle import DECODER, ENCODER, Bundle
-from digitvae.errors import BundleError
+from digitvae.bundle import Bundle
+from digitvae.latent_source import POSTERIOR_STREAM, check_truncation
 from digitvae.runtime import open_runtime
+from digitvae.sampling import Sampler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    import numpy as np
-    import numpy.typing as npt
-    from typing_extensions import Buffer
-
-    Array = npt.NDArray[Any]
-    FloatArray = npt.NDArray[np.float32]
+    from digitvae.latent_source import Array, FloatArray
 
 InterpolationMethod = Literal["lerp", "slerp"]
-
-LATENT_STREAM = 0
-POSTERIOR_STREAM = 2
 
 
 class Posterior(NamedTuple):
@@ -72,7 +62,7 @@ def load(
     return Model(opened, open_runtime(ort_library))
 
 
-class Model:
+class Model(Sampler):
     """A trained VAE, ready to use. Safe to call from many threads at the same time.
 
     Images are [28, 28], uint8 (round-half-even of 255·x) or float32 in [0, 1]; latents are
@@ -82,15 +72,14 @@ class Model:
 
     ``threads`` is the number of worker threads, by default all processors this process may use.
     ``out`` is a C-contiguous array of the result's shape and dtype, which is filled and returned.
-    """
 
-    def __init__(self, bundle: Bundle, runtime: _native.Runtime) -> None:
-        self.bundle = bundle
-        self._runtime = runtime
-        self._decoder = _native.Decoder(runtime, bundle.read(DECODER))
-        self._encoder: _native.Encoder | None = None
-        self._encoder_lock = threading.Lock()
-        _check_network(bundle, DECODER, self._decoder)
+    Where latents are drawn, ``prior`` is ``"standard"``, N(0, I), or ``"mixture"``, the
+    class-conditional mixture of a bundle that has a ``prior.onnx``: digits with labels.
+    ``digit`` asks for a class (and so for the mixture): one, or a sequence that the images take
+    in turn, image ``i`` the entry ``i`` mod its length. ``truncation``, 0 … 1, multiplies the
+    noise: 1 leaves it, 0 gives the means, in between are plainer digits. ``return_labels=True``
+    returns the classes, too, int32 [n].
+    """
 
     def __repr__(self) -> str:
         dataset = self._decoder.dataset
@@ -99,154 +88,6 @@ class Model:
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle as the bundle's path: another process loads it again."""
         return load, (str(self.bundle.path),)
-
-    @property
-    def latent_dim(self) -> int:
-        """Number of latents (40)."""
-        return self._decoder.latent_dim
-
-    @property
-    def height(self) -> int:
-        """Rows of an image (28)."""
-        return self._decoder.height
-
-    @property
-    def width(self) -> int:
-        """Columns of an image (28)."""
-        return self._decoder.width
-
-    @property
-    def pixels(self) -> int:
-        """Pixels of an image (784)."""
-        return self.height * self.width
-
-    @property
-    def runtime_version(self) -> str:
-        """Version of the ONNX Runtime library in use."""
-        return self._runtime.version
-
-    @property
-    def runtime_path(self) -> str:
-        """Path or name by which the ONNX Runtime library was opened."""
-        return self._runtime.path
-
-    def sample(
-        self,
-        n: int,
-        *,
-        seed: int = 0,
-        first: int = 0,
-        dtype: PixelType = "uint8",
-        threads: int | None = None,
-        out: Array | None = None,
-    ) -> Array:
-        """Generate images ``first … first+n−1`` of a seed, with z ~ N(0, I).
-
-        Args:
-            n: Number of images, at least 1.
-            seed: 0 … 2⁶⁴−1.
-            first: Index of the first image, 0 … 2⁶⁴−n.
-            dtype: ``"uint8"`` or ``"float32"``.
-            threads: Worker threads; default: all available.
-            out: Array [n, 28, 28] of that dtype to fill.
-
-        Returns:
-            [n, 28, 28] of ``dtype``.
-
-        Raises:
-            ValueError: An argument is out of its range, or ``out`` does not fit.
-        """
-        n = check_count(n)
-        seed, first = check_range(seed, first, n)
-        images = output(out, (n, self.height, self.width), dtype)
-        self._decoder.sample(images, seed=seed, first=first, threads=check_threads(threads))
-        return images
-
-    def sample_into(
-        self, buffer: Buffer, *, seed: int = 0, first: int = 0, threads: int | None = None
-    ) -> None:
-        """Generate into memory of the caller's, without NumPy.
-
-        Args:
-            buffer: Writable and C-contiguous: bytes (784 an image) or float32 values; its size
-                says how many images.
-            seed: As for :meth:`sample`.
-            first: As for :meth:`sample`.
-            threads: As for :meth:`sample`.
-
-        Raises:
-            ValueError: The buffer is not a whole number of images, or of another format.
-        """
-        view = memoryview(buffer)
-        count = view.nbytes // view.itemsize // self.pixels
-        seed, first = check_range(seed, first, max(count, 1))
-        self._decoder.sample(view, seed=seed, first=first, threads=check_threads(threads))
-
-    def stream(
-        self,
-        n: int,
-        *,
-        chunk: int = 65536,
-        seed: int = 0,
-        first: int = 0,
-        dtype: PixelType = "uint8",
-        threads: int | None = None,
-        out: Array | None = None,
-    ) -> Iterator[Array]:
-        """Generate ``n`` images as an iterator of chunks, in constant memory.
-
-        Args:
-            n: Number of images in all.
-            chunk: Images in a chunk; the last one may be shorter.
-            seed: As for :meth:`sample`.
-            first: As for :meth:`sample`.
-            dtype: As for :meth:`sample`.
-            threads: As for :meth:`sample`.
-            out: Array [chunk, 28, 28] to use for every chunk; each step then overwrites the last.
-
-        Yields:
-            [≤ chunk, 28, 28] of ``dtype``; together exactly ``sample(n, …)``.
-        """
-        n, chunk = check_count(n), check_count(chunk, "chunk")
-        seed, first = check_range(seed, first, n)
-        check_threads(threads)
-        dtype = pixel_type(dtype)
-        shape = (chunk, self.height, self.width)
-        buffer = None if out is None else output(out, shape, dtype)
-
-        def chunks() -> Iterator[Array]:
-            for start in range(0, n, chunk):
-                count = min(chunk, n - start)
-                target = None if buffer is None else buffer[:count]
-                yield self.sample(
-                    count, seed=seed, first=first + start, dtype=dtype, threads=threads, out=target
-                )
-
-        return chunks()
-
-    def latents(
-        self, n: int, *, seed: int = 0, first: int = 0, out: FloatArray | None = None
-    ) -> FloatArray:
-        """The latents behind :meth:`sample`: z ~ N(0, I), specified to the bit.
-
-        ``docs/random-numbers.md`` is the specification: the same bits in C++, NumPy, JavaScript.
-
-        Args:
-            n: Number of latents, at least 1.
-            seed: As for :meth:`sample`.
-            first: As for :meth:`sample`.
-            out: float32 [n, latent_dim] to fill.
-
-        Returns:
-            float32 [n, latent_dim].
-        """
-        n = check_count(n)
-        seed, first = check_range(seed, first, n)
-        z = output(out, (n, self.latent_dim), "float32")
-        _native.fill_standard_normal(
-            z, dim=self.latent_dim, seed=seed, first=first, stream=LATENT_STREAM
-        )
-        return z
 
     def decode(
         self,
@@ -291,21 +132,10 @@ class Model:
             TypeError: x is not a uint8 or float32 array.
             ValueError: x has another shape, or a value outside [0, 1].
         """
-        images = as_array(x, "x", ("uint8", "float32"))
-        shape: tuple[int, ...] = images.shape
-        grid = (self.height, self.width)
-        if shape[-2:] == grid and len(shape) in (2, 3):
-            batch = shape[:-2]
-        elif shape[-1:] == (self.pixels,) and len(shape) in (1, 2):
-            batch = shape[:-1]
-        else:
-            raise ValueError(
-                f"x has shape {shape}, expected [n, {self.height}, {self.width}] or "
-                f"[n, {self.pixels}]"
-            )
+        images, batch = self._as_images(x)
         shape = (*batch, self.latent_dim)
         mu, logvar = (output(one, shape, "float32") for one in out or (None, None))
-        self._load_encoder().encode(images, mu, logvar, threads=check_threads(threads))
+        self._open_encoder().encode(images, mu, logvar, threads=check_threads(threads))
         return Posterior(mu, logvar)
 
     def interpolate(
@@ -360,13 +190,65 @@ class Model:
         self._decoder.decode(path, images, threads=check_threads(threads))
         return images
 
-    def _load_encoder(self) -> _native.Encoder:
-        with self._encoder_lock:
-            if self._encoder is None:
-                encoder = _native.Encoder(self._runtime, self.bundle.read(ENCODER))
-                _check_network(self.bundle, ENCODER, encoder)
-                self._encoder = encoder
-            return self._encoder
+    def variations(
+        self,
+        x: Array,
+        n: int,
+        *,
+        seed: int = 0,
+        first: int = 0,
+        truncation: float = 1.0,
+        dtype: PixelType = "uint8",
+        threads: int | None = None,
+        out: Array | None = None,
+    ) -> Array:
+        """Images like one image: decoded draws from its posterior, z = μ + exp(½ log σ²)·t·ε.
+
+        Args:
+            x: One image, uint8, or float32 in [0, 1]: [28, 28] or [784].
+            n: Number of images, at least 1.
+            seed: Seed of the noise ε, which is stream 2 of ``docs/random-numbers.md``.
+            first: Index of the first image, 0 … 2⁶⁴−n.
+            truncation: t, 0 … 1: how far from the reconstruction, which 0 gives n times.
+            dtype: As for :meth:`sample`.
+            threads: As for :meth:`sample`.
+            out: Array [n, 28, 28] of that dtype to fill.
+
+        Returns:
+            [n, 28, 28] of ``dtype``.
+
+        Raises:
+            TypeError: x is not a uint8 or float32 array.
+            ValueError: x is not one image or has a value outside [0, 1], or another argument is
+                out of its range.
+        """
+        import numpy as np
+
+        n = check_count(n)
+        seed, first = check_range(seed, first, n)
+        share = np.float32(check_truncation(truncation))
+        check_threads(threads)
+        image, batch = self._as_images(x)
+        if batch:
+            raise ValueError(f"x has shape {image.shape}, expected one image")
+        images = output(out, (n, self.height, self.width), dtype)
+        mu, logvar = self.encode(image, threads=threads)
+        eps = np.empty((n, self.latent_dim), np.float32)
+        self._fill_normal(eps, seed=seed, first=first, stream=POSTERIOR_STREAM)
+        z: FloatArray = mu + np.exp(np.float32(0.5) * logvar) * (share * eps)
+        return self.decode(z, dtype=dtype, threads=threads, out=images)
+
+    def _as_images(self, x: object) -> tuple[Array, tuple[int, ...]]:
+        images = as_array(x, "x", ("uint8", "float32"))
+        shape: tuple[int, ...] = images.shape
+        grid = (self.height, self.width)
+        if shape[-2:] == grid and len(shape) in (2, 3):
+            return images, shape[:-2]
+        if shape[-1:] == (self.pixels,) and len(shape) in (1, 2):
+            return images, shape[:-1]
+        raise ValueError(
+            f"x has shape {shape}, expected [n, {self.height}, {self.width}] or [n, {self.pixels}]"
+        )
 
     def _as_latents(self, z: object, name: str) -> tuple[FloatArray, tuple[int, ...]]:
         latents = as_array(z, name, ("float32",))
@@ -376,16 +258,3 @@ class Model:
                 f"[{self.latent_dim}]"
             )
         return latents, latents.shape[:-1]
-
-
-def _check_network(bundle: Bundle, name: str, network: _native.Decoder | _native.Encoder) -> None:
-    """What a network says of itself must be what the manifest says."""
-    manifest = bundle.manifest
-    dims = manifest["dims"]
-    said = (network.latent_dim, network.height, network.width, network.dataset)
-    listed = (dims["latent"], dims["height"], dims["width"], manifest.get("dataset"))
-    if said != listed:
-        raise BundleError(
-            f"{bundle.path / name} says latent, height, width, dataset = {said}, the manifest "
-            f"says {listed}: they are not of one model"
-        )

@@ -41,12 +41,14 @@ def handles(library: ctypes.CDLL) -> Iterator[tuple[ctypes.c_void_p, ctypes.c_vo
     library.dvae_decoder_close(decoder)
 
 
+@pytest.mark.parametrize("truncation", [1.0, 0.7])
 @pytest.mark.parametrize("digit", [-1, 3])
 @pytest.mark.parametrize(("seed", "first"), [(0, 0), (7, 1000), (2**64 - 1, 2**64 - 200)])
 def test_mixture_latents_are_the_graph_s_on_the_numbers_of_the_specification(
     library: ctypes.CDLL,
     handles: tuple[ctypes.c_void_p, ctypes.c_void_p],
     digit: int,
+    truncation: float,
     seed: int,
     first: int,
 ) -> None:
@@ -54,7 +56,8 @@ def test_mixture_latents_are_the_graph_s_on_the_numbers_of_the_specification(
     count = 200
     z = np.empty((count, DIM), np.float32)
     labels = np.empty(count, np.int32)
-    options = SampleOptions(ctypes.sizeof(SampleOptions), seed, first, prior, digit, 2, None, None)
+    size = ctypes.sizeof(SampleOptions)
+    options = SampleOptions(size, seed, first, prior, digit, 2, None, None, truncation, 0)
     status = library.dvae_latents(
         decoder,
         ctypes.byref(options),
@@ -69,7 +72,7 @@ def test_mixture_latents_are_the_graph_s_on_the_numbers_of_the_specification(
     given = {
         "u": mixture_uniform(seed, first, count),
         "digit": np.full(count, digit, np.int64),
-        "eps": standard_normal(seed, LATENT, first, count, DIM),
+        "eps": standard_normal(seed, LATENT, first, count, DIM) * np.float32(truncation),
     }
     expected_z, expected_labels = session.run(["z", "label"], given)
     np.testing.assert_array_equal(z, expected_z)

@@ -115,6 +115,8 @@ def test_the_manifest_of_a_folder_tells_where_its_images_come_from(
         "dataset": "mnist",
         "digitvae": dv_version,
         "onnxruntime": model.runtime_version,
+        "digits": None,
+        "truncation": 1.0,
         "complete": True,
         "files": [
             {
@@ -177,6 +179,10 @@ def test_json_tells_what_was_done(run: Runner, model: dv.Model) -> None:
         "count": 10,
         "seed": 4,
         "first": 2,
+        "prior": "standard",
+        "digits": None,
+        "truncation": 1.0,
+        "labels": False,
         "bundle": str(shipped_path().resolve()),
         "bundle_sha256": model.bundle.sha256,
     }

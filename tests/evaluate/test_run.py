@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from digitvae.bundle import Bundle, write_manifest
+from digitvae.bundle import PRIOR, Bundle, write_manifest
 from digitvae.errors import BundleError
 from digitvae.evaluate.report import MIXTURE, RECONSTRUCTIONS, STANDARD, TEST, TRAIN
 from digitvae.evaluate.run import evaluate_bundle
 from digitvae.evaluate.settings import Settings, settings
-from digitvae.evaluate.subject import PRIOR, Subject
+from digitvae.evaluate.subject import Subject
 from digitvae.evaluate.views.html import bars, to_html
 from digitvae.evaluate.views.sheet import to_png
 from digitvae.evaluate.views.tables import tables

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from digitvae.engine import LATENT_STREAM
+from digitvae.latent_source import LATENT_STREAM
 from digitvae.parity.inputs import prior_draws as draw
 from digitvae.parity.latent_statistics import check_latents
 from digitvae.parity.random_reference import standard_normal

@@ -13,7 +13,7 @@ from cpp.fuzz import make_corpus
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from digitvae.bundle import Bundle, describe_files, write_manifest
+from digitvae.bundle import PRIOR, Bundle, describe_files, write_manifest
 from digitvae.errors import BundleError
 from digitvae.parity import prior
 from digitvae.parity.gate import edits
@@ -23,7 +23,7 @@ from digitvae.parity.runtimes import RUNTIMES
 from digitvae.parity.runtimes import onnx as onnx_runtimes
 from digitvae.parity.runtimes.c_api import Handle
 from digitvae.parity.settings import GATE
-from digitvae.parity.structure import PRIOR, check_prior
+from digitvae.parity.structure import check_prior
 from digitvae.parity.verification import verify_with
 
 if TYPE_CHECKING:

@@ -32,6 +32,8 @@ ORIGIN = Origin(
     dataset="mnist",
     digitvae="1",
     onnxruntime="2",
+    digits=[1, 7],
+    truncation=0.5,
 )
 IMAGES = some_images(COUNT)
 
@@ -107,6 +109,8 @@ def test_the_manifest_has_what_was_asked_for_and_what_was_made(tmp_path: Path, k
         "dataset": "mnist",
         "digitvae": "1",
         "onnxruntime": "2",
+        "digits": [1, 7],
+        "truncation": 0.5,
         "complete": True,
     }
     assert [(f["first"], f["count"]) for f in files] == [(0, 5), (5, 5), (10, 5), (15, 5), (20, 3)]

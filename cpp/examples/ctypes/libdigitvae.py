@@ -35,6 +35,8 @@ class SampleOptions(c.Structure):
         ("threads", c.c_uint32),
         ("progress", c.c_void_p),
         ("progress_context", c.c_void_p),
+        ("truncation", c.c_float),
+        ("reserved", c.c_uint32),
     )
 
 
@@ -146,7 +148,12 @@ class Decoder:
             return len(failures)
 
         options = SampleOptions(
-            struct_size=c.sizeof(SampleOptions), seed=seed, first=first, digit=-1, threads=threads
+            struct_size=c.sizeof(SampleOptions),
+            seed=seed,
+            first=first,
+            digit=-1,
+            threads=threads,
+            truncation=1.0,
         )
         callback = ChunkCallback(call)  # has a name to live as long as the call
         status = self._library.dvae_stream_u8(self._handle, options, count, chunk, callback, None)

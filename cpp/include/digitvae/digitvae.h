@@ -108,8 +108,11 @@ typedef struct dvae_sample_options {
   uint32_t threads;        /* worker threads, at most 1024; 0 (default): all processors of this process */
   dvae_progress progress;  /* NULL (default): none */
   void* progress_context;  /* passed to `progress` */
+  /* The first version of this struct ends here. */
+  float truncation;  /* in [0, 1]: the noise is multiplied by it; 1 (default): the whole distribution, 0: its means */
+  uint32_t reserved; /* 0 */
 } dvae_sample_options;
-#define DVAE_SAMPLE_OPTIONS_INIT {sizeof(dvae_sample_options), 0, 0, NULL, -1, 0, NULL, NULL}
+#define DVAE_SAMPLE_OPTIONS_INIT {sizeof(dvae_sample_options), 0, 0, NULL, -1, 0, NULL, NULL, 1.0F, 0}
 
 /* Options of all other calls that take a while. NULL stands for the defaults. */
 typedef struct dvae_run_options {

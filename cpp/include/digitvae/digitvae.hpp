@@ -61,6 +61,7 @@ struct SampleOptions {
   std::int32_t digit = -1;       // with a prior: only this class
   std::uint32_t threads = 0;
   Progress progress{};
+  float truncation = 1.0F;  // in [0, 1]: the noise is multiplied by it
 };
 
 // Copied out of dvae_info: these strings live as long as you like.
@@ -344,6 +345,7 @@ class Decoder : public detail::Model<detail::DecoderApi> {
     }
     c_options.digit = options.digit;
     c_options.threads = options.threads;
+    c_options.truncation = options.truncation;
     return c_options;
   }
 

@@ -1,6 +1,7 @@
 #include "c_api/arguments.hpp"
 
 #include <algorithm>
+#include <cstddef>
 
 namespace digitvae::c_api {
 namespace {
@@ -33,8 +34,13 @@ dvae_open_options read_open_options(const dvae_open_options* given) {
 }
 
 dvae_sample_options read_sample_options(const dvae_sample_options* given) {
-  const dvae_sample_options options = read_options(given, DVAE_SAMPLE_OPTIONS_INIT, "dvae_sample_options");
+  constexpr std::size_t kFirstVersion = offsetof(dvae_sample_options, truncation);
+  const dvae_sample_options options =
+      read_options(given, DVAE_SAMPLE_OPTIONS_INIT, "dvae_sample_options", {kFirstVersion});
   require_threads(options.threads);
+  if (options.reserved != 0) {
+    throw InvalidArgument("dvae_sample_options.reserved is not 0: use DVAE_SAMPLE_OPTIONS_INIT");
+  }
   return options;
 }
 

@@ -3,6 +3,7 @@
 
 #include <digitvae/digitvae.h>
 
+#include <algorithm>
 #include <cstring>
 #include <initializer_list>
 #include <limits>
@@ -39,21 +40,26 @@ void require_output(const T* out, std::size_t bytes, std::size_t count, std::siz
 }
 
 // The options that were given, or the defaults. `struct_size` tells which version of the struct the
-// caller was compiled with: of an older one the rest keeps its defaults, a newer one is refused.
+// caller was compiled with: of an older one (whose size is in `older`) the rest keeps its defaults, a newer
+// one is refused.
 template <typename Options>
-Options read_options(const Options* given, const Options& defaults, const char* name) {
+Options read_options(const Options* given, const Options& defaults, const char* name,
+                     std::initializer_list<std::size_t> older = {}) {
   if (given == nullptr) return defaults;
-  // The first version of every struct is the present one, so nothing shorter exists yet.
-  if (given->struct_size != sizeof(Options)) {
-    throw InvalidArgument("struct_size of " + std::string(name) + " is " + std::to_string(given->struct_size) +
-                          ", expected " + std::to_string(sizeof(Options)) + ": set it with the _INIT macro of " + name +
-                          (given->struct_size > sizeof(Options) ? ", or use a newer library" : ""));
+  const std::size_t size = given->struct_size;
+  if (size != sizeof(Options) && std::find(older.begin(), older.end(), size) == older.end()) {
+    throw InvalidArgument("struct_size of " + std::string(name) + " is " + std::to_string(size) + ", expected " +
+                          std::to_string(sizeof(Options)) + ": set it with the _INIT macro of " + name +
+                          (size > sizeof(Options) ? ", or use a newer library" : ""));
   }
-  return *given;
+  Options options = defaults;
+  std::memcpy(&options, given, size);
+  options.struct_size = sizeof(Options);
+  return options;
 }
 
 dvae_open_options read_open_options(const dvae_open_options* given);
-// The number of threads is checked; prior and digit are not.
+// The number of threads is checked; prior, digit and truncation are not.
 dvae_sample_options read_sample_options(const dvae_sample_options* given);
 dvae_run_options read_run_options(const dvae_run_options* given);
 

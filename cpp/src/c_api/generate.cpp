@@ -14,7 +14,12 @@ namespace digitvae::c_api {
 namespace {
 
 LatentSource source_of(const dvae_sample_options& options) {
-  return {options.seed, options.prior == nullptr ? nullptr : &options.prior->core, options.digit};
+  LatentSource source;
+  source.seed = options.seed;
+  source.mixture = options.prior == nullptr ? nullptr : &options.prior->core;
+  if (options.digit != kAnyDigit) source.digits = {options.digit};
+  source.truncation = options.truncation;
+  return source;
 }
 
 void require_labels(const dvae_sample_options& options, const std::int32_t* labels, std::size_t count) {

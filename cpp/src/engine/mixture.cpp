@@ -19,10 +19,23 @@ Mixture::Mixture(std::shared_ptr<const Runtime> runtime, const void* model, std:
       {batch_of("z", info_.latent_dim), batch_of_scalars("label", "int64")});
 }
 
+namespace {
+
+// A truncation of 1 takes no time, and changes no bit.
+void truncate(float truncation, float* noise, std::size_t count) {
+  if (truncation == 1.0F) return;
+  for (std::size_t i = 0; i < count; ++i) noise[i] *= truncation;
+}
+
+}  // namespace
+
 void require_fit(const LatentSource& source, const ModelInfo& decoder) {
+  if (!(source.truncation >= 0.0F && source.truncation <= 1.0F)) {
+    throw InvalidArgument("truncation is " + std::to_string(source.truncation) + ", expected 0 to 1");
+  }
   if (source.mixture == nullptr) {
-    if (source.digit == kAnyDigit) return;
-    throw InvalidArgument("digit is " + std::to_string(source.digit) +
+    if (source.digits.empty()) return;
+    throw InvalidArgument("digit is " + std::to_string(source.digits.front()) +
                           " but no prior is given: N(0, I) knows no classes; use -1, or open prior.onnx");
   }
   const ModelInfo& prior = source.mixture->info();
@@ -31,9 +44,9 @@ void require_fit(const LatentSource& source, const ModelInfo& decoder) {
                           std::to_string(prior.latent_dim) + " latents, the decoder for " + decoder.dataset + " with " +
                           std::to_string(decoder.latent_dim));
   }
-  if (source.digit < kAnyDigit || source.digit >= static_cast<std::int64_t>(prior.labels)) {
-    throw InvalidArgument("digit is " + std::to_string(source.digit) + ", expected 0 to " +
-                          std::to_string(prior.labels - 1) + ", or -1 for any");
+  for (const std::int32_t digit : source.digits) {
+    if (digit >= 0 && digit < static_cast<std::int64_t>(prior.labels)) continue;
+    throw InvalidArgument("digit is " + std::to_string(digit) + ", expected 0 to " + std::to_string(prior.labels - 1));
   }
 }
 
@@ -42,12 +55,11 @@ class LatentMaker::MixtureTile {
  public:
   MixtureTile(const LatentSource& source, std::size_t dim)
       : session_(source.mixture->session()),
-        seed_(source.seed),
-        wanted_(source.digit),
+        source_(source),
         labels_(static_cast<std::int64_t>(source.mixture->info().labels)),
         dim_(dim),
         choice_(kTileRows),
-        digit_(kTileRows, source.digit),
+        digit_(kTileRows, source.digit_of(0)),
         noise_(kTileRows * dim),
         latents_(kTileRows * dim),
         label_(kTileRows),
@@ -61,8 +73,12 @@ class LatentMaker::MixtureTile {
     // The whole tile, whichever rows of it are wanted: its content is the same for every cut of a range.
     const std::uint64_t tile_start = start - start % kTileRows;
     const auto begin = static_cast<std::size_t>(start - tile_start);
-    fill_standard_normal(seed_, Stream::kLatent, tile_start, kTileRows, dim_, noise_.data());
-    for (std::size_t i = 0; i < kTileRows; ++i) choice_[i] = mixture_uniform(seed_, tile_start + i);
+    fill_standard_normal(source_.seed, Stream::kLatent, tile_start, kTileRows, dim_, noise_.data());
+    truncate(source_.truncation, noise_.data(), noise_.size());
+    for (std::size_t i = 0; i < kTileRows; ++i) choice_[i] = mixture_uniform(source_.seed, tile_start + i);
+    if (source_.digits.size() > 1) {
+      for (std::size_t i = 0; i < kTileRows; ++i) digit_[i] = source_.digit_of(tile_start + i);
+    }
     session_.run({&choice_tensor_, &digit_tensor_, &noise_tensor_}, {&latents_tensor_, &label_tensor_});
     require_sound(begin, rows);
     std::copy_n(latents_.data() + begin * dim_, rows * dim_, z);
@@ -79,19 +95,18 @@ class LatentMaker::MixtureTile {
     }
     for (std::size_t i = begin; i < begin + rows; ++i) {
       const bool known = label_[i] >= 0 && label_[i] < labels_;
-      if (known && (wanted_ == kAnyDigit || label_[i] == wanted_)) continue;
+      if (known && (digit_[i] == kAnyDigit || label_[i] == digit_[i])) continue;
       throw ModelError("the prior gave the label " + std::to_string(label_[i]) + ", expected " +
-                       (wanted_ == kAnyDigit ? "0 to " + std::to_string(labels_ - 1) : std::to_string(wanted_)));
+                       (digit_[i] == kAnyDigit ? "0 to " + std::to_string(labels_ - 1) : std::to_string(digit_[i])));
     }
   }
 
   const Session& session_;
-  std::uint64_t seed_;
-  std::int32_t wanted_;
+  const LatentSource& source_;
   std::int64_t labels_;
   std::size_t dim_;
   std::vector<float> choice_;
-  std::vector<std::int64_t> digit_;
+  std::vector<std::int64_t> digit_;  // wanted of each row
   std::vector<float> noise_;
   std::vector<float> latents_;
   std::vector<std::int64_t> label_;
@@ -103,7 +118,7 @@ class LatentMaker::MixtureTile {
 };
 
 LatentMaker::LatentMaker(const LatentSource& source, std::size_t latent_dim) : source_(source), dim_(latent_dim) {
-  if (source.mixture != nullptr) tile_ = std::make_unique<MixtureTile>(source, latent_dim);
+  if (source.mixture != nullptr) tile_ = std::make_unique<MixtureTile>(source_, latent_dim);
 }
 
 LatentMaker::~LatentMaker() = default;
@@ -113,6 +128,7 @@ void LatentMaker::make(std::uint64_t start, std::size_t rows, float* z, std::int
     tile_->make(start, rows, z, labels);
   } else {
     fill_standard_normal(source_.seed, Stream::kLatent, start, rows, dim_, z);
+    truncate(source_.truncation, z, rows * dim_);
   }
 }
 

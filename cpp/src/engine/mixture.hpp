@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "engine/model.hpp"
 #include "engine/tiles.hpp"
@@ -30,12 +31,18 @@ class Mixture {
 // Which latents are meant: those of a seed, from N(0, I) or from a mixture.
 struct LatentSource {
   std::uint64_t seed = 0;
-  const Mixture* mixture = nullptr;  // nullptr: N(0, I)
-  std::int32_t digit = kAnyDigit;    // only with a mixture
+  const Mixture* mixture = nullptr;    // nullptr: N(0, I)
+  std::vector<std::int32_t> digits{};  // only with a mixture: image i is of class digits[i mod size]; empty: of any
+  float truncation = 1.0F;             // in [0, 1]: what the noise is multiplied by
+
+  // The class that image `index` is to be of.
+  std::int32_t digit_of(std::uint64_t index) const {
+    return digits.empty() ? kAnyDigit : digits[static_cast<std::size_t>(index % digits.size())];
+  }
 };
 
-// Throws InvalidArgument: a mixture made for other latents or another dataset than `decoder`, a digit
-// without a mixture, or one that the mixture does not have.
+// Throws InvalidArgument: a mixture made for other latents or another dataset than `decoder`, digits
+// without a mixture, or one that the mixture does not have, or a truncation out of range.
 void require_fit(const LatentSource& source, const ModelInfo& decoder);
 
 // One worker's means of making latents of one source.

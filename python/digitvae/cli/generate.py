@@ -11,17 +11,22 @@ import click
 
 from digitvae.cli import options
 from digitvae.cli.numbers import MAX_COUNT, MAX_SEED
+from digitvae.latent_source import check_digits, check_truncation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from digitvae.engine import Model
+    from digitvae.latent_source import PriorName
     from digitvae.sinks import Sink
+    from digitvae.sinks.manifest import Origin
+    from digitvae.sinks.request import Request
     from digitvae.sinks.shards import Shards
 
 _CHUNK_BYTES = 8192 * 784
 """Of the images made at a time: enough for every thread, little enough for a moving bar."""
+_LABEL_BYTES = 4
 _BUFFERS = 3
 """One that is filled, one that is written, and one so that neither waits for the other."""
 
@@ -30,6 +35,7 @@ Examples:
   digitvae generate 10_000 --seed 7 -o digits.npy
   digitvae generate 100 -o sheet.png --invert
   digitvae generate 60_000 -o data --format mnist
+  digitvae generate --digit 0-9 --per-digit 1000 -o digits.npz
   digitvae generate 50_000_000 -o digits.tar --shard-size 1_000_000
   digitvae generate 50_000_000 -o digits.tar --shard-size 1_000_000 --resume
   digitvae generate 1_000_000 -o - --format tar | tar t
@@ -47,10 +53,14 @@ class _CountCommand(click.Command):
 
 
 @click.command(cls=_CountCommand, epilog=_EXAMPLES)
-@click.argument("count", type=options.WholeNumber(1, MAX_COUNT))
+@click.argument("count", type=options.WholeNumber(1, MAX_COUNT), required=False)
 @options.output("digits.npy")
 @options.seed
 @options.first
+@options.prior
+@options.digit
+@options.per_digit
+@options.truncation
 @options.shard_size
 @options.resume
 @options.threads
@@ -66,10 +76,14 @@ class _CountCommand(click.Command):
 @options.quiet
 def generate(
     *,
-    count: int,
+    count: int | None,
     output: str,
     seed: int,
     first: int,
+    prior: PriorName | None,
+    digit: list[int] | None,
+    per_digit: int | None,
+    truncation: float,
     shard_size: int | None,
     resume: bool,
     threads: int | None,
@@ -94,6 +108,11 @@ def generate(
       .png           a contact sheet        .raw       bare numbers
       none           a folder of PNGs; with --format mnist, what
                      torchvision.datasets.MNIST(PATH) reads, every label 255
+                     unless --prior or --digit gives labels
+
+    With --prior mixture, or a --digit, images have labels, which go into .npz, .parquet, .tar and
+    --format mnist; the other kinds of output hold images only. Image I is of digit I mod K of the
+    K digits asked for. The bundle needs a prior.onnx.
 
     Digit I of a seed is the same whatever COUNT, --first, --shard-size and --threads are: a large
     set can be made in parts, on several machines.
@@ -104,6 +123,11 @@ def generate(
     from digitvae.cli.result import Report
     from digitvae.sinks import format_of
 
+    count = _images_asked(count, digit, per_digit)
+    if prior == "standard" and digit is not None:
+        raise click.UsageError("--digit needs --prior mixture: N(0, I) knows no digits")
+    prior = prior or ("standard" if digit is None else "mixture")
+    truncation = check_truncation(truncation)
     in_shards = resume or shard_size is not None
     if in_shards:
         from digitvae.sinks.shards import ShardedOutput, folder_and_format, open_shards
@@ -119,11 +143,14 @@ def generate(
     from digitvae import __version__
     from digitvae.cli.progress import progress
     from digitvae.engine import load
+    from digitvae.sinks.formats import FORMATS
     from digitvae.sinks.manifest import Origin
     from digitvae.sinks.request import Request
     from digitvae.sinks.sink import open_request, sheet_layout
 
     model = load(bundle)
+    if prior == "mixture":
+        check_digits(digit, model.labels)
     request = Request(
         path=output,
         format=kind,
@@ -132,18 +159,30 @@ def generate(
         first=first,
         height=model.height,
         width=model.width,
+        labels=prior == "mixture" and FORMATS[kind].labels,
         sheet=sheet_layout(columns, scale, padding, invert=invert),
     )
     origin = Origin(
         seed=seed,
-        prior="standard",
+        prior=prior,
         bundle_sha256=model.bundle.sha256,
         dataset=model.bundle.manifest["dataset"],
         digitvae=__version__,
         onnxruntime=model.runtime_version,
+        digits=digit,
+        truncation=truncation,
     )
-    digits = _Digits(model, dtype, seed, threads)
-    details = {"format": kind, "dtype": dtype, "seed": seed, "first": first}
+    digits = _Digits(model, request, origin, threads)
+    details: dict[str, object] = {
+        "format": kind,
+        "dtype": dtype,
+        "seed": seed,
+        "first": first,
+        "prior": prior,
+        "digits": digit,
+        "truncation": truncation,
+        "labels": request.labels,
+    }
     if not in_shards:
         with (
             open_request(request, force=force, threads=threads, origin=origin) as sink,
@@ -171,20 +210,23 @@ def generate(
 class _Digits:
     """Digits of a seed, made a chunk at a time while the one before is written.
 
+    A piece of memory holds labels, where there are any, and then images.
+
     Args:
         model: What makes them.
-        dtype: ``"uint8"`` or ``"float32"``.
-        seed: The seed.
+        request: What is to be written.
+        origin: Which latents to draw.
         threads: Worker threads; ``None``: all processors.
     """
 
-    def __init__(self, model: Model, dtype: str, seed: int, threads: int | None) -> None:
+    def __init__(self, model: Model, request: Request, origin: Origin, threads: int | None) -> None:
         self._model = model
-        self._is_float = dtype == "float32"
-        self._seed = seed
+        self._is_float = request.dtype == "float32"
+        self._origin = origin
         self._threads = threads
-        self._size = model.pixels * (4 if self._is_float else 1)
-        self._most = _CHUNK_BYTES // self._size
+        self._label_size = _LABEL_BYTES if request.labels else 0
+        self._size = request.image_bytes + self._label_size
+        self._most = _CHUNK_BYTES // request.image_bytes
         self._buffers: list[memoryview] = []
 
     def fill(self, first: int, count: int, sink: Sink, advance: Callable[[int], None]) -> None:
@@ -192,12 +234,12 @@ class _Digits:
         if count <= self._most:
             (buffer,) = self._memory(1, count)
             self._make(buffer, first)
-            sink.write(buffer)
+            self._write(sink, buffer)
             advance(count)
             return
         from digitvae.sinks.overlap import overlapped
 
-        with overlapped(sink.write, self._memory(_BUFFERS, self._most)) as overlap:
+        with overlapped(partial(self._write, sink), self._memory(_BUFFERS, self._most)) as overlap:
             for start in range(first, first + count, self._most):
                 number = min(self._most, first + count - start)
                 buffer = overlap.take()
@@ -206,8 +248,28 @@ class _Digits:
                 advance(number)
 
     def _make(self, memory: memoryview, first: int) -> None:
-        numbers = memory.cast("f") if self._is_float else memory
-        self._model.sample_into(numbers, seed=self._seed, first=first, threads=self._threads)
+        images, labels = self._parts(memory)
+        origin = self._origin
+        self._model.sample_into(
+            images.cast("f") if self._is_float else images,
+            labels=labels,
+            seed=origin.seed,
+            first=first,
+            prior=origin.prior,
+            digit=origin.digits,
+            truncation=origin.truncation,
+            threads=self._threads,
+        )
+
+    def _write(self, sink: Sink, memory: memoryview) -> None:
+        sink.write(*self._parts(memory))
+
+    def _parts(self, memory: memoryview) -> tuple[memoryview, memoryview | None]:
+        """The images and the labels in a piece of memory."""
+        if self._label_size == 0:
+            return memory, None
+        labels = memory.nbytes // self._size * self._label_size
+        return memory[labels:], memory[:labels].cast("i")
 
     def _memory(self, pieces: int, images: int) -> list[memoryview]:
         """So many pieces of memory for so many images, kept from one shard to the next."""
@@ -216,6 +278,21 @@ class _Digits:
             # Not arrays: importing NumPy takes longer than making ten thousand digits.
             self._buffers = [memoryview(bytearray(size)) for _ in range(pieces)]
         return [buffer[:size] for buffer in self._buffers[:pieces]]
+
+
+def _images_asked(count: int | None, digit: list[int] | None, per_digit: int | None) -> int:
+    """How many images COUNT, or --digit and --per-digit, ask for."""
+    if per_digit is None:
+        if count is None:
+            raise click.UsageError("how many? Give COUNT, or --digit with --per-digit")
+        return count
+    if count is not None:
+        raise click.UsageError("COUNT and --per-digit both say how many: give one of them")
+    if digit is None:
+        raise click.UsageError("--per-digit needs --digit, such as --digit 0-9")
+    if per_digit * len(digit) > MAX_COUNT:
+        raise click.UsageError(f"{per_digit * len(digit):,} images are more than {MAX_COUNT:,}")
+    return per_digit * len(digit)
 
 
 def _recorded_shard_size(folder: Path) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from digitvae.arguments import MAX_COUNT, MAX_INDEX
 
-__all__ = ["MAX_COUNT", "MAX_SEED", "parse_whole"]
+__all__ = ["MAX_COUNT", "MAX_SEED", "parse_digits", "parse_whole"]
 
 MAX_SEED = MAX_INDEX
+_MAX_DIGIT = 65_535  # most classes that a prior can have, less one
 
 
 def parse_whole(text: str, low: int, high: int) -> int:
@@ -25,3 +26,22 @@ def parse_whole(text: str, low: int, high: int) -> int:
     if number is None or not low <= number <= high:
         raise ValueError(f"{text} is not in the range {low:,} to {high:,}")
     return number
+
+
+def parse_digits(text: str) -> list[int]:
+    """The digits that a text lists, as 7, 0-9 or 1,3,5-7, in its order and with its repeats.
+
+    Raises:
+        ValueError: It lists none.
+    """
+    digits: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        if not first or (dash and not last):
+            raise ValueError(f"{text!r} is not a list of digits (such as 7, 0-9 or 1,3,5-7)")
+        low = parse_whole(first, 0, _MAX_DIGIT)
+        high = parse_whole(last, 0, _MAX_DIGIT) if dash else low
+        if low > high:
+            raise ValueError(f"{part} runs backwards; write {high}-{low}, or one after the other")
+        digits.extend(range(low, high + 1))
+    return digits

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from digitvae import arguments
-from digitvae.cli.numbers import MAX_COUNT, MAX_SEED, parse_whole
+from digitvae.cli.numbers import MAX_COUNT, MAX_SEED, parse_digits, parse_whole
 from digitvae.sinks.formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     ParamType = click.ParamType[int]
+    ListType = click.ParamType[list[int]]
 else:
-    ParamType = click.ParamType  # generic for type checkers only
+    ParamType = ListType = click.ParamType  # generic for type checkers only
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 PixelType = arguments.PixelType
@@ -39,6 +40,21 @@ class WholeNumber(ParamType):
         try:
             # Click converts defaults too, which are numbers already.
             return parse_whole(str(value), self._low, self._high)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class DigitList(ListType):
+    """Digits, as 7, 0-9 or 1,3,5-7."""
+
+    name = "digits"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[int]:
+        """The digits in their order, or click's usage error that names the option."""
+        try:
+            return parse_digits(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -105,6 +121,29 @@ shard_size = number(
 resume = click.option("--resume", is_flag=True, help="Make what is missing of a folder of shards.")
 seed = number("--seed", low=0, high=MAX_SEED, default=0, help="Seed of the random numbers.")
 first = number("--first", low=0, high=MAX_SEED, default=0, help="Index of the first image.")
+prior = click.option(
+    "--prior",
+    type=click.Choice(["standard", "mixture"]),
+    help="Where latents are drawn: N(0, I), or the bundle's mixture, which knows classes. "
+    "[default: standard; mixture with --digit]",
+)
+digit = click.option(
+    "--digit",
+    type=DigitList(),
+    metavar="SPEC",
+    help="Classes, which the images take in turn: 7, 0-9, 1,3,5-7.",
+)
+per_digit = number(
+    "--per-digit", low=1, high=MAX_COUNT, help="Images for each of SPEC, instead of COUNT."
+)
+truncation = click.option(
+    "--truncation",
+    type=float,
+    default=1.0,
+    show_default=True,
+    metavar="T",
+    help="Noise is multiplied by it, 0 to 1: less is plainer.",
+)
 threads = number("--threads", low=1, high=1024, help="Worker threads; by default all processors.")
 bundle = click.option(
     "--bundle", type=PATH, metavar="DIR", help="Bundle; by default the one that is shipped."

@@ -5,28 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-import onnxruntime
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 
-from digitvae.bundle import Bundle
+from digitvae.bundle import PRIOR, Bundle
 from digitvae.data import DATASETS
-from digitvae.engine import LATENT_STREAM, Model, load
+from digitvae.engine import Model, load
 from digitvae.errors import BundleError
 from digitvae.model import VAE
 from digitvae.objective import OBJECTIVES
-from digitvae.parity.random_reference import mixture_uniform, standard_normal
 from digitvae.run import WEIGHTS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
-
-PRIOR = "prior.onnx"
-_ANY = -1
 
 
 @dataclass(frozen=True)
@@ -97,28 +92,16 @@ class Subject:
             seed: Of the specified random numbers.
             digit: Their class, or classes that take turns; ``None``: any.
         """
-        z, labels = self._from_prior(n, seed, digit)
-        images: NDArray[np.uint8] = self.engine.decode(z)
+        images: NDArray[np.uint8]
+        labels: NDArray[np.int32]
+        images, labels = self.engine.sample(
+            n, seed=seed, prior="mixture", digit=digit, return_labels=True
+        )
         return images, labels
 
     def mixture_latents(self, n: int, seed: int) -> NDArray[np.float32]:
         """Latents [n, 40] of the bundle's mixture: those behind :meth:`mixture`."""
-        return self._from_prior(n, seed, None)[0]
-
-    def _from_prior(
-        self, n: int, seed: int, digit: int | list[int] | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-        """What prior.onnx makes of the random numbers that docs/random-numbers.md specifies."""
-        session = onnxruntime.InferenceSession(
-            self.engine.bundle.read(PRIOR), providers=["CPUExecutionProvider"]
-        )
-        given = {
-            "u": mixture_uniform(seed, 0, n),
-            "digit": np.resize(np.array(_ANY if digit is None else digit, np.int64), n),
-            "eps": standard_normal(seed, LATENT_STREAM, 0, n, self.engine.latent_dim),
-        }
-        z, labels = session.run(["z", "label"], given)
-        return z, labels.astype(np.int32)
+        return self.engine.latents(n, seed=seed, prior="mixture")
 
     def posterior_draws(
         self, mu: NDArray[np.float32], logvar: NDArray[np.float32], generator: torch.Generator

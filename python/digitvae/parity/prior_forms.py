@@ -15,13 +15,14 @@ import torch
 from onnx import numpy_helper
 from safetensors.torch import load as load_safetensors
 
-from digitvae.engine import LATENT_STREAM
+from digitvae.bundle import PRIOR
+from digitvae.latent_source import LATENT_STREAM
 from digitvae.parity.random_reference import mixture_uniform, standard_normal
 from digitvae.parity.report import Check, first_line
 from digitvae.parity.runtimes import onnx
 from digitvae.parity.runtimes.pytorch import load_exported_program, load_torchscript
 from digitvae.parity.statistics import bits_differ, deviation
-from digitvae.parity.structure import PRIOR, bit_difference
+from digitvae.parity.structure import bit_difference
 from digitvae.prior import LatentPrior
 
 if TYPE_CHECKING:

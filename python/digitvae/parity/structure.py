@@ -16,7 +16,7 @@ import onnx
 import torch
 from onnx import numpy_helper
 
-from digitvae.bundle import MANIFEST, SCHEMA
+from digitvae.bundle import MANIFEST, PRIOR, SCHEMA
 from digitvae.parity.networks import NETWORKS
 from digitvae.parity.report import Check, first_line
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 PARITY = "parity.json"
 """The report that a bundle carries: it cannot be part of what it reports on."""
-
-PRIOR = "prior.onnx"
 
 OPSET = 18
 """The oldest operator set that a bundle may use."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from digitvae import data
 from digitvae._native import available_threads
-from digitvae.bundle import Bundle
+from digitvae.bundle import PRIOR, Bundle
 from digitvae.errors import DataError
 from digitvae.parity import (
     divergence,
@@ -203,7 +203,7 @@ class _Verification:
             run.checks += check_elbo(
                 loaded, inputs.ink(images), run.leader, run.steps.next, threads=run.threads
             )
-        if structure.PRIOR in self.bundle.file_names:
+        if PRIOR in self.bundle.file_names:
             run.checks += prior.check_prior_runtimes(self.bundle)
             run.checks += prior_forms.check_prior_forms(self.bundle)
         run.steps.next("properties of the native engine")
@@ -239,7 +239,7 @@ class _Verification:
             decoder.append(generated(z.shape[1:], count, -reach, reach))
             encoder.append(generated((pixels,), count, 0.0, 1.0))
         with contextlib.suppress(Exception):  # what the prior cannot do is found by its own checks
-            if structure.PRIOR in self.bundle.file_names:
+            if PRIOR in self.bundle.file_names:
                 mixture = prior.mixture_draws(self.bundle, settings.decoded)
                 decoder.append(inputs.whole("mixture draws", mixture))
         reconstruction = inputs.whole("decoded prior draws", drawn[: settings.decoded // 2])

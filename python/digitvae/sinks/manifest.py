@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from digitvae.latent_source import PriorName
     from digitvae.sinks.request import Request
 
 SCHEMA = "digitvae-output/1"
@@ -38,19 +39,23 @@ class Origin:
 
     Attributes:
         seed: Seed of the random numbers.
-        prior: Distribution of the latents; ``"standard"`` is N(0, I).
+        prior: Distribution of the latents: ``"standard"``, N(0, I), or ``"mixture"``.
         bundle_sha256: Which bundle.
         dataset: What the bundle was trained on.
         digitvae: Version of this package.
         onnxruntime: Version of ONNX Runtime.
+        digits: Classes that the images take in turn, by their index; ``None``: none are asked for.
+        truncation: What the noise is multiplied by, 0 to 1.
     """
 
     seed: int
-    prior: str
+    prior: PriorName
     bundle_sha256: str
     dataset: str
     digitvae: str
     onnxruntime: str
+    digits: list[int] | None = None
+    truncation: float = 1.0
 
 
 @dataclass(frozen=True)

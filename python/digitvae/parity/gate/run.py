@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from digitvae.bundle import MANIFEST, Bundle
+from digitvae.bundle import MANIFEST, PRIOR, Bundle
 from digitvae.errors import BundleError
 from digitvae.parity.gate import edits
 from digitvae.parity.gate.engines import disguised
@@ -17,7 +17,6 @@ from digitvae.parity.gate.honest import HonestCopy, all_honest_copies
 from digitvae.parity.gate.mutants import Mutant, all_mutants
 from digitvae.parity.report import Check, Comparison, GateTest
 from digitvae.parity.settings import GATE
-from digitvae.parity.structure import PRIOR
 from digitvae.parity.verification import verify_with
 
 if TYPE_CHECKING:

@@ -54,6 +54,8 @@ class _SampleOptions(c.Structure):
         ("threads", c.c_uint32),
         ("progress", c.c_void_p),
         ("progress_context", c.c_void_p),
+        ("truncation", c.c_float),
+        ("reserved", c.c_uint32),
     )
 
 
@@ -115,7 +117,11 @@ class Handle:
         """``dvae_latents`` of a decoder with a prior: draws 0 … count−1 of seed 0, of any class."""
         z, labels = np.empty((count, dim), np.float32), np.empty(count, np.int32)
         options = _SampleOptions(
-            struct_size=c.sizeof(_SampleOptions), prior=prior._handle, digit=-1, threads=1
+            struct_size=c.sizeof(_SampleOptions),
+            prior=prior._handle,
+            digit=-1,
+            threads=1,
+            truncation=1.0,
         )
         status = self._library.dvae_latents(
             self._handle,
