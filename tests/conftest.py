@@ -60,6 +60,19 @@ def labelled_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def unlabelled_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped bundle without a prior."""
+    from digitvae.bundle import MANIFEST, PRIOR, describe_files, shipped_path, write_manifest
+
+    bundle = shutil.copytree(shipped_path(), tmp_path_factory.mktemp("unlabelled") / "bundle")
+    (bundle / PRIOR).unlink(missing_ok=True)
+    manifest = json.loads((bundle / MANIFEST).read_bytes())
+    files = describe_files(bundle, set(manifest["files"]) - {PRIOR})
+    write_manifest(bundle, manifest | {"files": files})
+    return bundle
+
+
+@pytest.fixture(scope="session")
 def labelled(labelled_bundle: Path) -> dv.Model:
     """That bundle in the native engine."""
     return dv.load(labelled_bundle)

@@ -208,7 +208,8 @@ def test_misaligned_labels_are_refused(labelled: dv.Model) -> None:
 
 
 @pytest.mark.parametrize("call", ["m.sample(3, digit=1)", "m.labels", "m.stream(3, digit=1)"])
-def test_a_bundle_without_a_mixture_says_so(model: dv.Model, call: str) -> None:
+def test_a_bundle_without_a_mixture_says_so(unlabelled_bundle: Path, call: str) -> None:
+    model = dv.load(unlabelled_bundle)
     with pytest.raises(dv.BundleError, match=r"has no prior\.onnx: only prior='standard'"):
         eval(call, {"m": model})
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     Array = npt.NDArray[Any]
 
 PixelType = Literal["uint8", "float32"]
+PriorName = Literal["standard", "mixture"]
+"""N(0, I), as the model defines it, or the class-conditional mixture of the bundle's prior.onnx."""
+
 MAX_COUNT = 1 << 40
 MAX_INDEX = (1 << 64) - 1
 MAX_THREADS = 1024
@@ -99,3 +104,32 @@ def check_range(seed: object, first: object, n: int) -> tuple[int, int]:
 def check_threads(threads: object) -> int:
     """A number of worker threads as the native module takes it: 0 stands for all available."""
     return 0 if threads is None else whole(threads, "threads", 1, MAX_THREADS)
+
+
+def check_prior(prior: object, digit: object) -> PriorName:
+    """The prior that is meant: asking for a digit is asking for the mixture."""
+    if prior not in ("standard", "mixture"):
+        raise ValueError(f"prior is {prior!r}, expected 'standard' or 'mixture'")
+    return "standard" if prior == "standard" and digit is None else "mixture"
+
+
+def check_truncation(truncation: object) -> float:
+    """What the noise is multiplied by, 0 to 1."""
+    if isinstance(truncation, bool) or not hasattr(truncation, "__float__"):
+        raise TypeError(f"truncation is {truncation!r}, expected a number from 0 to 1")
+    number = float(truncation)
+    if not 0 <= number <= 1:  # which NaN is not, either
+        raise ValueError(f"truncation is {number}, expected 0 to 1")
+    return number
+
+
+def check_digits(digit: object, labels: int) -> tuple[int, ...]:
+    """The classes that images take in turn, each 0 … labels−1; none for any class."""
+    if digit is None:
+        return ()
+    if isinstance(digit, (str, bytes)) or not hasattr(digit, "__len__"):
+        return (whole(digit, "digit", 0, labels - 1),)
+    digits = tuple(whole(each, "digit", 0, labels - 1) for each in cast("Sequence[object]", digit))
+    if not digits:
+        raise ValueError("digit is an empty sequence, expected at least one; None means any digit")
+    return digits

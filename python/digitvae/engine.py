@@ -16,18 +16,18 @@ from digitvae.arguments import (
     check_count,
     check_range,
     check_threads,
+    check_truncation,
     output,
     whole,
 )
 from digitvae.bundle import Bundle
-from digitvae.latent_source import POSTERIOR_STREAM, check_truncation
 from digitvae.runtime import open_runtime
-from digitvae.sampling import Sampler
+from digitvae.sampling import POSTERIOR_STREAM, Sampler
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from digitvae.latent_source import Array, FloatArray
+    from digitvae.sampling import Array, FloatArray
 
 InterpolationMethod = Literal["lerp", "slerp"]
 

@@ -7,28 +7,53 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from digitvae import _native
 from digitvae.arguments import (
     PixelType,
+    PriorName,
     check_count,
     check_range,
     check_threads,
     output,
     pixel_type,
 )
-from digitvae.latent_source import LATENT_STREAM
 from digitvae.sessions import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import TypedDict
 
+    import numpy as np
+    import numpy.typing as npt
     from typing_extensions import Buffer, Unpack
 
-    from digitvae.latent_source import (
-        Array,
-        FloatArray,
-        Labels,
-        LatentOptions,
-        PriorName,
-        SampleOptions,
-    )
+    Array = npt.NDArray[Any]
+    FloatArray = npt.NDArray[np.float32]
+    Labels = npt.NDArray[np.int32]
+
+    class LatentOptions(TypedDict, total=False):
+        """What ``Model.latents`` takes beside the count, for type checkers."""
+
+        seed: int
+        first: int
+        prior: PriorName
+        digit: int | Sequence[int] | None
+        truncation: float
+        out: FloatArray | None
+
+    class SampleOptions(TypedDict, total=False):
+        """What ``Model.sample`` and ``Model.stream`` take beside the count, for type checkers."""
+
+        seed: int
+        first: int
+        prior: PriorName
+        digit: int | Sequence[int] | None
+        truncation: float
+        dtype: PixelType
+        threads: int | None
+        out: Array | None
+
+
+LATENT_STREAM = 0
+POSTERIOR_STREAM = 2
+"""Streams of random numbers (docs/random-numbers.md)."""
 
 
 class Sampler(Sessions):

@@ -6,9 +6,9 @@ import threading
 from typing import Any
 
 from digitvae import _native
+from digitvae.arguments import check_digits, check_prior, check_truncation
 from digitvae.bundle import DECODER, ENCODER, PRIOR, Bundle
 from digitvae.errors import BundleError
-from digitvae.latent_source import check_digits, check_prior, check_truncation
 
 
 class Sessions:

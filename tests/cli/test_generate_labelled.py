@@ -208,9 +208,10 @@ def test_wrong_usage_is_explained_before_anything_is_made(
     assert not list(Path().iterdir())
 
 
-def test_a_bundle_without_a_mixture_says_so(run: Runner) -> None:
+def test_a_bundle_without_a_mixture_says_so(run: Runner, unlabelled_bundle: Path) -> None:
     for words in (("--digit", "7"), ("--prior", "mixture")):
-        assert_explained(run("generate", 3, *words), 1, "has no prior.onnx")
+        result = run("generate", 3, "--bundle", unlabelled_bundle, *words)
+        assert_explained(result, 1, "has no prior.onnx")
     assert not list(Path().iterdir())
 
 

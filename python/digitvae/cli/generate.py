@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from digitvae.arguments import check_digits, check_truncation
 from digitvae.cli import options
 from digitvae.cli.numbers import MAX_COUNT, MAX_SEED
-from digitvae.latent_source import check_digits, check_truncation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from digitvae.arguments import PriorName
     from digitvae.engine import Model
-    from digitvae.latent_source import PriorName
     from digitvae.sinks import Sink
     from digitvae.sinks.manifest import Origin
     from digitvae.sinks.request import Request

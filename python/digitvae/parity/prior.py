@@ -16,12 +16,12 @@ from onnx.reference import ReferenceEvaluator
 
 from digitvae.bundle import DECODER as DECODER_FILE
 from digitvae.bundle import PRIOR
-from digitvae.latent_source import LATENT_STREAM
 from digitvae.parity.random_reference import mixture_uniform, standard_normal
 from digitvae.parity.report import Check, first_line
 from digitvae.parity.runtimes import onnx
 from digitvae.parity.runtimes.c_api import Handle
 from digitvae.parity.statistics import bits_differ, deviation
+from digitvae.sampling import LATENT_STREAM
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

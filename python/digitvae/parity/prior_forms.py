@@ -16,7 +16,6 @@ from onnx import numpy_helper
 from safetensors.torch import load as load_safetensors
 
 from digitvae.bundle import PRIOR
-from digitvae.latent_source import LATENT_STREAM
 from digitvae.parity.random_reference import mixture_uniform, standard_normal
 from digitvae.parity.report import Check, first_line
 from digitvae.parity.runtimes import onnx
@@ -24,6 +23,7 @@ from digitvae.parity.runtimes.pytorch import load_exported_program, load_torchsc
 from digitvae.parity.statistics import bits_differ, deviation
 from digitvae.parity.structure import bit_difference
 from digitvae.prior import LatentPrior
+from digitvae.sampling import LATENT_STREAM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

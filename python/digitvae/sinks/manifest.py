@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from digitvae.latent_source import PriorName
+    from digitvae.arguments import PriorName
     from digitvae.sinks.request import Request
 
 SCHEMA = "digitvae-output/1"
