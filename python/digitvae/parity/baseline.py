@@ -149,10 +149,11 @@ def _comparisons(before: dict[str, Any], now: dict[str, Any]) -> Iterator[Check]
     same_machine = before.get("machine") == now["machine"]
     same_setting = same_machine and before.get("versions") == now["versions"]
     absent = set() if same_machine else {c["subject"] for c in now["checks"] if _is_absent(c)}
+    same_generated = _same_hypothesis(before, now)
     factor = 1.0 if same_machine else _ON_ANOTHER_MACHINE
     for place, comparison in old.items():
         name = "{3}, {0} {1} on {2}".format(*place)
-        if place[3] in absent or (place[2] == GENERATED and not _same_hypothesis(before, now)):
+        if place[3] in absent or (place[2] == GENERATED and not same_generated):
             continue
         if place not in new:
             yield Check(SUBJECT, name, "failed", "compared before, and not any more")

@@ -16,12 +16,13 @@ from onnx import numpy_helper
 from safetensors.torch import load as load_safetensors
 
 from digitvae.bundle import PRIOR
+from digitvae.parity.prior import latent_limit
 from digitvae.parity.random_reference import mixture_uniform, standard_normal
 from digitvae.parity.report import Check, first_line
 from digitvae.parity.runtimes import onnx
 from digitvae.parity.runtimes.pytorch import load_exported_program, load_torchscript
 from digitvae.parity.statistics import bits_differ, deviation
-from digitvae.parity.structure import bit_difference
+from digitvae.parity.structure import check_tensors
 from digitvae.prior import LatentPrior
 from digitvae.sampling import LATENT_STREAM
 
@@ -65,10 +66,11 @@ def check_prior_forms(bundle: Bundle) -> list[Check]:
     ]
     parameters = {name: tensor.numpy() for name, tensor in prior.state_dict().items()}
     forms = ((PRIOR, _onnx), (TORCHSCRIPT, _torchscript), (EXPORTED_PROGRAM, _program))
+    same_parameters = f"parameters equal {PARAMETERS} bit for bit"
     for file, load in forms:
         try:
             draw, found = load(bundle.read(file))
-            checks.append(_parameters(file, found, parameters))
+            checks.append(check_tensors(file, same_parameters, found, parameters))
             z, form_labels = draw(given)
         except Exception as error:  # each runtime has its own; all mean the same here
             checks.append(Check(file, "runs as PyTorch does", "failed", first_line(error)))
@@ -79,7 +81,7 @@ def check_prior_forms(bundle: Bundle) -> list[Check]:
         ]
         if file != PRIOR:
             wrong = bits_differ(z, eager) if z.dtype == eager.dtype else z.size
-            checks.append(_check(file, "gives PyTorch eager's bits", wrong, z.size))
+            checks.append(Check.none_differ(file, "gives PyTorch eager's bits", wrong, z.size))
     return checks
 
 
@@ -145,23 +147,8 @@ def _arrays(tensors: Mapping[str, Any]) -> dict[str, Array]:
     return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
 
 
-def _parameters(file: str, found: Mapping[str, Array], expected: Mapping[str, Array]) -> Check:
-    statement = f"parameters equal {PARAMETERS} bit for bit"
-    for name, tensor in expected.items():
-        if name not in found:
-            return Check(file, statement, "failed", f"{name} is missing")
-        wrong = bit_difference(found[name], tensor)
-        if wrong:
-            return Check(file, statement, "failed", f"{name} {wrong}")
-    unknown = sorted(set(found) - set(expected))
-    if unknown:
-        return Check(file, statement, "failed", f"unknown tensors: {', '.join(unknown)}")
-    return Check(file, statement, "passed")
-
-
 def _near(file: str, z: Array, truth: Array) -> Check:
-    """A latent is a sum of products and a mean, each rounded; their sizes are those of z's."""
-    limit = 2.0 * truth.shape[1] * 2.0**-24 * max(1.0, float(np.abs(truth).max()))
+    limit = latent_limit(truth)
     farthest = float(deviation(z, truth).max()) if z.shape == truth.shape else np.inf
     return Check(
         file,
@@ -174,8 +161,4 @@ def _near(file: str, z: Array, truth: Array) -> Check:
 def _differ(file: str, statement: str, expected: Array, found: Array) -> Check:
     same = expected.shape == found.shape and expected.dtype == found.dtype
     wrong = int(np.count_nonzero(expected != found)) if same else expected.size
-    return _check(file, statement, wrong, expected.size)
-
-
-def _check(file: str, statement: str, wrong: int, compared: int) -> Check:
-    return Check(file, statement, "failed" if wrong else "passed", f"{wrong} of {compared} differ")
+    return Check.none_differ(file, statement, wrong, expected.size)

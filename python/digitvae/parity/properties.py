@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import onnxruntime
 
 from digitvae.parity.inputs import BATCHES, ink
 from digitvae.parity.networks import DECODER, ENCODER
-from digitvae.parity.report import Check, Status, first_line
+from digitvae.parity.report import Check, first_line
 from digitvae.parity.runtimes import onnx
 from digitvae.parity.runtimes.names import EAGER, NATIVE, ONNX_RUNTIME, ONNX_RUNTIME_TILES
 from digitvae.parity.statistics import bits_differ, to_pixels
@@ -106,9 +107,8 @@ def _check(subject: str, statement: str, find: partial[Finding], *, promised: bo
         wrong, compared = find()
     except Exception as error:  # whatever a runtime raises, it does not do what it should
         return Check(subject, statement, "failed", first_line(error))
-    verdict: Status = "failed" if wrong else "passed"
-    detail = f"{wrong} of {compared} differ"
-    return Check(subject, statement, verdict if promised else "measured", detail)
+    check = Check.none_differ(subject, statement, wrong, compared)
+    return check if promised else replace(check, status="measured")
 
 
 def _version_check(model: Model) -> list[Check]:

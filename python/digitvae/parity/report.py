@@ -40,6 +40,12 @@ class Check:
     status: Status
     detail: str = ""
 
+    @classmethod
+    def none_differ(cls, subject: str, statement: str, wrong: int, compared: int) -> Check:
+        """One that passes if none of what was compared is wrong."""
+        status: Status = "failed" if wrong else "passed"
+        return cls(subject, statement, status, f"{wrong} of {compared} differ")
+
     def __str__(self) -> str:
         return f"{self.subject}: {self.statement}: {self.status}" + (
             f" ({self.detail})" if self.detail else ""

@@ -207,18 +207,34 @@ def check_parameters(
         network: Which network it should be.
         weights: ``weights.safetensors``, by name.
     """
-    statement = "weights equal weights.safetensors bit for bit"
-    left = {name.removeprefix(f"{network.name}."): tensor for name, tensor in found.items()}
-    for layer in network.layers:
-        for kind in ("weight", "bias"):
-            name = f"{layer}.{kind}"
-            if name not in left:
-                return Check(subject, statement, "failed", f"{name} is missing")
-            difference = bit_difference(left.pop(name), weights[f"{network.name}.{name}"])
-            if difference:
-                return Check(subject, statement, "failed", f"{name} {difference}")
-    if left:
-        return Check(subject, statement, "failed", f"unknown tensors: {', '.join(sorted(left))}")
+    return check_tensors(
+        subject,
+        "weights equal weights.safetensors bit for bit",
+        {name.removeprefix(f"{network.name}."): tensor for name, tensor in found.items()},
+        {
+            f"{layer}.{kind}": weights[f"{network.name}.{layer}.{kind}"]
+            for layer in network.layers
+            for kind in ("weight", "bias")
+        },
+    )
+
+
+def check_tensors(
+    subject: str,
+    statement: str,
+    found: Mapping[str, NDArray[Any]],
+    expected: Mapping[str, NDArray[Any]],
+) -> Check:
+    """Check that the tensors of one file are those expected, bit for bit, and nothing else."""
+    for name, tensor in expected.items():
+        if name not in found:
+            return Check(subject, statement, "failed", f"{name} is missing")
+        difference = _bit_difference(found[name], tensor)
+        if difference:
+            return Check(subject, statement, "failed", f"{name} {difference}")
+    unknown = sorted(set(found) - set(expected))
+    if unknown:
+        return Check(subject, statement, "failed", f"unknown tensors: {', '.join(unknown)}")
     return Check(subject, statement, "passed")
 
 
@@ -313,7 +329,7 @@ def signature(values: Any) -> dict[str, str]:
     return signature
 
 
-def bit_difference(found: NDArray[Any], expected: NDArray[Any]) -> str:
+def _bit_difference(found: NDArray[Any], expected: NDArray[Any]) -> str:
     """Where two tensors differ in type, shape or bits, in words; empty if nowhere."""
     if found.dtype != expected.dtype or found.shape != expected.shape:
         return (
