@@ -32,10 +32,19 @@ _HEX_DIGITS = frozenset("0123456789abcdef")
 
 def shipped_path() -> Path:
     """Folder of the bundle that comes with the package (trained on MNIST)."""
+    return shipped_folder("bundles/mnist", "mnist")
+
+
+def shipped_folder(installed: str, exported: str) -> Path:
+    """A folder that comes with the package.
+
+    Args:
+        installed: Its path in the package.
+        exported: Its path in ``export`` of the source tree, which is taken if it is not installed.
+    """
     package = Path(__file__).resolve().parent
-    installed = package / "bundles" / "mnist"
-    in_source_tree = package.parents[1] / "export" / "mnist"
-    return installed if installed.is_dir() or not in_source_tree.is_dir() else in_source_tree
+    here, in_source_tree = package / installed, package.parents[1] / "export" / exported
+    return here if here.is_dir() or not in_source_tree.is_dir() else in_source_tree
 
 
 def describe_files(folder: Path, names: Iterable[str]) -> dict[str, dict[str, object]]:

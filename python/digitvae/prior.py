@@ -21,6 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from digitvae.evaluate import as_tensor
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -140,10 +142,8 @@ def encode(model: VAE, images: NDArray[np.uint8]) -> tuple[Float64, Float64]:
     try:
         found = []
         for start in range(0, len(images), _BLOCK):
-            block = images[start : start + _BLOCK]
-            ink = torch.from_numpy(block.reshape(len(block), -1)).float() / 255
             with torch.inference_mode():
-                found.append(model.encoder(ink))
+                found.append(model.encoder(as_tensor(images[start : start + _BLOCK])))
     finally:
         torch.set_num_threads(threads)
     mu, logvar = (torch.cat(parts).double().numpy() for parts in zip(*found, strict=True))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from digitvae.cli import numbers, options
+from digitvae.cli.places import require_places
 from digitvae.cli.progress import steps
 from digitvae.cli.tables import print_table
 
@@ -64,7 +65,7 @@ def evaluate(
 
     Without BUNDLE: the one that is shipped. docs/evaluation.md says what each measure is.
     """
-    _require_places(html_file, png_file, bundle, compare)
+    require_places({"--html": html_file, "--png": png_file}, {}, [bundle, compare])
     from digitvae.cli.train import require_torch
 
     require_torch(also=("jinja2",) if html_file else ())
@@ -100,23 +101,6 @@ def evaluate(
 
             png_out.write(to_png(reports))
     _show(reports, as_json=as_json)
-
-
-def _require_places(html: Path | None, png: Path | None, *bundles: Path | None) -> None:
-    """Refuse to write one file twice, or into a bundle, before anything is measured."""
-    places = {
-        name: file.resolve()
-        for name, file in (("--html", html), ("--png", png))
-        if file is not None
-    }
-    if len(set(places.values())) < len(places):
-        raise click.UsageError(f"--html and --png are the same file, '{html}'")
-    for name, place in places.items():
-        for bundle in bundles:
-            if bundle is not None and bundle.resolve() in place.parents:
-                raise click.UsageError(
-                    f"{name} '{place}' lies in the bundle; choose another folder"
-                )
 
 
 def _show(reports: list[EvaluationReport], *, as_json: bool) -> None:

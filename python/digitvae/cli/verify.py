@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from digitvae.cli import options
+from digitvae.cli.places import require_places
 from digitvae.cli.progress import steps
 from digitvae.cli.tables import print_table
 
@@ -119,7 +120,7 @@ def verify(
     )
     if update and bundle is None:
         raise click.UsageError("--update needs BUNDLE: the folder to write into")
-    _require_places(
+    require_places(
         {"--html": html_file, "--junit": junit_file},
         {
             "--baseline": baseline,
@@ -128,7 +129,7 @@ def verify(
             "--exported-program": exported_program,
             "--inputs": inputs,
         },
-        bundle,
+        [bundle],
     )
     from digitvae.cli.train import PARITY_NEEDS, require_torch
 
@@ -220,22 +221,6 @@ def _require_fitting(
     for name, value in ours.items():
         if value:
             raise click.UsageError(f"{name} is for bundles; --torch names another model")
-
-
-def _require_places(
-    outputs: dict[str, Path | None], inputs: dict[str, Path | None], bundle: Path | None
-) -> None:
-    """Refuse to write what is read, to write one file twice, or to write into the bundle."""
-    taken = {file.resolve(): name for name, file in inputs.items() if file is not None}
-    for name, file in outputs.items():
-        if file is None:
-            continue
-        place = file.resolve()
-        if place in taken:
-            raise click.UsageError(f"{name} and {taken[place]} are the same file, '{file}'")
-        if bundle is not None and bundle.resolve() in place.parents:
-            raise click.UsageError(f"{name} '{file}' lies in the bundle; choose another folder")
-        taken[place] = name
 
 
 def _shape(text: str | None) -> tuple[int, ...] | None:

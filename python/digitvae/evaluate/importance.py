@@ -17,9 +17,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn.functional import softplus
 
 from digitvae.model import LATENTS
+from digitvae.objective import softplus
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -57,13 +57,12 @@ def _share_within(points: Tensor, manifold: Tensor, k: int) -> float:
     """Share of points in at least one ball of the manifold."""
     # The nearest to a point is itself, at distance zero.
     radii = torch.cat(
-        [torch.cdist(rows, manifold).kthvalue(k + 1, dim=1).values for rows in _blocks(manifold)]
+        [
+            torch.cdist(rows, manifold).kthvalue(k + 1, dim=1).values
+            for rows in torch.split(manifold, _ROWS)
+        ]
     )
     inside = 0
-    for rows in _blocks(points):
+    for rows in torch.split(points, _ROWS):
         inside += int((torch.cdist(rows, manifold) <= radii).any(dim=1).sum())
     return inside / len(points)
-
-
-def _blocks(points: Tensor) -> list[Tensor]:
-    return [points[first : first + _ROWS] for first in range(0, len(points), _ROWS)]

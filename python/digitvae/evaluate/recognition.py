@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import onnxruntime as ort
 
+from digitvae.bundle import shipped_folder
 from digitvae.errors import BundleError
 from digitvae.model import PIXELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -28,11 +29,7 @@ _ROWS = 500
 
 def classifier_path(dataset: str) -> Path:
     """The classifier that comes with the package for a data set."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "classifiers"
-    in_source_tree = package.parents[1] / "export" / "classifiers"
-    folder = installed if installed.is_dir() or not in_source_tree.is_dir() else in_source_tree
-    return folder / f"{dataset}.onnx"
+    return shipped_folder("classifiers", "classifiers") / f"{dataset}.onnx"
 
 
 class Recognition(NamedTuple):
