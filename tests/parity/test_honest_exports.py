@@ -60,9 +60,7 @@ def test_a_network_of_larger_weights_passes_in_full(
     dataset: tuple[str, dict[str, Split]], tmp_path: Path
 ) -> None:
     name, splits = dataset
-    config = TrainConfig(
-        dataset=name, epochs=1, seed=99, limit=IMAGES, learning_rate=1e-2, warmup_epochs=0
-    )
+    config = TrainConfig(dataset=name, epochs=1, seed=99, limit=IMAGES, learning_rate=1e-2)
     train(config, tmp_path / "run", data=splits)
     folder = export_run(
         tmp_path / "run", tmp_path / "bundle", quick=True, allow_collapsed=True, prior=False
