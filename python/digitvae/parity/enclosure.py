@@ -47,13 +47,13 @@ UNIT_ROUNDOFF = 2.0**-24
 SIGMOID_UNITS = 4.0
 """Absolute error of a float32 sigmoid, in u (so 2.4e-7), that counts as its approximation.
 
-Measured (docs/parity.md): PyTorch 1.5, ONNX Runtime 2.8. It is absolute and not relative because
+Measured (docs/parity.md): PyTorch 1.5, ONNX Runtime 3.0. It is absolute and not relative because
 ONNX Runtime's rational approximation returns 0 below −18.
 """
 
 SIGMOID_NOISE_UNITS = 0.375
 """Standard deviation of that error, in u. It is no noise but a function of the logit; ``16·0.375``
-is twice the 2.8 that was measured at most: it alone uses at most half of the noise limit."""
+is twice the 3.0 that was measured at most: it alone uses at most half of the noise limit."""
 
 SIGMOID_BIAS_UNITS = 0.5
 """Mean of that error over logits that are close to each other, in u.
