@@ -39,6 +39,7 @@ FILES = {
     "weights.safetensors",
     "prior.safetensors",
     "parity.json",
+    "README.md",
 }
 
 

@@ -23,6 +23,7 @@ from safetensors.torch import save as save_safetensors
 
 from digitvae import data, run
 from digitvae.bundle import MANIFEST, SCHEMA, Bundle, describe_files, write_manifest
+from digitvae.card import CARD, model_card
 from digitvae.errors import DataError, OutputError, ParityError, TrainingError
 from digitvae.forms import exported_program_bytes, onnx_bytes, torchscript_bytes
 from digitvae.model import HEIGHT, HIDDEN, LATENTS, VAE, WIDTH
@@ -211,10 +212,12 @@ def _verify(
     quick: bool,
     on_progress: Callable[[int, int, str], None] | None,
 ) -> None:
-    """Write the manifest, verify, add the report, and write the manifest that knows it too."""
+    """Write card and manifest, verify, and add the report and the manifest that knows it too."""
     from digitvae.parity import verify
 
     names = [file.name for file in folder.iterdir()]
+    (folder / CARD).write_text(model_card(manifest, None, names), encoding="utf-8")
+    names.append(CARD)
     write_manifest(folder, manifest | {"files": describe_files(folder, names)})
     report = verify(folder, quick=quick, data_root=data_root, on_progress=on_progress)
     if not report.passed:

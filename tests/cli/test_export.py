@@ -48,7 +48,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 def test_it_says_what_was_exported(run: Runner, quick: list[object], tiny_run: Path) -> None:
     result = run("export", tiny_run, "--out", "bundle")
     assert result.code == 0
-    assert result.out.endswith("bundle: 3 files, 0.0 MB, parity holds\n")
+    assert result.out.endswith("bundle: 4 files, 0.0 MB, parity holds\n")
     assert quick == [(None, False)]
 
 

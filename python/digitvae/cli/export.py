@@ -38,7 +38,9 @@ def export(
 ) -> None:
     """Export a trained model as ONNX, TorchScript and ExportedProgram, and verify the three.
 
-    A latent mixture per class is fitted to the training images on the way (see docs/prior.md).
+    A latent mixture per class is fitted to the training images on the way (see docs/prior.md), and
+    a model card for the Hugging Face hub is written, README.md. `digitvae evaluate BUNDLE --update`
+    puts measurements of samples and a picture into it.
 
     Verifying takes a minute, with --quick ten seconds.
 
