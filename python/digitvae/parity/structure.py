@@ -279,8 +279,20 @@ def _texts(name: str, content: bytes) -> Iterator[bytes]:
                     yield archive.read(member)
     elif name.endswith((".torchscript", ".pt2")):
         raise ValueError("it is not a zip archive")
+    elif name.endswith(".png"):
+        yield from _png_texts(content)
     else:
         yield content
+
+
+def _png_texts(content: bytes) -> Iterator[bytes]:
+    """The chunks of a PNG file but for its pixels: compressed, they can look like anything."""
+    place = len(b"\x89PNG\r\n\x1a\n")
+    while place < len(content):
+        size, kind = int.from_bytes(content[place : place + 4], "big"), content[place + 4 :][:4]
+        if kind != b"IDAT":
+            yield content[place + 8 : place + 8 + size]
+        place += 12 + size  # with the size itself, the kind, and the checksum behind
 
 
 def _graphs(graph: Any) -> Iterator[Any]:
