@@ -55,22 +55,31 @@ def describe_files(folder: Path, names: Iterable[str]) -> dict[str, dict[str, ob
     """
     entries: dict[str, dict[str, object]] = {}
     for name in sorted(names):
-        content = (folder / name).read_bytes()
-        entries[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        entries[name] = describe_content((folder / name).read_bytes())
     return entries
 
 
+def describe_content(content: bytes) -> dict[str, object]:
+    """Size and SHA-256 of one file, as the manifest lists it."""
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def manifest_bytes(manifest: dict[str, Any]) -> bytes:
+    """The content of ``manifest.json``: sorted keys, two spaces, a newline at the end."""
+    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return text.encode()
+
+
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    """Write ``manifest.json`` into a folder: sorted keys, two spaces, a newline at the end.
+    """Write ``manifest.json`` into a folder.
 
     Raises:
         OutputError: It cannot be written; what was there is as it was.
     """
     from digitvae.sinks.atomic import new_file, output_errors  # reading a bundle needs neither
 
-    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     with new_file(folder / MANIFEST, force=True) as file, output_errors(folder / MANIFEST):
-        file.write(text.encode())
+        file.write(manifest_bytes(manifest))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import digitvae as dv
+from digitvae.bundle import MANIFEST, Bundle
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,6 +38,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_product_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "digitvae/bundles/mnist/decoder.onnx" in names
+    # With its model card and evaluation, if it has them: a bundle lacks nothing that it lists.
+    bundled = {f"digitvae/bundles/mnist/{name}" for name in (MANIFEST, *Bundle.open().file_names)}
+    assert bundled <= set(names)
     assert "digitvae/classifiers/mnist.onnx" in names
     assert "digitvae/py.typed" in names
     assert any(name.startswith("digitvae/_native.") and name.endswith(".so") for name in names)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -74,10 +76,53 @@ def test_another_bundle_is_measured_on_the_same(
     assert found["compared"]["smoothness"] == found["smoothness"]  # the same weights
 
 
+def test_a_bundle_is_updated_unless_that_would_look_at_less(
+    run: Runner, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from digitvae.bundle import Bundle
+    from digitvae.evaluate import run as evaluation
+    from digitvae.evaluate import settings
+
+    def asked(*, draws: int | None = None, **_: object) -> settings.Settings:
+        return replace(SMALL, draws=draws or 300)
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("measured first, and refused only then")
+
+    monkeypatch.setattr(settings, "settings", asked)
+    folder = shutil.copytree(tiny_bundle, tmp_path / "copy")
+    words = ["evaluate", folder, "--update", "--draws"]
+    result = run(*words, "300", "--json")
+    assert result.code == 0, result.err
+    bundle = Bundle.open(folder)
+    bundle.check_files()
+    told, kept = json.loads(result.out), json.loads(bundle.read("evaluation.json"))
+    assert kept["sources"] == told["sources"]
+    assert bundle.manifest["metrics"]["frechet_mixture"] == told["sources"]["mixture"]["frechet"]
+    assert "![Samples" in bundle.read("README.md").decode()
+    assert f"frechet_mixture {told['sources']['mixture']['frechet']:.6g}" in run("info", folder).out
+
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation, "evaluate_bundle", never)
+        assert_explained(run(*words, "299"), 1, "looked at more: 300 images from each source")
+    assert Bundle.open(folder).sha256 == bundle.sha256
+    assert run(*words, "299", "--force").code == 0
+    Bundle.open(folder).check_files()
+    assert json.loads((folder / "evaluation.json").read_bytes())["settings"]["draws"] == 299
+
+
+@pytest.mark.usefixtures("few")
+def test_without_update_nothing_is_written_into_the_bundle(run: Runner, plain: Path) -> None:
+    before = {file.name: file.read_bytes() for file in plain.iterdir()}
+    assert run("evaluate", plain).code == 0
+    assert {file.name: file.read_bytes() for file in plain.iterdir()} == before
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--draws", "199"], "199"),
+        (["--update"], "--update needs BUNDLE"),
         (["--html", "a", "--png", "a"], "the same file"),
         (["{}", "--html", "{}/page.html"], "lies in the bundle"),
         (["--compare", "{}", "--png", "{}/page.png"], "lies in the bundle"),

@@ -27,6 +27,7 @@ Examples:
   digitvae evaluate DIR --quick              in some seconds
   digitvae evaluate DIR --html report.html   a page with pictures
   digitvae evaluate DIR --compare OTHER      two models by the same measures
+  digitvae evaluate DIR --update             results and a picture into its model card
 """
 )
 @click.argument("bundle", type=options.PATH, required=False)
@@ -47,6 +48,12 @@ Examples:
 @click.option(
     "--png", "png_file", type=options.PATH, metavar="FILE", help="Write the pictures alone."
 )
+@click.option(
+    "--update",
+    is_flag=True,
+    help="Write the result into BUNDLE: evaluation.json, samples.png, the manifest's metrics, and "
+    "the model card README.md. Refused if what is there looked at more, unless --force.",
+)
 @options.force
 def evaluate(
     *,
@@ -59,12 +66,15 @@ def evaluate(
     as_json: bool,
     html_file: Path | None,
     png_file: Path | None,
+    update: bool,
     force: bool,
 ) -> None:
     """Measure likelihood, latents, samples, memorization and interpolations of a model.
 
     Without BUNDLE: the one that is shipped. docs/evaluation.md says what each measure is.
     """
+    if update and bundle is None:
+        raise click.UsageError("--update needs BUNDLE: the folder to write into")
     require_places({"--html": html_file, "--png": png_file}, {}, [bundle, compare])
     from digitvae.cli.train import require_torch
 
@@ -74,6 +84,12 @@ def evaluate(
     from digitvae.sinks.atomic import new_file
 
     sizes = settings(seed=seed, draws=draws, quick=quick)
+    if update and bundle is not None and not force:
+        from digitvae.bundle import Bundle
+        from digitvae.evaluate.update import refuse_loss
+
+        # What would be refused is told before a minute of measuring, too.
+        refuse_loss(Bundle.open(bundle), sizes)
     with ExitStack() as stack:
         # Opened first: what cannot be written is told before a minute of measuring.
         html_out, png_out = (
@@ -86,7 +102,7 @@ def evaluate(
                     folder,
                     sizes,
                     data_root=data,
-                    pictures=html_out is not None or png_out is not None,
+                    pictures=update or html_out is not None or png_out is not None,
                     say=lambda line: click.echo(line, err=True),
                     on_progress=on_progress,
                 )
@@ -100,6 +116,10 @@ def evaluate(
             from digitvae.evaluate.views.sheet import to_png
 
             png_out.write(to_png(reports))
+    if update and bundle is not None:
+        from digitvae.evaluate.update import write_evaluation
+
+        write_evaluation(bundle, reports[0], force=force)
     _show(reports, as_json=as_json)
 
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
     Images = NDArray[np.uint8]
 
+STANDARD_SAMPLES = "Samples, z drawn from N(0, I)"
+MIXTURE_SAMPLES = "Samples of each class, z drawn from the mixture"
+"""Titles of the sheets of samples; the second exists only if the bundle has a mixture."""
+
 COLUMNS = 20
 _ROWS = 8
 _GAP = 2
@@ -33,11 +37,13 @@ class Picture(NamedTuple):
         title: What it shows.
         caption: How to read it.
         pixels: uint8 [height, width], 0 is black.
+        rows: Labels of its rows, which are equally high; none if they need none.
     """
 
     title: str
     caption: str
     pixels: Images
+    rows: tuple[str, ...] = ()
 
 
 def draw(
@@ -59,7 +65,7 @@ def draw(
     count = COLUMNS * _ROWS
     pictures = [
         Picture(
-            "Samples, z drawn from N(0, I)",
+            STANDARD_SAMPLES,
             "The first ones, not chosen.",
             grid(sources[STANDARD].images[:count], COLUMNS),
         )
@@ -70,9 +76,10 @@ def draw(
         by_digit = images.reshape(COLUMNS, _DIGITS, *images.shape[1:]).swapaxes(0, 1)
         pictures.append(
             Picture(
-                "Samples of each class, z drawn from the mixture",
+                MIXTURE_SAMPLES,
                 "A row for each class, in order. The first ones, not chosen.",
                 grid(by_digit.reshape(images.shape), COLUMNS),
+                tuple(str(digit) for digit in range(_DIGITS)),
             )
         )
     pictures.append(

@@ -45,6 +45,19 @@ class Settings:
         return asdict(self) | {"bounds": [list(pair) for pair in self.bounds]}
 
 
+def command_options(sizes: Settings) -> list[str] | None:
+    """The options of the command that ask for these sizes; ``None`` if none do."""
+    for quick in (False, True):
+        if sizes == settings(seed=sizes.seed, draws=sizes.draws, quick=quick):
+            words = ["--quick"] if quick else []
+            if sizes.draws != settings(quick=quick).draws:
+                words += ["--draws", str(sizes.draws)]
+            if sizes.seed:
+                words += ["--seed", str(sizes.seed)]
+            return words
+    return None
+
+
 def settings(*, seed: int = 0, draws: int | None = None, quick: bool = False) -> Settings:
     """The sizes that the options of the command ask for.
 

@@ -10,11 +10,14 @@ from PIL import Image, ImageDraw, ImageFont
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from digitvae.evaluate.pictures import Picture
     from digitvae.evaluate.report import EvaluationReport
 
 _SCALE = 2
 _MARGIN = 16
 _TITLE, _CAPTION = 20, 14
+_LABEL = 20
+"""Width of the column that labels rows."""
 _PAPER, _INK, _QUIET = 255, 20, 100
 
 
@@ -24,24 +27,44 @@ def to_png(reports: Sequence[EvaluationReport]) -> bytes:
     Args:
         reports: With pictures, at least one.
     """
-    blocks = [
-        (title if len(reports) == 1 else f"{report.bundle}: {title}", caption, pixels)
-        for report in reports
-        for title, caption, pixels in report.pictures
-    ]
+    return sheet(
+        [
+            picture
+            if len(reports) == 1
+            else picture._replace(title=f"{report.bundle}: {picture.title}")
+            for report in reports
+            for picture in report.pictures
+        ]
+    )
+
+
+def sheet(pictures: Sequence[Picture], scale: int = _SCALE) -> bytes:
+    """Pictures under each other, each below its title and caption, as PNG.
+
+    Args:
+        pictures: At least one.
+        scale: Side of the square that one pixel becomes.
+    """
     heading = _TITLE + _CAPTION + 18
-    width = max(_SCALE * pixels.shape[1] for *_, pixels in blocks) + 2 * _MARGIN
-    height = _MARGIN + sum(heading + _SCALE * len(pixels) + _MARGIN for *_, pixels in blocks)
+    widths = [scale * p.pixels.shape[1] + (_LABEL if p.rows else 0) for p in pictures]
+    width = max(widths) + 2 * _MARGIN
+    height = _MARGIN + sum(heading + scale * len(p.pixels) + _MARGIN for p in pictures)
     page = Image.new("L", (width, height), _PAPER)
     pen = ImageDraw.Draw(page)
     top = _MARGIN
-    for title, caption, pixels in blocks:
+    for title, caption, pixels, rows in pictures:
         pen.text((_MARGIN, top), title, _INK, ImageFont.load_default(_TITLE))
         pen.text((_MARGIN, top + _TITLE + 6), caption, _QUIET, ImageFont.load_default(_CAPTION))
-        sheet = Image.fromarray(pixels)
-        size = (_SCALE * sheet.width, _SCALE * sheet.height)
-        page.paste(sheet.resize(size, Image.Resampling.NEAREST), (_MARGIN, top + heading))
-        top += heading + size[1] + _MARGIN
+        top += heading
+        image = Image.fromarray(pixels)
+        size = (scale * image.width, scale * image.height)
+        left = _MARGIN + (_LABEL if rows else 0)
+        page.paste(image.resize(size, Image.Resampling.NEAREST), (left, top))
+        for i, label in enumerate(rows):
+            middle = top + (i + 0.5) * size[1] / len(rows)
+            font = ImageFont.load_default(_CAPTION)
+            pen.text((_MARGIN, middle), label, _QUIET, font, anchor="lm")
+        top += size[1] + _MARGIN
     buffer = io.BytesIO()
     page.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
