@@ -75,9 +75,10 @@ data: $(DEV) ## Fetch MNIST and Fashion-MNIST into the user's cache, checked by 
 train: $(DEV) data ## Train the default recipe into $(RUN), resuming a run that was interrupted
 	$(BIN)/digitvae train --out $(RUN) $$([ ! -f $(RUN)/checkpoint.safetensors ] || echo --resume)
 
-bundle: train ## Remake export/mnist, the shipped bundle: train, export, verify
+bundle: train ## Remake export/mnist, the shipped bundle: train, export, verify, evaluate
 	$(BIN)/digitvae export $(RUN) --out export/mnist --force
 	$(BIN)/digitvae verify export/mnist --require-data --self-test --update
+	$(BIN)/digitvae evaluate export/mnist --update
 
 classifier: $(DEV) data ## Remake export/classifiers, which `digitvae evaluate` looks at pictures with
 	for name in mnist fashion-mnist; do \
