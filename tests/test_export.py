@@ -111,8 +111,8 @@ def test_the_manifest_says_what_was_trained_and_how_well(tiny_bundle: Path, tiny
     assert (manifest["seed"], manifest["epochs"]) == (0, 1)
     assert manifest["training"] == {
         "batch_size": summary.config.batch_size,
-        "learning_rate": 4e-3,
-        "warmup_epochs": 1,
+        "learning_rate": 8e-3,
+        "warmup_epochs": 2,
         "anneal_epochs": 10,
         "limit": 4096,
     }

@@ -77,9 +77,9 @@ def test_the_default_recipe_is_the_documented_one() -> None:
         objective="elbo",
         dataset="mnist",
         epochs=30,
-        batch_size=128,
-        learning_rate=4e-3,
-        warmup_epochs=1,
+        batch_size=256,
+        learning_rate=8e-3,
+        warmup_epochs=2,
         anneal_epochs=10,
         seed=0,
         threads=None,
@@ -88,8 +88,8 @@ def test_the_default_recipe_is_the_documented_one() -> None:
     )
     assert recipe() == recipe("elbo") == TrainConfig()
     for other in ("pixel-mean", "autoencoder"):
-        quoted = replace(TrainConfig(), objective=other, learning_rate=1e-3, warmup_epochs=0)
-        assert recipe(other) == quoted
+        quoted = {"batch_size": 128, "learning_rate": 1e-3, "warmup_epochs": 0}
+        assert recipe(other) == replace(TrainConfig(), objective=other, **quoted)
     with pytest.raises(ValueError, match="objective: 'mse'"):
         recipe("mse")
 
@@ -406,7 +406,7 @@ def test_resuming_with_another_configuration_names_every_field_that_differs(
         train.train(other, short_run, data=few, resume=True)
     message = str(caught.value)
     assert "objective was 'elbo', now 'pixel-mean'" in message
-    assert "learning_rate was 0.004, now 0.5" in message
+    assert "learning_rate was 0.008, now 0.5" in message
     for field in fields(TrainConfig):
         if field.name not in ("objective", "learning_rate"):
             assert field.name not in message

@@ -147,7 +147,7 @@ def test_a_finished_run_resumed_says_so(run: Runner) -> None:
 def test_resuming_with_other_options_names_them(run: Runner) -> None:
     run("train", "--out", "run", *QUICK)
     result = run("train", "--out", "run", "--resume", "--lr", "0.5", "--epochs", "2")
-    assert_explained(result, 1, "learning_rate was 0.004, now 0.5")
+    assert_explained(result, 1, "learning_rate was 0.008, now 0.5")
     assert "epochs" not in result.err
 
 
@@ -238,6 +238,6 @@ def test_help_needs_no_torch_and_shows_the_defaults(run: Runner) -> None:
     for word in (
         "--resume",
         "--force",
-        *(f"[default: {d}]" for d in ("elbo", 30, 128, 0.004)),
+        *(f"[default: {d}]" for d in ("elbo", 30, 256, 0.008)),
     ):
         assert word in result.out

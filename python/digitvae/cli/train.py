@@ -34,7 +34,7 @@ PARITY_NEEDS = ("onnx", "hypothesis", "threadpoolctl")
     "--objective",
     type=str,
     help="elbo, pixel-mean (collapses, on purpose) or autoencoder; the other two are trained with "
-    "--lr 0.001 --warmup 0 unless told otherwise. [default: elbo]",
+    "--batch-size 128 --lr 0.001 --warmup 0 unless told otherwise. [default: elbo]",
 )
 @click.option(
     "--dataset",
@@ -49,18 +49,18 @@ PARITY_NEEDS = ("onnx", "hypothesis", "threadpoolctl")
 @click.option(
     "--batch-size",
     type=int,
-    help="Images a step. [default: 128]",
+    help="Images a step. [default: 256]",
 )
 @click.option(
     "--lr",
     type=float,
-    help="Adam's largest learning rate. [default: 0.004]",
+    help="Adam's largest learning rate. [default: 0.008]",
 )
 @click.option(
     "--warmup",
     type=int,
     metavar="EPOCHS",
-    help="Epochs in which it rises. [default: 1]",
+    help="Epochs in which it rises. [default: 2]",
 )
 @click.option(
     "--seed",
