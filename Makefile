@@ -32,7 +32,7 @@ help: ## List the targets
 
 demo: $(PRODUCT) ## Install without torch, generate digits from the shipped bundle, leave demo/digits.png
 	@mkdir -p demo
-	$(BIN)/digitvae generate 200 --columns 20 --scale 2 --seed 7 --force -o demo/digits.png
+	$(BIN)/digitvae generate --digit 0-9 --per-digit 20 --columns 20 --scale 2 --seed 7 --force -o demo/digits.png
 	$(BIN)/digitvae generate 10000 --seed 7 --force -o demo/digits.npy
 	@echo "Look at demo/digits.png"
 
