@@ -88,8 +88,9 @@ def test_the_default_recipe_is_the_documented_one() -> None:
     )
     assert recipe() == recipe("elbo") == TrainConfig()
     for other in ("pixel-mean", "autoencoder"):
-        quoted = {"batch_size": 128, "learning_rate": 1e-3, "warmup_epochs": 0}
-        assert recipe(other) == replace(TrainConfig(), objective=other, **quoted)
+        assert recipe(other) == replace(
+            TrainConfig(), objective=other, batch_size=128, learning_rate=1e-3, warmup_epochs=0
+        )
     with pytest.raises(ValueError, match="objective: 'mse'"):
         recipe("mse")
 

@@ -6,15 +6,15 @@ it, and it from both. This module must not import torch, and so nothing of ``dig
 
 from __future__ import annotations
 
-import json
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import yaml
 
 from digitvae.bundle import PRIOR
 from digitvae.tables import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
 CARD = "README.md"
 EVALUATION = "evaluation.json"
@@ -103,8 +103,9 @@ def model_card(
         _limits(manifest, evaluation, dataset, names),
         _END,
     )
-    front_matter = "\n".join(_yaml(_metadata(manifest, evaluation, dataset)))
-    return f"---\n{front_matter}\n---\n\n" + "\n\n".join(sections) + "\n"
+    metadata = _metadata(manifest, evaluation, dataset)
+    front_matter = yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, width=1000)
+    return f"---\n{front_matter}---\n\n" + "\n\n".join(sections) + "\n"
 
 
 def training_figures(manifest: dict[str, Any]) -> list[Figure]:
@@ -191,33 +192,6 @@ def _metadata(
         }
         metadata["model-index"] = [{"name": _name(manifest), "results": [result]}]
     return metadata
-
-
-def _yaml(value: dict[str, Any] | list[Any], indent: str = "") -> Iterator[str]:
-    """Lines of block YAML; a product that cannot write more needs no library for it."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if isinstance(inner, dict | list):
-                yield f"{indent}{key}:"
-                yield from _yaml(inner, indent + ("  " if isinstance(inner, dict) else ""))
-            else:
-                yield f"{indent}{key}: {_scalar(inner)}"
-    else:
-        for inner in value:
-            if isinstance(inner, dict):
-                first, *rest = _yaml(inner, indent + "  ")
-                yield f"{indent}- {first.lstrip()}"
-                yield from rest
-            else:
-                yield f"{indent}- {_scalar(inner)}"
-
-
-def _scalar(value: str | float) -> str:
-    if isinstance(value, str) and re.fullmatch(r"[a-z][\w/-]*", value):
-        return value
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    # To YAML 1.1, which the hub reads, 1e-05 is a word and 1.0e-05 a number.
-    return text.replace("e", ".0e") if re.fullmatch(r"-?\d+e[-+]\d+", text) else text
 
 
 # The text.

@@ -24,7 +24,7 @@ FAILED, USAGE, INTERRUPTED = 1, 2, 130
 _NATIVE_COMMANDS = {"generate", "interpolate", "reconstruct", "encode", "decode"}
 _TRAIN_PACKAGES = {
     *("torch", "torchvision", "safetensors", "onnx", "onnxscript"),
-    *("hypothesis", "threadpoolctl", "jinja2", "junitparser"),
+    *("hypothesis", "threadpoolctl", "jinja2", "junitparser", "sklearn", "yaml"),
 }
 
 

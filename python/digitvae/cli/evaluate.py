@@ -78,7 +78,7 @@ def evaluate(
     require_places({"--html": html_file, "--png": png_file}, {}, [bundle, compare])
     from digitvae.cli.train import require_torch
 
-    require_torch(also=("jinja2",) if html_file else ())
+    require_torch(also=(*(["jinja2"] if html_file else []), *(["yaml"] if update else [])))
     from digitvae.evaluate.run import evaluate_bundle
     from digitvae.evaluate.settings import settings
     from digitvae.sinks.atomic import new_file

@@ -48,7 +48,7 @@ def export(
     """
     from digitvae.cli.train import PARITY_NEEDS, require_torch
 
-    require_torch(also=("onnx", "onnxscript", "sklearn", *PARITY_NEEDS))
+    require_torch(also=("onnx", "onnxscript", "sklearn", "yaml", *PARITY_NEEDS))
     from digitvae.bundle import Bundle
     from digitvae.export import export_run
 
