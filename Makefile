@@ -5,7 +5,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-RUN ?= runs/mnist
+DATASET ?= mnist
+RUN ?= runs/$(DATASET)
+BUNDLE ?= export/$(DATASET)
 PRESET ?= release
 
 PACKAGE_SOURCES := pyproject.toml CMakeLists.txt $(shell find cmake cpp/CMakeLists.txt cpp/include cpp/src cpp/bindings python export -type f \
@@ -73,12 +75,12 @@ data: $(DEV) ## Fetch MNIST and Fashion-MNIST into the user's cache, checked by 
 	$(BIN)/digitvae data fashion-mnist
 
 train: $(DEV) data ## Train the default recipe into $(RUN), resuming a run that was interrupted
-	$(BIN)/digitvae train --out $(RUN) $$([ ! -f $(RUN)/checkpoint.safetensors ] || echo --resume)
+	$(BIN)/digitvae train --dataset $(DATASET) --out $(RUN) $$([ ! -f $(RUN)/checkpoint.safetensors ] || echo --resume)
 
-bundle: train ## Remake export/mnist, the shipped bundle: train, export, verify, evaluate
-	$(BIN)/digitvae export $(RUN) --out export/mnist --force
-	$(BIN)/digitvae verify export/mnist --require-data --self-test --update
-	$(BIN)/digitvae evaluate export/mnist --update
+bundle: train ## Remake $(BUNDLE), the shipped bundle (DATASET=fashion-mnist: another): train, export, verify, evaluate
+	$(BIN)/digitvae export $(RUN) --out $(BUNDLE) --force
+	$(BIN)/digitvae verify $(BUNDLE) --require-data --self-test --update
+	$(BIN)/digitvae evaluate $(BUNDLE) --update
 
 classifier: $(DEV) data ## Remake export/classifiers, which `digitvae evaluate` looks at pictures with
 	for name in mnist fashion-mnist; do \
