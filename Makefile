@@ -77,7 +77,7 @@ data: $(DEV) ## Fetch MNIST and Fashion-MNIST into the user's cache, checked by 
 train: $(DEV) data ## Train the default recipe into $(RUN), resuming a run that was interrupted
 	$(BIN)/digitvae train --dataset $(DATASET) --out $(RUN) $$([ ! -f $(RUN)/checkpoint.safetensors ] || echo --resume)
 
-bundle: train ## Remake $(BUNDLE), the shipped bundle (DATASET=fashion-mnist: another): train, export, verify, evaluate
+bundle: train ## Train, export, verify and evaluate export/mnist, the shipped bundle, again (DATASET=fashion-mnist: another)
 	$(BIN)/digitvae export $(RUN) --out $(BUNDLE) --force
 	$(BIN)/digitvae verify $(BUNDLE) --require-data --self-test --update
 	$(BIN)/digitvae evaluate $(BUNDLE) --update
