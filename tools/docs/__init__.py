@@ -1,0 +1,1 @@
+"""What makes the site out of docs/ (mkdocs.yml), and its pictures."""
