@@ -15,11 +15,12 @@ PACKAGE_SOURCES := pyproject.toml CMakeLists.txt $(shell find cmake cpp/CMakeLis
 CPP_SOURCES = $(shell git ls-files '*.c' '*.cpp' '*.h' '*.hpp')
 FUZZ_SECONDS ?= 60
 
-# One environment, three states: the product alone (no torch), with all that tests and training need, and with
-# whatever generation is compared with too.
+# One environment, four states: the product alone (no torch), with all that tests and training need, with whatever
+# generation is compared with too, and with what makes the site.
 PRODUCT := $(VENV)/.product
 DEV := $(VENV)/.dev
 BENCH := $(VENV)/.bench
+DOCS := $(VENV)/.docs
 
 # What building and running the C++ tests takes from the environment.
 TOOLS := $(shell sh tools/fetch-tools.sh --print-path)
@@ -27,7 +28,7 @@ CPP_ENVIRONMENT = export PATH="$(TOOLS):$(CURDIR)/$(BIN):$$PATH" ASAN_SYMBOLIZER
 	DIGITVAE_ORT_LIBRARY="$$($(BIN)/python -m digitvae.runtime)" ORT_DISABLE_TELEMETRY=1
 CMAKE_BUILD = cmake --preset $(1) $(CMAKE_OPTIONS) && cmake --build --preset $(1)
 
-.PHONY: help headers tools demo data test test-cpp test-sanitizers test-valgrind fuzz test-python lint format train bundle classifier notebook verify bench clean
+.PHONY: help headers tools demo data test test-cpp test-sanitizers test-valgrind fuzz test-python lint format train bundle classifier notebook verify bench docs clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,6 +102,9 @@ bench: $(BENCH) ## Time generation beside other ways to do it and the machine's 
 		--json build/bench/results.json --plot build/bench/results.png | tee build/bench/tables.md
 	for name in engine_choices tile_size beyond_dense start_up formats native; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
+docs: $(DOCS) ## Build the documentation as a site, into build/site; open build/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+
 headers: ## Fill the cache with the C++ headers that building needs (Debian; elsewhere CMake fetches them)
 	@sh tools/fetch-headers.sh
 
@@ -124,3 +128,7 @@ $(DEV): $(BIN)/pip $(PACKAGE_SOURCES) | headers
 $(BENCH): $(DEV)
 	$(BIN)/pip install --quiet '.[dev,bench]'
 	@touch $@ $(DEV) $(PRODUCT)
+
+$(DOCS): $(PRODUCT)
+	$(BIN)/pip install --quiet '.[docs]'
+	@touch $@
