@@ -20,7 +20,7 @@ from typing import NamedTuple
 from tools.docs.markdown import FENCED, MARK
 
 ROOT = Path(__file__).parents[2]
-OUTSIDE = ("CONTRIBUTING.md", "export/README.md", "cpp/examples/README.md")
+OUTSIDE = ("README.md", "CONTRIBUTING.md", "export/README.md", "cpp/examples/README.md")
 """Pages that are not in docs/."""
 KINDS = ("replace", "given", "file", "tested by", "parse because", "skip because")
 
