@@ -34,3 +34,7 @@ class RuntimeLibraryError(DigitVAEError):
 
 class OutputError(DigitVAEError):
     """A result cannot be written: it exists already, the place is read-only, the disk is full."""
+
+
+class ExplorerError(DigitVAEError):
+    """The explorer's page has not been built, or its server cannot start."""

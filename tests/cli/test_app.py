@@ -27,6 +27,7 @@ COMMANDS = [
     "reconstruct",
     "encode",
     "decode",
+    "explore",
     "info",
     "data",
     "train",

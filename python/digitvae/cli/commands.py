@@ -15,6 +15,7 @@ NAMES = (
     "reconstruct",
     "encode",
     "decode",
+    "explore",
     "info",
     "data",
     "train",

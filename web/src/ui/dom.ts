@@ -1,0 +1,204 @@
+// Elements and form fields, without a framework.
+
+type Child = Node | string | null;
+type Value = string | number | boolean | null | ((event: never) => void);
+
+/** An element. Functions become listeners, booleans attributes without a value. */
+export function h<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Record<string, Value> = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name, value as EventListener);
+    else if (value !== null && value !== false) element.setAttribute(name, String(value));
+  }
+  if (attributes.value !== undefined) (element as HTMLInputElement).value = `${attributes.value}`;
+  element.append(...children.filter((child) => child !== null));
+  return element;
+}
+
+let ids = 0;
+const newId = (): string => `field-${ids++}`;
+
+export interface Field<T> {
+  element: HTMLElement;
+  set(value: T): void;
+}
+
+export interface SliderOptions {
+  label: string;
+  least: number;
+  most: number;
+  step: number;
+  value: number;
+  format?: (value: number) => string;
+  change: (value: number) => void;
+}
+
+/** A labelled slider that shows its value. */
+export function slider(options: SliderOptions): Field<number> & { input: HTMLInputElement } {
+  const { least, most, step, format = (value) => value.toFixed(2).replace("-", "−") } = options;
+  const id = newId();
+  const shown = h("output", { for: id });
+  const input = h("input", { type: "range", id, min: least, max: most, step });
+  const show = (): void => {
+    shown.textContent = format(input.valueAsNumber);
+    input.setAttribute("aria-valuetext", shown.textContent);
+    input.style.setProperty("--share", String((input.valueAsNumber - least) / (most - least)));
+  };
+  const set = (value: number): void => {
+    input.value = String(value);
+    show();
+  };
+  input.addEventListener("input", () => {
+    show();
+    options.change(input.valueAsNumber);
+  });
+  set(options.value);
+  const label = h("label", { for: id }, options.label);
+  return {
+    element: h("div", { class: "field slider" }, h("span", { class: "row" }, label, shown), input),
+    input,
+    set,
+  };
+}
+
+export interface TextOptions<T> {
+  label: string;
+  value: T;
+  /** null: the text is no value. */
+  parse: (text: string) => T | null;
+  /** What is expected, shown where something else was written. */
+  hint: string;
+  change: (value: T) => void;
+  button?: { label: string; text: string; click: () => void };
+}
+
+/** A field for a number that is written. */
+export function written<T extends number | bigint>(options: TextOptions<T>): Field<T> {
+  const id = newId();
+  const hintId = newId();
+  const hint = h("p", { class: "hint bad", id: hintId, hidden: true }, options.hint);
+  const input = h("input", {
+    type: "text",
+    inputmode: "numeric",
+    autocomplete: "off",
+    spellcheck: "false",
+    id,
+    value: String(options.value),
+    "aria-describedby": hintId,
+  });
+  const valid = (value: T | null): void => {
+    input.setAttribute("aria-invalid", String(value === null));
+    hint.hidden = value !== null;
+  };
+  input.addEventListener("input", () => {
+    const value = options.parse(input.value);
+    valid(value);
+    if (value !== null) options.change(value);
+  });
+  const { button } = options;
+  return {
+    element: h(
+      "div",
+      { class: "field" },
+      h("label", { for: id }, options.label),
+      h(
+        "span",
+        { class: "row" },
+        input,
+        button === undefined
+          ? null
+          : h(
+              "button",
+              { type: "button", class: "icon", "aria-label": button.label, click: button.click },
+              button.text,
+            ),
+      ),
+      hint,
+    ),
+    set(value) {
+      input.value = String(value);
+      valid(value);
+    },
+  };
+}
+
+export interface SelectOptions {
+  label: string;
+  choices: readonly (readonly [value: string, text: string])[];
+  value: string;
+  /** Why it cannot be used; null: it can. */
+  disabled?: string | null;
+  change: (value: string) => void;
+}
+
+/** One of many. */
+export function select(options: SelectOptions): Field<string> {
+  const id = newId();
+  const hintId = newId();
+  const reason = options.disabled ?? null;
+  const input = h(
+    "select",
+    { id, disabled: reason !== null, "aria-describedby": reason === null ? null : hintId },
+    ...options.choices.map(([value, text]) => h("option", { value }, text)),
+  );
+  input.value = options.value;
+  input.addEventListener("change", () => options.change(input.value));
+  return {
+    element: h(
+      "div",
+      { class: "field" },
+      h("label", { for: id }, options.label),
+      input,
+      reason === null ? null : h("p", { class: "hint", id: hintId }, reason),
+    ),
+    set(value) {
+      input.value = value;
+    },
+  };
+}
+
+/** One of few, all in sight. */
+export function radios(options: SelectOptions): Field<string> {
+  const name = newId();
+  const hintId = newId();
+  const reason = options.disabled ?? null;
+  const inputs = options.choices.map(([value]) =>
+    h("input", {
+      type: "radio",
+      name,
+      id: `${name}-${value}`,
+      value,
+      disabled: reason !== null,
+      change: () => options.change(value),
+    }),
+  );
+  const set = (value: string): void => {
+    for (const input of inputs) input.checked = input.value === value;
+  };
+  set(options.value);
+  return {
+    element: h(
+      "fieldset",
+      { class: "field", "aria-describedby": reason === null ? null : hintId },
+      h("legend", {}, options.label),
+      h(
+        "span",
+        { class: "pills" },
+        ...options.choices.flatMap(([value, text], i) => [
+          inputs[i],
+          h("label", { for: `${name}-${value}` }, text),
+        ]),
+      ),
+      reason === null ? null : h("p", { class: "hint", id: hintId }, reason),
+    ),
+    set,
+  };
+}
+
+export function button(text: string, click: () => void, kind = ""): HTMLButtonElement {
+  return h("button", { type: "button", class: kind, click }, text);
+}
