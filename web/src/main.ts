@@ -68,6 +68,14 @@ function goTo(name: string): void {
   show();
 }
 
+let telling: ReturnType<typeof setTimeout> | undefined;
+
+/** Write into the status line, which screen readers read out; what waited to be told is not. */
+function say(text: string): void {
+  clearTimeout(telling);
+  status.textContent = text;
+}
+
 /** Make the view that the state names. */
 function show(): void {
   tabs.forEach((tab, i) => {
@@ -79,7 +87,7 @@ function show(): void {
   main.setAttribute("aria-labelledby", `tab-${state.view}`);
   if (context === null) return;
   view?.stop?.();
-  status.textContent = "";
+  say("");
   view = VIEWS[state.view].make(context);
   main.replaceChildren(view.element);
 }
@@ -124,8 +132,10 @@ async function start(): Promise<void> {
     dims: manifest.dims,
     state,
     classes: mixture ? USUAL_CLASSES : 0,
-    say: (text) => {
-      status.textContent = text;
+    say,
+    tell: (text) => {
+      clearTimeout(telling);
+      telling = setTimeout(() => say(text), 400);
     },
     fail,
     painted: () => {

@@ -41,7 +41,7 @@ export interface SliderOptions {
 export function slider(options: SliderOptions): Field<number> & { input: HTMLInputElement } {
   const { least, most, step, format = (value) => value.toFixed(2).replace("-", "−") } = options;
   const id = newId();
-  const shown = h("output", { for: id });
+  const shown = h("span", { class: "value", "aria-hidden": "true" }); // the slider says it
   const input = h("input", { type: "range", id, min: least, max: most, step });
   const show = (): void => {
     shown.textContent = format(input.valueAsNumber);

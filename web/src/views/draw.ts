@@ -8,7 +8,7 @@ import { variations } from "../model/variations.ts";
 import { button, h, slider } from "../ui/dom.ts";
 import { downloads, type Shown } from "../ui/downloads.ts";
 import { paint } from "../ui/picture.ts";
-import { layout, type MakeView, readSource, seedField, unhurried } from "./view.ts";
+import { layout, type MakeView, readSource, seedField } from "./view.ts";
 
 const COUNT = 24;
 const COLUMNS = 8;
@@ -25,7 +25,6 @@ export const draw: MakeView = (context) => {
     const text = `The pad draws 28 × 28 pixels; the images of this bundle are ${size}.`;
     return { element: h("p", { class: "hint" }, text) };
   }
-  const tell = unhurried(context.say);
   let strokes: Point[][] = textToStrokes(state.text("ink", "")).map((stroke) => [...stroke]);
   let pen: Point = [UNIT / 2, UNIT / 2].map(Math.round) as unknown as Point;
   let down = false;
@@ -54,7 +53,7 @@ export const draw: MakeView = (context) => {
     "aria-label": "What the encoder sees",
   });
   const output = h("canvas", { class: "digits", role: "img", "aria-label": "Its reconstruction" });
-  const sheet = h("canvas", { class: "digits", role: "img" });
+  const sheet = h("canvas", { class: "digits", role: "img", "aria-label": "Variations" });
   const results = h(
     "div",
     { class: "results" },
@@ -109,7 +108,7 @@ export const draw: MakeView = (context) => {
     sheet.setAttribute("aria-label", `${COUNT} variations of ${what}`);
     shown = { bytes: varied, columns: COLUMNS, labels: null, name: "variations" };
     context.painted();
-    tell(`${COUNT} variations of ${what}.`);
+    context.tell(`${COUNT} variations of ${what}.`);
   }, context.fail);
 
   function paintPad(): void {

@@ -5,7 +5,7 @@ import { parseU64 } from "../state.ts";
 import { button, h, slider, written } from "../ui/dom.ts";
 import { downloads, type Shown } from "../ui/downloads.ts";
 import { paint } from "../ui/picture.ts";
-import { layout, type MakeView, readSource, seedField, sourceFields, unhurried } from "./view.ts";
+import { layout, type MakeView, readSource, seedField, sourceFields } from "./view.ts";
 
 const MOST = 4; // beyond it, one in 16,000 draws of N(0, 1)
 const STEPS = 9; // of the row that shows what one latent does
@@ -23,7 +23,6 @@ function parseChanges(text: string, dim: number): Map<number, number> {
 
 export const latents: MakeView = (context) => {
   const { state, dims, model } = context;
-  const tell = unhurried(context.say);
   let base = new Float32Array(dims.latent);
   let shown: Shown | null = null;
   let chosen = 0;
@@ -69,7 +68,7 @@ export const latents: MakeView = (context) => {
         chosen = j;
         remember();
         draw();
-        tell(`Latent ${j}: ${value.toFixed(2)}.`);
+        context.tell(`Latent ${j}: ${value.toFixed(2)}.`);
       },
     });
     field.input.addEventListener("focus", () => {

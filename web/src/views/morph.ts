@@ -6,14 +6,13 @@ import { button, h, radios, slider } from "../ui/dom.ts";
 import { downloads, type Shown } from "../ui/downloads.ts";
 import { paint } from "../ui/picture.ts";
 import { corners } from "./corners.ts";
-import { layout, type MakeView, REDUCED_MOTION, unhurried } from "./view.ts";
+import { layout, type MakeView, REDUCED_MOTION } from "./view.ts";
 
 const STEPS = 16; // as `digitvae interpolate`
 const ACROSS = 3000; // ms from one end to the other
 
 export const morph: MakeView = (context) => {
   const { state, dims, model } = context;
-  const tell = unhurried(context.say);
   let shown: Shown | null = null;
   let frame = 0;
 
@@ -67,7 +66,7 @@ export const morph: MakeView = (context) => {
     change: (value) => {
       pause();
       goTo(value);
-      tell(`${Math.round(value * 100)} % of the way.`);
+      context.tell(`${Math.round(value * 100)} % of the way.`);
     },
   });
   const play = button("Play", () => (frame === 0 ? start() : pause()), "main");

@@ -6,13 +6,12 @@ import { h } from "../ui/dom.ts";
 import { downloads, type Shown } from "../ui/downloads.ts";
 import { paint } from "../ui/picture.ts";
 import { corners } from "./corners.ts";
-import { layout, type MakeView, unhurried } from "./view.ts";
+import { layout, type MakeView } from "./view.ts";
 
 const SIDE = 9; // digits along a side of the map
 
 export const plane: MakeView = (context) => {
   const { state, dims, model } = context;
-  const tell = unhurried(context.say);
   let shown: Shown | null = null;
 
   const map = h("canvas", { class: "digits", "aria-hidden": "true" });
@@ -43,8 +42,8 @@ export const plane: MakeView = (context) => {
     },
   );
   const place = (): [number, number] => [
-    state.number("x", 0, 1, 0.5),
-    state.number("y", 0, 1, 0.5),
+    state.number("x", 0, 1, 0.3),
+    state.number("y", 0, 1, 0.15),
   ];
 
   const drawMap = latest<void>(async () => {
@@ -83,7 +82,7 @@ export const plane: MakeView = (context) => {
     state.set("y", Number(clamp(y).toFixed(4)));
     show();
     drawHere();
-    tell(`${caption.textContent}.`);
+    context.tell(`${caption.textContent}.`);
   }
 
   const follow = (event: PointerEvent): void => {

@@ -5,15 +5,7 @@ import { parseU64 } from "../state.ts";
 import { button, h, written } from "../ui/dom.ts";
 import { downloads, type Shown } from "../ui/downloads.ts";
 import { gridOf, paint } from "../ui/picture.ts";
-import {
-  layout,
-  type MakeView,
-  NO_MIXTURE,
-  readSource,
-  seedField,
-  sourceFields,
-  unhurried,
-} from "./view.ts";
+import { layout, type MakeView, NO_MIXTURE, readSource, seedField, sourceFields } from "./view.ts";
 
 const MOST = 10_000;
 const NARROWEST = 30; // pixels of the screen for a digit
@@ -21,7 +13,6 @@ const NARROWEST = 30; // pixels of the screen for a digit
 export const samples: MakeView = (context) => {
   const { state, dims, model } = context;
   const pixels = dims.height * dims.width;
-  const tell = unhurried(context.say);
   let shown: (Shown & { first: bigint }) | null = null;
 
   const sheet = h("canvas", { class: "digits sheet", role: "img", "aria-label": "Samples" });
@@ -78,7 +69,7 @@ export const samples: MakeView = (context) => {
     const origin = source.prior === "standard" ? "N(0, I)" : "the mixture";
     const what = `${count.toLocaleString("en")} digits of seed ${source.seed} from ${origin}`;
     sheet.setAttribute("aria-label", what);
-    tell(`${what}.`);
+    context.tell(`${what}.`);
     files.labelled(labels === null ? labelsWhy(context.classes) : null);
     choose(positionOf(state.u64("at")) === null ? first : state.u64("at"));
   }, context.fail);

@@ -16,6 +16,8 @@ export interface Context {
   classes: number;
   /** Tell, in the status line, which screen readers read out. */
   say: (text: string) => void;
+  /** The same once nothing has been told for a moment: dragging does not talk all the time. */
+  tell: (text: string) => void;
   /** Something failed. */
   fail: (error: Error) => void;
   /** Something has been painted: the time of the first is kept. */
@@ -134,14 +136,5 @@ export function readSource({ state, classes }: Context): Omit<Source, "first" | 
     prior: mixed ? "mixture" : "standard",
     digits: digit >= 0 ? [digit] : [],
     truncation: state.number("t", 0, 1, 1),
-  };
-}
-
-/** Say it once nothing has changed for a moment, so that dragging does not talk all the time. */
-export function unhurried(say: (text: string) => void): (text: string) => void {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  return (text) => {
-    clearTimeout(timer);
-    timer = setTimeout(() => say(text), 400);
   };
 }
