@@ -28,7 +28,7 @@ CPP_ENVIRONMENT = export PATH="$(TOOLS):$(CURDIR)/$(BIN):$$PATH" ASAN_SYMBOLIZER
 	DIGITVAE_ORT_LIBRARY="$$($(BIN)/python -m digitvae.runtime)" ORT_DISABLE_TELEMETRY=1
 CMAKE_BUILD = cmake --preset $(1) $(CMAKE_OPTIONS) && cmake --build --preset $(1)
 
-.PHONY: help headers tools demo data test test-cpp test-sanitizers test-valgrind fuzz test-python lint format train bundle classifier notebook verify bench docs clean
+.PHONY: help headers tools demo data test test-cpp test-sanitizers test-valgrind fuzz test-python lint format train bundle classifier notebook verify web test-web bench docs clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +94,26 @@ verify: $(DEV) data ## Check that the shipped bundle computes what PyTorch compu
 	@mkdir -p build/parity
 	$(BIN)/digitvae verify export/mnist --require-data --baseline export/mnist/parity.json \
 		--html build/parity/report.html --junit build/parity/junit.xml --force
+
+# Node packages, and from them the explorer's page, where the Python package has it: wheels and sdists take it along.
+PAGE := python/digitvae/explorer/page/index.html
+NODE_PACKAGES := web/node_modules/.package-lock.json
+WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path 'web/tests/*' 2>/dev/null)
+
+web: $(PAGE) ## Build the page of `digitvae explore`; needs Node.js
+
+$(PAGE): $(NODE_PACKAGES) $(WEB_SOURCES)
+	cd web && npm run --silent build -- --logLevel warn
+	@touch $@
+
+$(NODE_PACKAGES): web/package.json web/package-lock.json web/.npmrc
+	@command -v npm >/dev/null || { echo "make web needs Node.js >= 20.19 with npm: https://nodejs.org, or your system's packages" >&2; exit 1; }
+	cd web && npm ci --ignore-scripts --no-progress
+	@touch $@
+
+test-web: web ## Check and test the explorer, in a real browser; needs Node.js and Chromium
+	@$(MAKE) --no-print-directory $(DEV)
+	cd web && npm run --silent check && npm test --silent
 
 bench: export PATH := $(CURDIR)/$(BIN):$(PATH)
 bench: $(BENCH) ## Time generation beside other ways to do it and the machine's limits, into build/bench

@@ -7,7 +7,7 @@ import socketserver
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from digitvae.errors import ExplorerError
 
@@ -106,17 +106,17 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
     timeout = 60  # of a connection on which nothing happens
 
-    def do_GET(self) -> None:  # noqa: N802 (http.server's name for it)
+    def do_GET(self) -> None:
         self._answer(with_body=True)
 
-    def do_HEAD(self) -> None:  # noqa: N802
+    def do_HEAD(self) -> None:
         self._answer(with_body=False)
 
     def _answer(self, *, with_body: bool) -> None:
         if self.headers.get("Host", "").lower() not in self.server.hosts:
             self._refuse(HTTPStatus.MISDIRECTED_REQUEST, "this is not the server you asked for")
             return
-        address = unquote(urlsplit(self.path).path)
+        address = unquote(self.path.partition("?")[0])
         file = self.server.files.get(address)
         if file is None:
             self._refuse(HTTPStatus.NOT_FOUND, "there is nothing at this address")

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from digitvae import _native
-from digitvae.parity import random_reference as reference
 
 import digitvae as dv
+from digitvae import _native
+from digitvae.parity import random_reference as reference
 
 ROWS, DIM = 5000, 40
 LATENTS = {  # seed, stream, first: 1,000,000 numbers in all
@@ -91,4 +91,9 @@ def write_grey(folder: Path, file: str) -> None:
 
 if __name__ == "__main__":
     out, what, *rest = sys.argv[1:]
-    {"latents": write_latents, "images": write_images, "grey": write_grey}[what](Path(out), *rest)
+    if what == "latents":
+        write_latents(Path(out))
+    elif what == "images":
+        write_images(Path(out), *rest)
+    else:
+        write_grey(Path(out), *rest)
