@@ -132,7 +132,7 @@ tools: ## Fill the cache with valgrind, Clang and SDL2 where the machine lacks t
 	@sh tools/fetch-tools.sh
 
 clean: ## Remove what building and testing leave behind (not runs/)
-	rm -rf build dist demo $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist demo web/node_modules python/digitvae/explorer/page $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/pip:
 	$(PYTHON) -m venv --clear $(VENV)

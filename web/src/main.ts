@@ -23,7 +23,7 @@ const NAMES = Object.keys(VIEWS);
 const USUAL_CLASSES = 10; // until the prior, which is read later, says how many
 
 const byId = (id: string): HTMLElement => document.getElementById(id)!;
-const main = byId("main");
+const panel = byId("panel");
 const status = byId("status");
 
 const model = startModel();
@@ -46,7 +46,7 @@ const tabs = NAMES.map((name) =>
       type: "button",
       role: "tab",
       id: `tab-${name}`,
-      "aria-controls": "main",
+      "aria-controls": "panel",
       click: () => goTo(name),
     },
     VIEWS[name].name,
@@ -83,13 +83,12 @@ function show(): void {
     tab.setAttribute("aria-selected", String(selected));
     tab.tabIndex = selected ? 0 : -1;
   });
-  main.setAttribute("role", "tabpanel");
-  main.setAttribute("aria-labelledby", `tab-${state.view}`);
+  panel.setAttribute("aria-labelledby", `tab-${state.view}`);
   if (context === null) return;
   view?.stop?.();
   say("");
   view = VIEWS[state.view].make(context);
-  main.replaceChildren(view.element);
+  panel.replaceChildren(view.element);
 }
 
 /** Something failed: say so in place of the view. */
@@ -98,7 +97,7 @@ function fail(error: Error): void {
   view = null;
   context = null;
   const ours = error instanceof BundleError;
-  main.replaceChildren(
+  panel.replaceChildren(
     h(
       "section",
       { class: "alarm", role: "alert" },
@@ -152,8 +151,11 @@ async function start(): Promise<void> {
   }
 }
 
+document.querySelector(".skip")!.addEventListener("click", (event) => {
+  event.preventDefault(); // the address is the view's
+  panel.focus();
+});
 addEventListener("hashchange", () => {
-  if (location.hash === "#main") return; // of the link that skips the header
   state.read(location.hash, NAMES);
   show();
 });

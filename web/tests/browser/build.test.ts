@@ -1,10 +1,13 @@
 // What is built, and what becomes of it in a wheel.
 
+import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { expect, test } from "vitest";
-import { ROOT } from "./explorer.ts";
+import { afterAll, expect, test } from "vitest";
+import { newFolder, PYTHON, ROOT, removeFolders } from "./explorer.ts";
+
+afterAll(removeFolders);
 
 const PAGE = join(ROOT, "python/digitvae/explorer/page");
 const files = readdirSync(PAGE, { recursive: true, encoding: "utf8" }).filter((name) =>
@@ -40,4 +43,53 @@ test("no model is in it, and nothing of it is elsewhere", () => {
     expect(files).toContain(address.slice(2));
   }
   expect(html).not.toMatch(/<script(?![^>]*src=)|<style|\sstyle=|\son\w+=/); // the policy forbids it
+});
+
+test("the licence of what is in it goes with it", () => {
+  const { version } = JSON.parse(
+    readFileSync(join(ROOT, "web/node_modules/onnxruntime-web/package.json"), "utf8"),
+  );
+  expect(textOf("licenses.txt")).toContain(`onnxruntime-web ${version}`);
+});
+
+/** Names and sizes in an archive below a folder, by Python. */
+function listed(code: string, ...words: string[]): Record<string, number> {
+  const output = execFileSync(PYTHON, ["-c", code, ...words], { encoding: "utf8" });
+  return JSON.parse(output.split("\n").at(-2) ?? "");
+}
+
+const expected = Object.fromEntries(
+  files.map((name) => [`digitvae/explorer/page/${name}`, size(name)]),
+);
+
+// What the page needs is told from the files alone: nothing is compiled here.
+test("wheels hold the page, once", () => {
+  const folder = newFolder();
+  const build = ["-m", "pip", "wheel", "--quiet", "--no-deps", "-C", "wheel.cmake=false"];
+  execFileSync(PYTHON, [...build, "-w", folder, ROOT], { stdio: ["ignore", "ignore", "inherit"] });
+  const code = `
+import json, sys, zipfile
+[wheel] = __import__("pathlib").Path(sys.argv[1]).glob("*.whl")
+entries = zipfile.ZipFile(wheel).infolist()
+print(json.dumps({e.filename: e.file_size for e in entries if "/page/" in e.filename or "wasm" in e.filename}))
+`;
+  expect(listed(code, folder)).toEqual(expected);
+});
+
+test("so do source distributions, from which wheels are made without Node.js", () => {
+  const folder = newFolder();
+  const install = ["-m", "pip", "install", "--quiet", "--target", folder, "scikit-build-core"];
+  execFileSync(PYTHON, install, { stdio: ["ignore", "ignore", "inherit"] });
+  const code = `
+import json, os, sys, tarfile
+sys.path.insert(0, sys.argv[1])
+from scikit_build_core.build import build_sdist
+os.chdir(sys.argv[2])
+archive = tarfile.open(os.path.join(sys.argv[1], build_sdist(sys.argv[1])))
+files = {m.name.split("/", 1)[1]: m.size for m in archive if m.isfile()}
+assert "web/package-lock.json" in files and "web/src/main.ts" in files
+assert not any("node_modules" in name for name in files)
+print(json.dumps({n.removeprefix("python/"): s for n, s in files.items() if "/page/" in n or "wasm" in n}))
+`;
+  expect(listed(code, folder, ROOT)).toEqual(expected);
 });

@@ -10,7 +10,7 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from "p
 import { expect } from "vitest";
 
 export const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
-const PYTHON = process.env.DIGITVAE_PYTHON ?? join(ROOT, ".venv/bin/python");
+export const PYTHON = process.env.DIGITVAE_PYTHON ?? join(ROOT, ".venv/bin/python");
 /** The bundle under test, with whatever prior it has. */
 export const SHIPPED = process.env.DIGITVAE_TEST_BUNDLE ?? join(ROOT, "export/mnist");
 const SMALL_PRIOR = join(ROOT, "cpp/tests/data/prior.onnx");

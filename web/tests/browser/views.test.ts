@@ -499,6 +499,13 @@ describe("without a pointer", () => {
     await open(page, explorer.url);
     await page.keyboard.press("Tab");
     expect(await page.evaluate(() => document.activeElement?.textContent)).toContain("Skip");
+    const hash = new URL(page.url()).hash;
+    await page.keyboard.press("Enter");
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe("panel");
+    expect(new URL(page.url()).hash).toBe(hash);
+    await page.keyboard.press("Shift+Tab");
+    await tab("Samples").focus();
+    await page.keyboard.press("Shift+Tab");
     await page.keyboard.press("Tab");
     const focused = (): Promise<string> =>
       page.evaluate(() => {
@@ -617,18 +624,15 @@ describe("on a phone", () => {
   test("a dark screen gets white digits on dark paper", async () => {
     const brightness = async (): Promise<number> => {
       const shot = await page.locator(".sheet").screenshot();
-      return page.evaluate(
-        async (data) => {
-          const image = Object.assign(new Image(), { src: data });
-          await image.decode();
-          const canvas = new OffscreenCanvas(image.width, image.height);
-          const context = canvas.getContext("2d")!;
-          context.drawImage(image, 0, 0);
-          const { data: pixels } = context.getImageData(0, 0, image.width, image.height);
-          return pixels.reduce((sum, value) => sum + value, 0) / pixels.length;
-        },
-        `data:image/png;base64,${shot.toString("base64")}`,
-      );
+      return page.evaluate(async (data) => {
+        const bytes = Uint8Array.from(atob(data), (char) => char.charCodeAt(0));
+        const image = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+        const canvas = new OffscreenCanvas(image.width, image.height);
+        const context = canvas.getContext("2d")!;
+        context.drawImage(image, 0, 0);
+        const { data: pixels } = context.getImageData(0, 0, image.width, image.height);
+        return pixels.reduce((sum, value) => sum + value, 0) / pixels.length;
+      }, shot.toString("base64"));
     };
     await open(page, explorer.url);
     const means: number[] = [];
