@@ -4,8 +4,10 @@ import { copyFileSync, rmSync, writeFileSync } from "node:fs";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import {
+  ELSEWHERE,
   type Explorer,
   explore,
+  host,
   launch,
   newPage,
   numbers,
@@ -176,4 +178,21 @@ test("a bundle that is changed on the disk is read anew when the page is", async
   copyFileSync(bundle.path("encoder.onnx"), bundle.path("decoder.onnx"));
   expect(await told()).toContain("decoder.onnx is longer than it should be");
   expect(before.some((value) => value > 0)).toBe(true);
+});
+
+test("any web server will do, from any folder of it", async () => {
+  const hosted = await host(bundle);
+  try {
+    await open(page, hosted.url, "#samples?prior=mixture&count=4");
+    await expect.poll(() => page.locator("#facts").textContent()).toMatch(/nats$/);
+    expect((await onCanvas(page, ".sheet")).some((value) => value > 200)).toBe(true);
+
+    // From another machine, and not by https, browsers compute no hashes: the page says so, and works.
+    await open(page, hosted.url.replace("127.0.0.1", ELSEWHERE), "#samples?prior=mixture&count=4");
+    expect(await page.evaluate(() => isSecureContext)).toBe(false);
+    expect(await page.locator("#facts").textContent()).toContain("SHA-256 not checked");
+    expect((await onCanvas(page, ".sheet")).some((value) => value > 200)).toBe(true);
+  } finally {
+    await hosted.stop();
+  }
 });

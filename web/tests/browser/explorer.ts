@@ -95,6 +95,35 @@ export class TestBundle {
 
 export const hasPrior = (bundle: string): boolean => existsSync(join(bundle, "prior.onnx"));
 
+/** The name of this machine for pages that are not from it. */
+export const ELSEWHERE = "digits.test";
+
+/** Any web server: the page in a folder of it, the bundle in the page's. */
+export async function host(bundle: TestBundle): Promise<Explorer> {
+  const folder = newFolder();
+  cpSync(join(ROOT, "python/digitvae/explorer/page"), join(folder, "some/where"), {
+    recursive: true,
+  });
+  cpSync(bundle.folder, join(folder, "some/where/bundle"), { recursive: true });
+  const words = ["-u", "-m", "http.server", "--bind", "127.0.0.1", "--directory", folder, "0"];
+  const server = spawn(PYTHON, words, { stdio: ["ignore", "pipe", "ignore"] });
+  const ended = new Promise<number | null>((resolve) => {
+    server.once("exit", (code) => resolve(code));
+  });
+  const line = await new Promise<string>((resolve) => {
+    server.stdout.once("data", (data) => resolve(String(data)));
+  });
+  const port = /port (\d+)/.exec(line)![1];
+  return {
+    url: `http://127.0.0.1:${port}/some/where/`,
+    process: server,
+    stop: () => {
+      server.kill("SIGTERM");
+      return ended;
+    },
+  };
+}
+
 export interface Explorer {
   url: string;
   process: ChildProcess;
@@ -143,9 +172,13 @@ export function launch(): Promise<Browser> {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      // A name that is this machine, but not to the browser: so much for https.
+      `--host-resolver-rules=MAP ${ELSEWHERE} 127.0.0.1`,
     ],
   });
 }
+
+const OWN = ["127.0.0.1", ELSEWHERE];
 
 export interface Watched {
   page: Page;
@@ -177,7 +210,7 @@ export async function newPage(
   page.on("pageerror", (error) => complaints.push(String(error)));
   context.on("request", (request) => {
     const { protocol, hostname } = new URL(request.url());
-    if (!["blob:", "data:"].includes(protocol) && hostname !== "127.0.0.1") {
+    if (!["blob:", "data:"].includes(protocol) && !OWN.includes(hostname)) {
       foreign.push(request.url());
     }
   });
