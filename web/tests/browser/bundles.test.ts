@@ -84,6 +84,25 @@ const damages: Damage[] = [
     ['digitvae.latent_dim = "40"', 'the manifest says "41"'],
   ],
   [
+    "images of another form",
+    () => {
+      const dims = { ...bundle.manifest.dims, height: 14, width: 56 };
+      bundle.writeManifest({ ...bundle.manifest, dims });
+    },
+    ['digitvae.height = "28"', 'the manifest says "14"'],
+  ],
+  [
+    "a prior for other images",
+    () => {
+      const model = bundle.read("prior.onnx");
+      const at = model.indexOf("mnist", model.indexOf("digitvae.dataset"));
+      expect(at).toBeGreaterThan(0);
+      model.write("tsinm", at);
+      bundle.write("prior.onnx", model);
+    },
+    ['prior.onnx says digitvae.dataset = "tsinm"', 'the manifest says "mnist"'],
+  ],
+  [
     "no decoder",
     () => rmSync(bundle.path("decoder.onnx")),
     ["There is no decoder.onnx", "answered 404"],
