@@ -199,6 +199,7 @@ test("a bundle that is changed on the disk is read anew when the page is", async
   expect(before.some((value) => value > 0)).toBe(true);
 });
 
+// docs/explorer.md says how.
 test("any web server will do, from any folder of it", async () => {
   const hosted = await host(bundle);
   try {

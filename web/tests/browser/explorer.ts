@@ -98,7 +98,7 @@ export const hasPrior = (bundle: string): boolean => existsSync(join(bundle, "pr
 /** The name of this machine for pages that are not from it. */
 export const ELSEWHERE = "digits.test";
 
-/** Any web server: the page in a folder of it, the bundle in the page's. */
+/** Any web server: the page in a folder of it, the bundle in the page's, as docs/explorer.md has it. */
 export async function host(bundle: TestBundle): Promise<Explorer> {
   const folder = newFolder();
   cpSync(join(ROOT, "python/digitvae/explorer/page"), join(folder, "some/where"), {

@@ -1,5 +1,7 @@
 // The numbers that the real browser computes, beside those of the native engine and of NumPy.
 
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Console } from "../../src/console.ts";
@@ -11,6 +13,7 @@ import {
   newPage,
   numbers,
   open,
+  ROOT,
   reference,
   removeFolders,
   SHIPPED,
@@ -139,6 +142,20 @@ describe.each(bundles)("samples of %s", (_, make) => {
         expect(differences(labels, made(`${name}.labels`))).toBe(0);
       }
     }
+  });
+
+  test("are to be had in the console, as docs/explorer.md has it", async () => {
+    const document = readFileSync(join(ROOT, "docs/explorer.md"), "utf8");
+    const block = /```js\n(.*?)```/s.exec(document)![1];
+    const result = `(async () => {
+      ${names.includes("mixture") ? block : block.replace("digits: [3, 8], ", "")}
+      if (z.join() !== noise.join()) throw new Error("the noise is not z");
+      const sizes = [images, labels ?? [], z, x, posterior.mu, posterior.logvar, around];
+      return Int32Array.from(sizes, (values) => values.length);
+    })()`;
+    const sizes = [...new Int32Array(await numbers(watched.page, result))];
+    const labels = names.includes("mixture") ? 100 : 0;
+    expect(sizes).toEqual([78_400, labels, 80, 1568, 40, 40, 12_544]);
   });
 
   test("do not depend on what is made with them, to the bit", async () => {
