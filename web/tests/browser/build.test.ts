@@ -78,7 +78,9 @@ print(json.dumps({e.filename: e.file_size for e in entries if "/page/" in e.file
 
 test("so do source distributions, from which wheels are made without Node.js", () => {
   const folder = newFolder();
-  const install = ["-m", "pip", "install", "--quiet", "--target", folder, "scikit-build-core"];
+  const project = readFileSync(join(ROOT, "pyproject.toml"), "utf8");
+  const requires: string[] = JSON.parse(/^requires = (\[.*?\])$/m.exec(project)![1]);
+  const install = ["-m", "pip", "install", "--quiet", "--target", folder, ...requires];
   execFileSync(PYTHON, install, { stdio: ["ignore", "ignore", "inherit"] });
   const code = `
 import json, os, sys, tarfile
