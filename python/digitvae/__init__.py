@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read once, when ONNX Runtime starts
 
-__version__ = "1.0.0"
+try:
+    from digitvae._version import __version__  # written when it was built, from git's tags
+except ImportError:  # the source tree, imported as it is
+    __version__ = "1.0.0.dev0"
 
 __all__ = [
     "Bundle",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,6 +16,14 @@ from digitvae.runtime import packaged_library
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "cpp" / "examples"
 DECODER = ROOT / "export" / "mnist" / "decoder.onnx"
+
+
+def library_version() -> str:
+    """Of the C library, a constant; that of the Python package comes from git's tags."""
+    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    found = re.search(r"^project\(digitvae VERSION (\S+)", text, re.MULTILINE)
+    assert found is not None
+    return found[1]
 
 
 def run(

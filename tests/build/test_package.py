@@ -10,7 +10,15 @@ import pytest
 from libdigitvae import OpenOptions
 
 import digitvae as dv
-from tests.build.conftest import DECODER, ROOT, Installed, install_library, must_run, run
+from tests.build.conftest import (
+    DECODER,
+    ROOT,
+    Installed,
+    install_library,
+    library_version,
+    must_run,
+    run,
+)
 from tests.test_runtime import TOO_OLD
 
 if TYPE_CHECKING:
@@ -23,7 +31,7 @@ FILES = {
     "include/digitvae/digitvae.hpp",
     "lib/libdigitvae.so",
     "lib/libdigitvae.so.1",
-    f"lib/libdigitvae.so.{dv.__version__}",
+    f"lib/libdigitvae.so.{library_version()}",
     "lib/libdigitvae.a",
     "lib/cmake/digitvae/DigitvaeEmbedBundle.cmake",
     "lib/cmake/digitvae/digitvaeConfig.cmake",
@@ -102,7 +110,7 @@ def test_pkg_config_gives_the_flags(
 ) -> None:
     environment = {"PKG_CONFIG_PATH": str(installed.prefix / "lib" / "pkgconfig")}
     version = must_run("pkg-config", "--modversion", "digitvae", env=environment)
-    assert version.decode().strip() == dv.__version__
+    assert version.decode().strip() == library_version()
     ask = "pkg-config --cflags --libs digitvae"
     if static:
         ask = "pkg-config --static --cflags --libs digitvae | sed s/-ldigitvae/-l:libdigitvae.a/"
@@ -234,7 +242,7 @@ def test_the_project_can_be_taken_in_by_another(tmp_path: Path) -> None:
     )
     must_run("cmake", "-S", tmp_path, "-B", tmp_path / "build", "-G", "Ninja")
     must_run("cmake", "--build", tmp_path / "build")
-    assert must_run(tmp_path / "build" / "app").decode().strip() == dv.__version__
+    assert must_run(tmp_path / "build" / "app").decode().strip() == library_version()
     assert not (tmp_path / "build" / "digitvae" / "cpp" / "tests").exists()
 
 

@@ -257,6 +257,12 @@ def test_but_not_with_another_version_or_on_another_machine(setting: dict[str, A
     assert worse(BEFORE, replace(lost_bits(), **setting)) == {}
 
 
+def test_another_version_of_this_package_excuses_nothing() -> None:
+    before = replace(BEFORE, versions=BEFORE.versions | {"digitvae": "1.0.0"})
+    after = replace(lost_bits(), versions=BEFORE.versions | {"digitvae": "1.0.0.post1.dev3"})
+    assert worse(before, after) == {ON_DRAWS.format(DENSE): f"had {NATIVE}'s bits before"}
+
+
 def test_bits_that_are_equal_under_another_name_are_not_lost() -> None:
     # TorchScript has eager's bits in both; now all four have them.
     now = replace(
