@@ -36,6 +36,7 @@ COMMANDS = [
     "evaluate",
     "classifier",
     "bench",
+    "completion",
 ]
 
 
@@ -51,7 +52,7 @@ def test_every_command_has_help(run: Runner, command: str) -> None:
     result = run(command, "--help")
     assert result.code == 0
     assert f"Usage: digitvae {command}" in result.out
-    assert "--json" in result.out
+    assert ("--json" in result.out) == (command != "completion")
 
 
 def test_the_version_is_that_of_the_package(run: Runner) -> None:
@@ -71,6 +72,7 @@ def test_what_is_not_known_is_wrong_usage(run: Runner, words: list[str]) -> None
         ["--help"],
         ["info"],
         ["bench", "--help"],
+        ["completion", "bash"],
     ],
 )
 def test_nothing_large_is_imported_that_is_not_needed(tmp_path: Path, words: list[str]) -> None:

@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 _PARTS = click.Choice(["warm", "latency", "process", "limits"])
 
 
-@click.command()
+@click.command(
+    short_help="Time generation beside other runtimes.",
+    epilog="""\b
+Examples:
+  digitvae bench                                     all, in twenty minutes
+  digitvae bench --quick --contenders ours,onnxruntime
+  digitvae bench --only warm --threads 1,2 --rounds 5
+  digitvae bench --json times.json --plot times.png --force
+  digitvae bench --from times.json --markdown        show them again
+""",
+)
 @click.option("--quick", is_flag=True, help="Few rounds and sizes: some minutes instead of twenty.")
 @click.option("--only", "parts", type=_PARTS, multiple=True, help="Measure this; may be repeated.")
 @click.option(
@@ -32,6 +42,9 @@ _PARTS = click.Choice(["warm", "latency", "process", "limits"])
     metavar="NAME,…",
     help="Who takes part: ours, onnxruntime, torch, torchscript, compile, openvino, jax, pythae. "
     "By default all that are installed.",
+    shell_complete=options.complete_words(
+        "ours", "onnxruntime", "torch", "torchscript", "compile", "openvino", "jax", "pythae"
+    ),
 )
 @click.option("--threads", metavar="N,…", help="Numbers of threads. [default: 1 and all]")
 @options.number("--rounds", low=1, high=1000, help="Turns of everybody. [default: 9, quick: 3]")

@@ -13,11 +13,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.command()
+@click.command(
+    short_help="Train a classifier of digits and write it as ONNX.",
+    epilog="""\b
+Examples:
+  digitvae classifier --out mnist.onnx
+  digitvae classifier --out fashion.onnx --dataset fashion-mnist
+  digitvae classifier --out quick.onnx --epochs 1 --limit 6000 --force
+""",
+)
 @click.option(
     "--out", type=options.PATH, metavar="FILE.onnx", required=True, help="Where to write."
 )
-@click.option("--dataset", default="mnist", show_default=True, help="mnist or fashion-mnist.")
+@click.option(
+    "--dataset",
+    default="mnist",
+    show_default=True,
+    help="mnist or fashion-mnist.",
+    shell_complete=options.complete_dataset,
+)
 @options.number("--epochs", low=1, high=1000, default=12, help="Passes over the training images.")
 @options.seed
 @options.number("--limit", low=1, high=60_000, help="Train on the first N images only.")

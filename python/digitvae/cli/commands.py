@@ -24,6 +24,7 @@ NAMES = (
     "evaluate",
     "classifier",
     "bench",
+    "completion",
 )
 """The commands, in the order of their use; ``digitvae.cli.NAME.NAME`` is the command."""
 
@@ -52,6 +53,16 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  digitvae generate 10_000 --seed 7 -o digits.npy   new digits
+  digitvae train --out RUN                          a model of one's own
+  digitvae export RUN --out DIR                     as a bundle, for all other commands
+  digitvae verify DIR                               does it compute what PyTorch does?
+  digitvae generate --help                          all about one command
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+""",
 )
 @click.version_option(__version__, prog_name="digitvae", message="%(prog)s %(version)s")
 def app() -> None:

@@ -13,9 +13,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.command()
-@click.argument("name", metavar="[DATASET]", default="mnist")
-@click.option("--dataset", help="The same as the argument: mnist or fashion-mnist.")
+@click.command(
+    short_help="Have a data set in the cache, each file checked by SHA-256.",
+    epilog="""\b
+Examples:
+  digitvae data                              MNIST, into the cache
+  digitvae data fashion-mnist
+  digitvae data mnist --data folder          into a folder of one's own
+""",
+)
+@click.argument(
+    "name", metavar="[DATASET]", default="mnist", shell_complete=options.complete_dataset
+)
+@click.option(
+    "--dataset",
+    help="The same as the argument: mnist or fashion-mnist.",
+    shell_complete=options.complete_dataset,
+)
 @click.option(
     "--data",
     "folder",
@@ -33,7 +47,8 @@ def data(
 ) -> None:
     """Fetch a data set if it is not there yet, and check every file's SHA-256.
 
-    Without --data it is kept in DIGITVAE_DATA, or else in the user's cache folder.
+    DATASET is mnist, by default, or fashion-mnist. Without --data it is kept in DIGITVAE_DATA, or
+    else in the user's cache folder.
     """
     from digitvae.data import DATASETS, fetch
 

@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  digitvae decode latents.npy -o decoded.npy
+  digitvae decode latents.npz -o sheet.png --columns 20
+  digitvae decode latents.npy -o decoded.npz --dtype float32
+""",
+)
 @click.argument("latents", type=options.PATH)
 @options.output("decoded.npy")
 @options.threads

@@ -12,7 +12,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.command()
+@click.command(
+    short_help="Encode images into the Gaussian q(z|x) of each.",
+    epilog="""\b
+Examples:
+  digitvae encode digits.npy                    means, into latents.npy
+  digitvae encode digits.npy -o latents.npz     means and variances
+  digitvae encode folder -o - --format npy | python analyse.py
+""",
+)
 @click.argument("images", type=options.PATH)
 @options.output("latents.npy")
 @options.threads

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    short_help="Measure likelihood, latents and samples of a model.",
     epilog="""\b
 Examples:
   digitvae evaluate                          the shipped bundle
@@ -28,7 +29,7 @@ Examples:
   digitvae evaluate DIR --html report.html   a page with pictures
   digitvae evaluate DIR --compare OTHER      two models by the same measures
   digitvae evaluate DIR --update             results and a picture into its model card
-"""
+""",
 )
 @click.argument("bundle", type=options.PATH, required=False)
 @click.option("--quick", is_flag=True, help="Look at fewer images.")

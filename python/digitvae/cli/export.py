@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.command()
+@click.command(
+    short_help="Export a trained model as a verified bundle.",
+    epilog="""\b
+Examples:
+  digitvae export RUN --out DIR
+  digitvae export RUN --out DIR --quick --force    again, verified in seconds
+  digitvae export RUN --out DIR --no-prior         without digits by class
+""",
+)
 @click.argument("run", type=options.PATH)
 @click.option(
     "--out", type=options.PATH, metavar="BUNDLE", required=True, help="The bundle to make."

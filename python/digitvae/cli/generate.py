@@ -47,6 +47,8 @@ class _CountCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         for before, word in zip(["", *args], args, strict=False):
+            if ctx.resilient_parsing:  # a shell asks how to go on
+                break
             if word[:1] == "-" and word[1:2].isdigit() and not before.startswith("-"):
                 raise click.BadParameter(f"{word} is not 1 or more", ctx=ctx, param_hint="'COUNT'")
         return super().parse_args(ctx, args)

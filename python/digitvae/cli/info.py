@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.command()
+@click.command(
+    short_help="Show what a bundle holds and what would run it.",
+    epilog="""\b
+Examples:
+  digitvae info                    the shipped bundle
+  digitvae info DIR --check        is every file what the manifest says?
+  digitvae info DIR --json | jq .metrics
+""",
+)
 @click.argument("bundle", type=options.PATH, required=False)
 @click.option("--check", is_flag=True, help="Read every file and check its SHA-256.")
 @options.as_json

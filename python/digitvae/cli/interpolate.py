@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from digitvae.engine import Model
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  digitvae interpolate --from 3 --to 8 -o strip.png
+  digitvae interpolate --from 3 --to 8 --method slerp --steps 9 --scale 4 --force
+  digitvae interpolate --from 4 --to 9 --pick 7       not typical ones: the eighth of each digit
+  digitvae interpolate --from-index 18 --to-index 61 -o way.npy
+""",
+)
 @options.number("--from", "from_digit", low=0, high=9, metavar="DIGIT", help="Digit to start at.")
 @options.number("--to", "to_digit", low=0, high=9, metavar="DIGIT", help="Digit to end at.")
 @options.number(

@@ -14,6 +14,8 @@ from digitvae.sinks.formats import FORMATS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from click.shell_completion import CompletionItem
+
     ParamType = click.ParamType[int]
     ListType = click.ParamType[list[int]]
 else:
@@ -78,6 +80,26 @@ def number(
     )
 
 
+def complete_words(*words: str) -> Callable[..., list[str]]:
+    """Has a shell complete values that the command itself checks, alone or in a list."""
+
+    def complete(_context: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+        before, comma, begun = incomplete.rpartition(",")
+        return [f"{before}{comma}{word}" for word in words if word.startswith(begun)]
+
+    return complete
+
+
+def complete_path(
+    context: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Has a shell complete a path that is kept as text."""
+    return PATH.shell_complete(context, param, incomplete)
+
+
+complete_dataset = complete_words("mnist", "fashion-mnist")
+
+
 def output(default: str) -> Callable[[Command], Command]:
     """The option for where to write."""
     return click.option(
@@ -86,6 +108,7 @@ def output(default: str) -> Callable[[Command], Command]:
         metavar="PATH",
         default=default,
         show_default=True,
+        shell_complete=complete_path,
         help="Where to write; '-': standard output.",
     )
 

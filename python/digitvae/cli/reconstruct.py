@@ -23,7 +23,16 @@ _DEFAULT_COUNT = 16
 _COLUMNS = 16
 
 
-@click.command()
+@click.command(
+    short_help="Encode images, decode the means, and show both.",
+    epilog="""\b
+Examples:
+  digitvae reconstruct --count 16 -o pairs.png               of the first test images
+  digitvae reconstruct --count 64 --seed 3 --columns 16      of random ones
+  digitvae reconstruct mine.png -o mine-again.png            of an image of one's own
+  digitvae reconstruct digits.npy -o again.npy               without a picture
+""",
+)
 @click.argument("images", type=options.PATH, required=False)
 @options.number(
     "--count",

@@ -26,7 +26,16 @@ PARITY_NEEDS = ("onnx", "hypothesis", "threadpoolctl")
 """What verifying a bundle imports beside PyTorch."""
 
 
-@click.command()
+@click.command(
+    short_help="Train a model, measured on held-out images.",
+    epilog="""\b
+Examples:
+  digitvae train --out RUN                         the recipe of the shipped bundle
+  digitvae train --out RUN --resume                after whatever ended it
+  digitvae train --out RUN --dataset fashion-mnist --epochs 60
+  digitvae train --out RUN --epochs 1 --limit 2000 --force     a quick try
+""",
+)
 @click.option(
     "--out", type=options.PATH, metavar="RUN", required=True, help="Run directory to write."
 )
@@ -35,11 +44,13 @@ PARITY_NEEDS = ("onnx", "hypothesis", "threadpoolctl")
     type=str,
     help="elbo, pixel-mean (collapses, on purpose) or autoencoder; the other two are trained with "
     "--batch-size 128 --lr 0.001 --warmup 0 unless told otherwise. [default: elbo]",
+    shell_complete=options.complete_words("elbo", "pixel-mean", "autoencoder"),
 )
 @click.option(
     "--dataset",
     type=str,
     help="mnist or fashion-mnist. [default: mnist]",
+    shell_complete=options.complete_dataset,
 )
 @click.option(
     "--epochs",

@@ -23,6 +23,7 @@ _FILE = options.PATH
 
 
 @click.command(
+    short_help="Compare all forms of a model with float64 truth and PyTorch.",
     epilog="""\b
 Examples:
   digitvae verify                                  the shipped bundle
@@ -30,7 +31,7 @@ Examples:
   digitvae verify DIR --html report.html           a page with pictures
   digitvae verify DIR --baseline DIR/parity.json   fails if it got worse
   digitvae verify --torch package.module:make_model --onnx model.onnx
-"""
+""",
 )
 @click.argument("bundle", type=_FILE, required=False)
 @click.option("--quick", is_flag=True, help="Fewer inputs, and no search.")
