@@ -127,7 +127,7 @@ bench: $(BENCH) ## Time generation beside other ways to do it and the machine's 
 docs: $(DOCS) ## Build the documentation as a site, into build/site; open build/site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
-wheel: $(PACKAGING) | headers ## Build the sdist and a manylinux wheel from it, into dist/
+wheel: web $(PACKAGING) | headers ## Build the sdist and a manylinux wheel from it, into dist/
 	sh tools/build-wheel.sh $(BIN)/python dist
 
 headers: ## Fill the cache with the C++ headers that building needs (Debian; elsewhere CMake fetches them)

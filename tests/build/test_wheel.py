@@ -109,6 +109,8 @@ def fresh(dist: Distribution, tmp_path_factory: pytest.TempPathFactory) -> Fresh
 def test_the_wheel_holds_the_product_and_nothing_else(dist: Distribution) -> None:
     names = zipfile.ZipFile(dist.wheel).namelist()
     assert "digitvae/bundles/mnist/decoder.onnx" in names
+    if (ROOT / "python/digitvae/explorer/page/index.html").exists():  # made by `make web`
+        assert "digitvae/explorer/page/index.html" in names
     # With its model card and evaluation, if it has them: a bundle lacks nothing that it lists.
     bundled = {f"digitvae/bundles/mnist/{name}" for name in (MANIFEST, *Bundle.open().file_names)}
     assert bundled <= set(names)

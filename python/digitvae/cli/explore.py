@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  digitvae explore                               the shipped bundle
+  digitvae explore --bundle DIR
+  digitvae explore --port 8000 --no-browser      over ssh -L 8000:127.0.0.1:8000
+""",
+)
 @options.bundle
 @options.number("--port", low=0, high=65535, default=0, help="Where to listen; 0: a free port.")
 @click.option("--no-browser", is_flag=True, help="Print the address, and open nothing.")
