@@ -63,7 +63,7 @@ def offered(path: str, *words: str) -> list[str]:
     ("words", "expected"),
     [
         ([""], list(commands.NAMES)),
-        (["e"], ["encode", "export", "evaluate"]),
+        (["e"], ["encode", "explore", "export", "evaluate"]),
         (["--v"], ["--version"]),
         (["generate", "--se"], ["--seed"]),
         (["generate", "100", "--seed", "7", "--sh"], ["--shard-size"]),

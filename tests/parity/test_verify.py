@@ -58,7 +58,7 @@ def test_the_shipped_bundle_keeps_every_promise(mnist: dict[str, Split]) -> None
     assert compared["decoder", "batches of 1 to 1000"] == sum(BATCHES)
     assert {name for network, name in compared if network == "decoder"} == {
         *("prior draws", "means of test images", "posterior draws", "batches of 1 to 1000"),
-        *("extreme latents", "generated", "searched for"),
+        *("extreme latents", "generated", "searched for", "mixture draws"),
     }
     prior = [c for c in report.comparisons if c.inputs == "prior draws"]
     assert {c.runtime for c in prior} | {NATIVE_SPARSE} == set(RUNTIMES)

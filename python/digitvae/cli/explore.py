@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    short_help="Look into a bundle in the browser.",
     epilog="""\b
 Examples:
   digitvae explore                               the shipped bundle

@@ -70,7 +70,7 @@ def bars(report: EvaluationReport) -> list[Bar]:
     nats = report.latents.kl
     top = max(*nats, 1e-9)
     order = sorted(range(len(nats)), key=lambda i: -nats[i])
-    heights = ((i, _CHART_HEIGHT * max(nats[i], 0) / top) for i in order)
+    heights = ((i, _CHART_HEIGHT * (max(nats[i], 0) / top)) for i in order)
     return [Bar(i, nats[i], _CHART_HEIGHT - height, height) for i, height in heights]
 
 
