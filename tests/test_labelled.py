@@ -11,6 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from cpp.fuzz import make_corpus
@@ -63,6 +64,49 @@ def test_latents_of_the_mixture_are_its_graph_s_on_the_specified_numbers(
     np.testing.assert_array_equal(z.view(np.uint32), expected_z.view(np.uint32))
     np.testing.assert_array_equal(labels, expected_labels)
     assert (labels.dtype.name, labels.shape) == ("int32", (300,))
+
+
+def with_noise_dim(bundle: Path, folder: Path, said: str) -> Path:
+    """The bundle with a prior whose metadata say how many columns of noise it reads."""
+    copy = shutil.copytree(bundle, folder)
+    model = onnx.load(copy / PRIOR)
+    model.metadata_props.add(key="digitvae.noise_dim", value=said)
+    (copy / PRIOR).write_bytes(model.SerializeToString())
+    opened = Bundle.open(bundle)
+    write_manifest(copy, opened.manifest | {"files": describe_files(copy, opened.file_names)})
+    return copy
+
+
+@pytest.mark.parametrize("columns", [1, 10, 39, 40])
+def test_no_noise_is_made_for_columns_that_the_prior_does_not_read(
+    labelled_bundle: Path, tmp_path: Path, columns: int
+) -> None:
+    model = dv.load(with_noise_dim(labelled_bundle, tmp_path / "bundle", str(columns)))
+    z, labels = model.latents(
+        300, seed=5, first=100, digit=[1, 8], truncation=0.5, return_labels=True
+    )
+    # The small prior reads every column: it shows what stood in each.
+    noise = np.float32(0.5) * standard_normal(5, LATENTS, 100, 300, 40)
+    noise[:, columns:] = 0.0
+    session = onnxruntime.InferenceSession(
+        model.bundle.read(PRIOR), providers=["CPUExecutionProvider"]
+    )
+    digit = np.array([[1, 8][i % 2] for i in range(100, 400)], np.int64)
+    given = {"u": mixture_uniform(5, 100, 300), "digit": digit, "eps": noise}
+    expected_z, expected_labels = session.run(["z", "label"], given)
+    np.testing.assert_array_equal(z.view(np.uint32), expected_z.view(np.uint32))
+    np.testing.assert_array_equal(labels, expected_labels)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"), [("0", "from 1 to"), ("41", "more than its 40 latents"), ("ten", "ten")]
+)
+def test_an_impossible_number_of_columns_is_refused(
+    labelled_bundle: Path, tmp_path: Path, said: str, reason: str
+) -> None:
+    bundle = with_noise_dim(labelled_bundle, tmp_path / "bundle", said)
+    with pytest.raises(dv.BundleError, match=f"noise_dim.*{reason}"):
+        dv.load(bundle).latents(1, prior="mixture")
 
 
 def test_samples_are_decoded_latents_with_their_labels(labelled: dv.Model) -> None:

@@ -76,6 +76,19 @@ TEST_CASE("a row takes its normals from blocks 0, 1, … in order, cut at the di
   }
 }
 
+TEST_CASE("rows may lie apart, and what is between them is left as it was") {
+  constexpr std::size_t kCount = 50;
+  for (const std::size_t dim : {1U, 4U, 10U}) {
+    std::vector<float> close(kCount * dim);
+    fill_standard_normal(3, Stream::kLatent, 7, kCount, dim, close.data());
+    std::vector<float> apart(kCount * 40, -9.0F);
+    fill_standard_normal(3, Stream::kLatent, 7, kCount, dim, 40, apart.data());
+    for (std::size_t i = 0; i < apart.size(); ++i) {
+      REQUIRE(apart[i] == (i % 40 < dim ? close[i / 40 * dim + i % 40] : -9.0F));
+    }
+  }
+}
+
 TEST_CASE("seeds and streams change every row") {
   float base[4];
   float other[4];

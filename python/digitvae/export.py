@@ -161,6 +161,7 @@ def write_prior(
         "latent_dim": LATENTS,
         "dataset": dataset,
         "labels": prior.labels,
+        "noise_dim": prior.noise_dim,
     }
     _write_forms(folder, "prior", prior, (["u", "digit", "eps"], ["z", "label"]), facts)
 

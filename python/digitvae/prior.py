@@ -73,7 +73,7 @@ class LatentPrior(nn.Module):
         first: Tensor
         means: Tensor
         factors: Tensor
-    __jit_unused_properties__ = ("labels", "components")
+    __jit_unused_properties__ = ("labels", "noise_dim", "components")
 
     def __init__(
         self,
@@ -94,6 +94,11 @@ class LatentPrior(nn.Module):
     def labels(self) -> int:
         """Number of classes."""
         return self.first.shape[0]
+
+    @property
+    def noise_dim(self) -> int:
+        """How many columns of ``eps`` are used: the rank of the factors."""
+        return self.factors.shape[1]
 
     @property
     def components(self) -> list[int]:

@@ -58,6 +58,7 @@ class LatentMaker::MixtureTile {
         source_(source),
         labels_(static_cast<std::int64_t>(source.mixture->info().labels)),
         dim_(dim),
+        noise_dim_(source.mixture->info().noise_dim),
         choice_(kTileRows),
         digit_(kTileRows, source.digit_of(0)),
         noise_(kTileRows * dim),
@@ -73,7 +74,7 @@ class LatentMaker::MixtureTile {
     // The whole tile, whichever rows of it are wanted: its content is the same for every cut of a range.
     const std::uint64_t tile_start = start - start % kTileRows;
     const auto begin = static_cast<std::size_t>(start - tile_start);
-    fill_standard_normal(source_.seed, Stream::kLatent, tile_start, kTileRows, dim_, noise_.data());
+    fill_standard_normal(source_.seed, Stream::kLatent, tile_start, kTileRows, noise_dim_, dim_, noise_.data());
     truncate(source_.truncation, noise_.data(), noise_.size());
     for (std::size_t i = 0; i < kTileRows; ++i) choice_[i] = mixture_uniform(source_.seed, tile_start + i);
     if (source_.digits.size() > 1) {
@@ -105,9 +106,10 @@ class LatentMaker::MixtureTile {
   const LatentSource& source_;
   std::int64_t labels_;
   std::size_t dim_;
+  std::size_t noise_dim_;
   std::vector<float> choice_;
   std::vector<std::int64_t> digit_;  // wanted of each row
-  std::vector<float> noise_;
+  std::vector<float> noise_;         // 0 where the mixture does not read it
   std::vector<float> latents_;
   std::vector<std::int64_t> label_;
   Session::Tensor choice_tensor_;

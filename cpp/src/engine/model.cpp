@@ -58,14 +58,25 @@ void require_schema(const Session& session) {
 
 ModelInfo read_network_info(const Session& session) {
   require_schema(session);
-  return {required_size(session, "digitvae.latent_dim"), required_size(session, "digitvae.height"),
-          required_size(session, "digitvae.width"), 0, required(session, "digitvae.dataset")};
+  return {required_size(session, "digitvae.latent_dim"),
+          required_size(session, "digitvae.height"),
+          required_size(session, "digitvae.width"),
+          0,
+          0,
+          required(session, "digitvae.dataset")};
 }
 
 ModelInfo read_prior_info(const Session& session) {
   require_schema(session);
-  return {required_size(session, "digitvae.latent_dim"), 0, 0, required_size(session, "digitvae.labels"),
-          required(session, "digitvae.dataset")};
+  const std::size_t latent_dim = required_size(session, "digitvae.latent_dim");
+  std::size_t noise_dim = latent_dim;  // a prior that says nothing may read all of it
+  if (session.metadata().count("digitvae.noise_dim") != 0) noise_dim = required_size(session, "digitvae.noise_dim");
+  if (noise_dim > latent_dim) {
+    throw ModelError("the model's metadata 'digitvae.noise_dim' is " + std::to_string(noise_dim) + ", more than its " +
+                     std::to_string(latent_dim) + " latents");
+  }
+  return {
+      latent_dim, 0, 0, required_size(session, "digitvae.labels"), noise_dim, required(session, "digitvae.dataset")};
 }
 
 TensorSpec batch_of(const std::string& name, std::size_t columns) {

@@ -19,7 +19,8 @@ struct ModelInfo {
   std::size_t latent_dim;
   std::size_t height;  // 0 for a prior, like width
   std::size_t width;
-  std::size_t labels;  // classes of a prior; 0 for the others
+  std::size_t labels;     // classes of a prior; 0 for the others
+  std::size_t noise_dim;  // leading columns of its `eps` that a prior reads; 0 for the others
   std::string dataset;
 
   std::size_t pixels() const { return height * width; }

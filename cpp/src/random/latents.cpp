@@ -183,6 +183,11 @@ NormalPair normals_from_words(std::uint32_t radius_word, std::uint32_t angle_wor
 
 void fill_standard_normal(std::uint64_t seed, Stream stream, std::uint64_t first, std::size_t count, std::size_t dim,
                           float* out) {
+  fill_standard_normal(seed, stream, first, count, dim, dim, out);
+}
+
+void fill_standard_normal(std::uint64_t seed, Stream stream, std::uint64_t first, std::size_t count, std::size_t dim,
+                          std::size_t stride, float* out) {
   const std::size_t blocks_per_row = (dim + 3) / 4;
   const std::size_t total_blocks = count * blocks_per_row;
   const auto key0 = static_cast<std::uint32_t>(seed);
@@ -212,7 +217,7 @@ void fill_standard_normal(std::uint64_t seed, Stream stream, std::uint64_t first
     row = start_row;
     block = start_block;
     for (std::size_t i = 0; i < batch; ++i) {
-      float* const target = out + row * dim + 4 * block;
+      float* const target = out + row * stride + 4 * block;
       const std::size_t width = std::min<std::size_t>(4, dim - 4 * block);
       for (std::size_t j = 0; j < width; ++j) target[j] = normals.normals[j][i];
       if (++block == blocks_per_row) {

@@ -14,6 +14,10 @@ enum class Stream : std::uint32_t { kLatent = 0, kMixture = 1, kPosterior = 2 };
 void fill_standard_normal(std::uint64_t seed, Stream stream, std::uint64_t first, std::size_t count, std::size_t dim,
                           float* out);
 
+// The same with rows that begin `stride` floats apart, of which the first `dim` are filled.
+void fill_standard_normal(std::uint64_t seed, Stream stream, std::uint64_t first, std::size_t count, std::size_t dim,
+                          std::size_t stride, float* out);
+
 // The uniform number in [0, 1) that chooses a component of a mixture for image `index`: the upper 24 bits
 // of the first word of (seed, Stream::kMixture, index, block 0), exact in float32.
 float mixture_uniform(std::uint64_t seed, std::uint64_t index);

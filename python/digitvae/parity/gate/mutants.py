@@ -308,6 +308,11 @@ def _bit_in_prior_script(folder: Path) -> None:
     edits.save_torchscript(folder, "prior", network)
 
 
+def _one_column_less(model: Any) -> None:
+    (said,) = (item for item in model.metadata_props if item.key == "digitvae.noise_dim")
+    said.value = str(int(said.value) - 1)
+
+
 def _in_prior(name: str, tensor: str, change: Callable[[Any], Any], *wanted: str) -> Mutant:
     damage = partial(edits.edit_onnx, name="prior", edit=edit_tensor(tensor, change))
     return Mutant(
@@ -325,6 +330,9 @@ _PRIOR_FAULTS = [
     _in_prior("the threshold of a class too high", "class_thresholds", edits.add_units(4, 1 << 12),
               "prior.onnx: gives PyTorch's labels: failed"),
     _in_prior("components of two classes swapped", "first", _swap_first_two, _LATENTS),
+    Mutant("prior.onnx: noise of too few latents",
+           ("prior.onnx: gives the same latents through the C API, bit for bit: failed",),
+           partial(edits.edit_onnx, name="prior", edit=_one_column_less), prior=True),
     Mutant("prior.torchscript: one other bit", (f"prior.torchscript: {_PARAMETERS} (means", "[3, 7]"),
            _bit_in_prior_script, prior=True),
     Mutant("prior.pt2: half of it, with the right hash", ("prior.pt2: ",), partial(_truncate, "prior.pt2"),
