@@ -65,8 +65,9 @@ const expected = Object.fromEntries(
 // What the page needs is told from the files alone: nothing is compiled here.
 test("wheels hold the page, once", () => {
   const folder = newFolder();
-  const build = ["-m", "pip", "wheel", "--quiet", "--no-deps", "-C", "wheel.cmake=false"];
-  execFileSync(PYTHON, [...build, "-w", folder, ROOT], { stdio: ["ignore", "ignore", "inherit"] });
+  const build = ["-m", "pip", "wheel", "--quiet", "--no-deps"];
+  const settings = ["--config-settings", "wheel.cmake=false"];
+  execFileSync(PYTHON, [...build, ...settings, "-w", folder, ROOT], { stdio: ["ignore", "ignore", "inherit"] });
   const code = `
 import json, sys, zipfile
 [wheel] = __import__("pathlib").Path(sys.argv[1]).glob("*.whl")
