@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from digitvae.errors import (
     BundleError,
+    ClusterError,
     DataError,
     DigitVAEError,
     ExplorerError,
@@ -41,6 +42,7 @@ except ImportError:  # the source tree, imported as it is
 __all__ = [
     "Bundle",
     "BundleError",
+    "ClusterError",
     "DataError",
     "DigitVAEError",
     "ExplorerError",

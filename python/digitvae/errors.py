@@ -38,3 +38,7 @@ class OutputError(DigitVAEError):
 
 class ExplorerError(DigitVAEError):
     """The explorer's page has not been built, or its server cannot start."""
+
+
+class ClusterError(DigitVAEError):
+    """A Ray cluster is missing, cannot be reached, fails, or has machines that will not do."""

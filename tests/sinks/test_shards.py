@@ -15,6 +15,7 @@ from digitvae.sinks import manifest
 from digitvae.sinks.manifest import Origin
 from digitvae.sinks.request import Request
 from digitvae.sinks.shards import ShardedOutput, folder_and_format, make_shard, open_shards
+from digitvae.stores import Folder
 from tests.sinks.readers import READERS
 from tests.sinks.test_atomic import tree
 from tests.sinks.test_open_sink import some_images
@@ -40,7 +41,7 @@ IMAGES = some_images(COUNT)
 
 def wanted(folder: Path, kind: str = "npy", *, size: int = SIZE, **options: Any) -> ShardedOutput:
     request = Request(str(folder), kind, options.pop("count", COUNT), **options)
-    return ShardedOutput(folder, request, size, ORIGIN)
+    return ShardedOutput(Folder(folder), request, size, ORIGIN)
 
 
 def fill(first: int, count: int, sink: Sink) -> None:
@@ -152,12 +153,13 @@ def test_shards_count_from_0_and_images_from_first(tmp_path: Path, first: int) -
         ("digits.npy", "npy", ("digits", "npy")),
         ("digits.npy/", "npy", ("digits.npy", "npy")),
         (".npy", "npy", (".npy", "npy")),
+        ("s3://bucket/a/digits.tar", None, ("s3://bucket/a/digits", "tar")),
     ],
 )
 def test_the_folder_is_the_path_without_its_extension(
     path: str, asked: str | None, expected: tuple[str, str]
 ) -> None:
-    assert folder_and_format(path, asked) == (Path(expected[0]), expected[1])
+    assert folder_and_format(path, asked) == expected
 
 
 @pytest.mark.parametrize(
@@ -197,9 +199,9 @@ def test_standard_output_takes_no_shards() -> None:
 def test_shards_made_apart_in_any_order_and_twice_are_the_same(tmp_path: Path) -> None:
     make(wanted(tmp_path / "whole", "tar"))
     output = wanted(tmp_path / "out", "tar")
-    output.folder.mkdir()
+    (tmp_path / "out").mkdir()
     records = {index: make_shard(output, index, fill) for index in (4, 2, 0, 1, 3, 2, 4)}
-    told = manifest.read(tmp_path / "whole")
+    told = manifest.read(Folder(tmp_path / "whole"))
     assert [records[index] for index in range(SHARDS)] == told.files
     whole = tree(tmp_path / "whole")
     del whole["manifest.json"]

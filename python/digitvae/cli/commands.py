@@ -15,6 +15,7 @@ NAMES = (
     "reconstruct",
     "encode",
     "decode",
+    "check",
     "explore",
     "info",
     "data",

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -14,21 +11,9 @@ from digitvae.cli import options
 from digitvae.cli.numbers import MAX_COUNT, MAX_SEED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from digitvae.arguments import PriorName
-    from digitvae.engine import Model
-    from digitvae.sinks import Sink
-    from digitvae.sinks.manifest import Origin
-    from digitvae.sinks.request import Request
-    from digitvae.sinks.shards import Shards
-
-_CHUNK_BYTES = 8192 * 784
-"""Of the images made at a time: enough for every thread, little enough for a moving bar."""
-_LABEL_BYTES = 4
-_BUFFERS = 3
-"""One that is filled, one that is written, and one so that neither waits for the other."""
 
 _EXAMPLES = """\b
 Examples:
@@ -39,6 +24,7 @@ Examples:
   digitvae generate 50_000_000 -o digits.tar --shard-size 1_000_000
   digitvae generate 50_000_000 -o digits.tar --shard-size 1_000_000 --resume
   digitvae generate 1_000_000 -o - --format tar | tar t
+  digitvae generate 1_000_000_000 --engine ray -o s3://BUCKET/digits.tar
 """
 
 
@@ -65,6 +51,10 @@ class _CountCommand(click.Command):
 @options.truncation
 @options.shard_size
 @options.resume
+@options.again
+@options.engine
+@options.address
+@options.mixed_processors
 @options.threads
 @options.dtype
 @options.output_format
@@ -88,6 +78,10 @@ def generate(
     truncation: float,
     shard_size: int | None,
     resume: bool,
+    again: int | None,
+    engine: str,
+    address: str | None,
+    mixed_processors: bool,
     threads: int | None,
     dtype: options.PixelType,
     output_format: str | None,
@@ -119,8 +113,10 @@ def generate(
     Digit I of a seed is the same whatever COUNT, --first, --shard-size and --threads are: a large
     set can be made in parts, on several machines.
 
-    With --shard-size, PATH without its extension is a folder of files that are each whole or
-    absent. A run that was ended, in whatever way, is completed by the same command with --resume.
+    With --shard-size, PATH without its extension is a folder, or an address such as
+    s3://BUCKET/digits.tar, of files that are each whole or absent. A run that was ended, in
+    whatever way, is completed by the same command with --resume. With --engine ray, the machines
+    of a cluster make the shards (of 1,000,000 images unless told), to the same bytes.
     """  # noqa: D301 (click's own mark: what follows is not to be wrapped)
     from digitvae.cli.result import Report
     from digitvae.sinks import format_of
@@ -130,25 +126,26 @@ def generate(
         raise click.UsageError("--digit needs --prior mixture: N(0, I) knows no digits")
     prior = prior or ("standard" if digit is None else "mixture")
     truncation = check_truncation(truncation)
-    in_shards = resume or shard_size is not None
+    cluster = options.cluster(engine, address, mixed_processors=mixed_processors)
+    in_shards = resume or shard_size is not None or cluster is not None
     if in_shards:
-        from digitvae.sinks.shards import ShardedOutput, folder_and_format, open_shards
+        from digitvae.cli.generate_shards import ShardPlan, generate_shards, place_of
 
-        folder, kind = folder_and_format(output, output_format)
-        output = str(folder)
+        store, kind = place_of(output, output_format)
+        output = str(store)
     else:
+        _refuse_what_needs_shards(output, again)
         kind = format_of(output, output_format)
     report = Report("generate", output, as_json=as_json, quiet=quiet)
     if first + count - 1 > MAX_SEED:
         raise ValueError(f"the last index, {first + count - 1:,}, is more than {MAX_SEED:,}")
 
     from digitvae import __version__
-    from digitvae.cli.progress import progress
     from digitvae.engine import load
     from digitvae.sinks.formats import FORMATS
     from digitvae.sinks.manifest import Origin
     from digitvae.sinks.request import Request
-    from digitvae.sinks.sink import open_request, sheet_layout
+    from digitvae.sinks.sink import sheet_layout
 
     model = load(bundle)
     if prior == "mixture":
@@ -174,7 +171,6 @@ def generate(
         digits=digit,
         truncation=truncation,
     )
-    digits = _Digits(model, request, origin, threads)
     details: dict[str, object] = {
         "format": kind,
         "dtype": dtype,
@@ -185,101 +181,22 @@ def generate(
         "truncation": truncation,
         "labels": request.labels,
     }
-    if not in_shards:
-        with (
-            open_request(request, force=force, threads=threads, origin=origin) as sink,
-            progress("generating", count, quiet=quiet) as advance,
-        ):
-            digits.fill(first, count, sink, advance)
-        report.finish(model, "digits", count, details)
+    if in_shards:
+        plan = ShardPlan(shard_size, resume, force, again or 0, cluster, threads)
+        done = generate_shards(store, request, origin, model, plan, quiet=quiet)
+        report.finish(model, done.what, done.images, details | done.details)
         return
-    shard_size = _recorded_shard_size(folder) if shard_size is None else shard_size
-    wanted = ShardedOutput(folder, request, shard_size, origin)
+    from digitvae.cli.progress import progress
+    from digitvae.making import DigitMaker
+    from digitvae.sinks.sink import open_request
+
+    maker = DigitMaker(model, request, origin, threads)
     with (
-        open_shards(wanted, resume=resume, force=force, threads=threads) as shards,
+        open_request(request, force=force, threads=threads, origin=origin) as sink,
         progress("generating", count, quiet=quiet) as advance,
-        _saying_how_to_go_on(shards, quiet=quiet),
     ):
-        advance(count - shards.missing_images)
-        for index in shards.missing:
-            shards.make(index, partial(digits.fill, advance=advance))
-    made = len(shards.missing)
-    what = f"digits, {made:,} of {wanted.number:,} shards," if made else "digits, already complete,"
-    details |= {"shard_size": shard_size, "shards": wanted.number, "shards_made": made}
-    report.finish(model, what, shards.missing_images, details)
-
-
-class _Digits:
-    """Digits of a seed, made a chunk at a time while the one before is written.
-
-    A piece of memory holds labels, where there are any, and then images.
-
-    Args:
-        model: What makes them.
-        request: What is to be written.
-        origin: Which latents to draw.
-        threads: Worker threads; ``None``: all processors.
-    """
-
-    def __init__(self, model: Model, request: Request, origin: Origin, threads: int | None) -> None:
-        self._model = model
-        self._is_float = request.dtype == "float32"
-        self._origin = origin
-        self._threads = threads
-        self._label_size = _LABEL_BYTES if request.labels else 0
-        self._size = request.image_bytes + self._label_size
-        self._most = _CHUNK_BYTES // request.image_bytes
-        self._buffers: list[memoryview] = []
-
-    def fill(self, first: int, count: int, sink: Sink, advance: Callable[[int], None]) -> None:
-        """Write digits ``first`` … ``first + count − 1`` to a sink, and tell of each chunk."""
-        if count <= self._most:
-            (buffer,) = self._memory(1, count)
-            self._make(buffer, first)
-            self._write(sink, buffer)
-            advance(count)
-            return
-        from digitvae.sinks.overlap import overlapped
-
-        with overlapped(partial(self._write, sink), self._memory(_BUFFERS, self._most)) as overlap:
-            for start in range(first, first + count, self._most):
-                number = min(self._most, first + count - start)
-                buffer = overlap.take()
-                self._make(buffer[: number * self._size], start)
-                overlap.give(buffer, number * self._size)
-                advance(number)
-
-    def _make(self, memory: memoryview, first: int) -> None:
-        images, labels = self._parts(memory)
-        origin = self._origin
-        self._model.sample_into(
-            images.cast("f") if self._is_float else images,
-            labels=labels,
-            seed=origin.seed,
-            first=first,
-            prior=origin.prior,
-            digit=origin.digits,
-            truncation=origin.truncation,
-            threads=self._threads,
-        )
-
-    def _write(self, sink: Sink, memory: memoryview) -> None:
-        sink.write(*self._parts(memory))
-
-    def _parts(self, memory: memoryview) -> tuple[memoryview, memoryview | None]:
-        """The images and the labels in a piece of memory."""
-        if self._label_size == 0:
-            return memory, None
-        labels = memory.nbytes // self._size * self._label_size
-        return memory[labels:], memory[:labels].cast("i")
-
-    def _memory(self, pieces: int, images: int) -> list[memoryview]:
-        """So many pieces of memory for so many images, kept from one shard to the next."""
-        size = images * self._size
-        if len(self._buffers) < pieces or len(self._buffers[0]) < size:
-            # Not arrays: importing NumPy takes longer than making ten thousand digits.
-            self._buffers = [memoryview(bytearray(size)) for _ in range(pieces)]
-        return [buffer[:size] for buffer in self._buffers[:pieces]]
+        maker.fill(first, count, sink, advance)
+    report.finish(model, "digits", count, details)
 
 
 def _images_asked(count: int | None, digit: list[int] | None, per_digit: int | None) -> int:
@@ -297,27 +214,13 @@ def _images_asked(count: int | None, digit: list[int] | None, per_digit: int | N
     return per_digit * len(digit)
 
 
-def _recorded_shard_size(folder: Path) -> int:
-    """The shard size that an output was begun with."""
-    from digitvae.sinks import manifest
+def _refuse_what_needs_shards(output: str, again: int | None) -> None:
+    if again is not None:
+        raise click.UsageError("--again makes shards twice: give --shard-size, too")
+    if "://" in output:
+        from digitvae.stores import is_uri
 
-    size = None
-    if (folder / manifest.NAME).exists():
-        size = manifest.read(folder).asked.get("shard_size")
-    if not isinstance(size, int):
-        raise click.UsageError(
-            f"--resume completes an output in shards, and '{folder}' is none yet: "
-            "give --shard-size, too"
-        )
-    return size
-
-
-@contextmanager
-def _saying_how_to_go_on(shards: Shards, *, quiet: bool) -> Iterator[None]:
-    """Where a run is interrupted, say what it leaves behind."""
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit):
-        if not quiet and sys.stderr is not None:
-            sys.stderr.write(f"digitvae: interrupted: {shards.state}\n")
-        raise
+        if is_uri(output):
+            raise click.UsageError(
+                f"'{output}' is an address, where outputs go in shards: give --shard-size"
+            )

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
+    from digitvae.executors import Cluster
+
     ParamType = click.ParamType[int]
     ListType = click.ParamType[list[int]]
 else:
@@ -141,6 +143,26 @@ invert = click.option("--invert", is_flag=True, help="Contact sheet: black on wh
 shard_size = number(
     "--shard-size", low=1, high=MAX_COUNT, help="Write a folder of files of N images each."
 )
+engine = click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Who works: this machine, or a Ray cluster, on shards.",
+)
+address = click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="Ray cluster: where it is. [default: RAY_ADDRESS, or on this machine]",
+)
+mixed_processors = click.option(
+    "--mixed-processors",
+    is_flag=True,
+    help="Ray cluster: accept processors that round differently.",
+)
+again = number(
+    "--again", low=0, high=1 << 20, help="Make N of the shards twice, by chance, and compare."
+)
 resume = click.option("--resume", is_flag=True, help="Make what is missing of a folder of shards.")
 seed = number("--seed", low=0, high=MAX_SEED, default=0, help="Seed of the random numbers.")
 first = number("--first", low=0, high=MAX_SEED, default=0, help="Index of the first image.")
@@ -177,5 +199,26 @@ data = click.option(
     metavar="DIR",
     help="Folder that holds the data set; by default the cache, filled when needed.",
 )
+
+
+def cluster(engine: str, address: str | None, *, mixed_processors: bool) -> Cluster | None:
+    """What the options for a cluster ask for; ``None``: none.
+
+    Raises:
+        UsageError: Some of them ask for a cluster, and ``--engine`` for none.
+    """
+    if engine == "ray":
+        from digitvae.executors import Cluster
+
+        return Cluster(address or "auto", same_bits=not mixed_processors)
+    for given, name in (
+        (address is not None, "--address"),
+        (mixed_processors, "--mixed-processors"),
+    ):
+        if given:
+            raise click.UsageError(f"{name} is for --engine ray")
+    return None
+
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 quiet = click.option("--quiet", "-q", is_flag=True, help="No result line, no progress.")

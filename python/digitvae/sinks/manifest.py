@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from digitvae.errors import OutputError
-from digitvae.sinks.atomic import new_file, output_errors
+from digitvae.stores.folder import Folder
 
 if TYPE_CHECKING:
     import re
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from digitvae.arguments import PriorName
     from digitvae.sinks.request import Request
+    from digitvae.stores import Store
 
 SCHEMA = "digitvae-output/1"
 NAME = "manifest.json"
@@ -84,7 +85,7 @@ class Manifest:
     Attributes:
         asked: What was asked for, as :func:`what_is_asked` has it.
         complete: Whether everything is there.
-        files: The finished files; none before it is complete.
+        files: The finished files; before it is complete, those that were when it was written.
     """
 
     asked: dict[str, object]
@@ -132,14 +133,18 @@ class HashingFile(io.RawIOBase):
             return view.nbytes
 
 
-def describe(path: Path, first: int, count: int) -> FileRecord:
-    """The record of a finished file, by reading it."""
+def describe(store: Store, name: str, first: int, count: int) -> FileRecord:
+    """The record of a finished file, by reading it.
+
+    Raises:
+        OutputError: It cannot be read.
+    """
     digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
+    with store.open(name) as file:
         while piece := file.read(_READ_BYTES):
             digest.update(piece)
             size += len(piece)
-    return FileRecord(path.name, first, count, size, digest.hexdigest())
+    return FileRecord(name, first, count, size, digest.hexdigest())
 
 
 def what_is_asked(
@@ -159,29 +164,25 @@ def what_is_asked(
     }
 
 
-def write(folder: Path, manifest: Manifest) -> None:
-    """Write or replace the manifest of a folder, whole or not at all.
+def write(store: Store, manifest: Manifest) -> None:
+    """Write or replace the manifest of an output, whole or not at all.
 
     Raises:
         OutputError: It cannot be written.
     """
-    path = folder / NAME
-    with new_file(path, force=True) as file, output_errors(path):
+    with store.new_file(NAME) as file:
         file.write(manifest.to_bytes())
 
 
-def read(folder: Path) -> Manifest:
-    """Read the manifest of a folder.
+def read(store: Store) -> Manifest:
+    """Read the manifest of an output.
 
     Raises:
         OutputError: There is none, or it is no manifest, or one of another schema.
     """
-    path = folder / NAME
-    try:
-        with path.open("rb") as file:
-            text = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise OutputError(f"cannot read '{path}': {error.strerror}") from error
+    path = store.of(NAME)
+    with store.open(NAME) as file:
+        text = file.read(_MAX_BYTES + 1)
     try:
         content = _parse(text)
         schema = content.pop("schema", None)
@@ -194,33 +195,35 @@ def read(folder: Path) -> Manifest:
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise OutputError(
-            f"'{path}' is damaged ({reason}); remove '{folder}' and begin again, or choose "
+            f"'{path}' is damaged ({reason}); remove '{store}' and begin again, or choose "
             "another name"
         ) from error
     return Manifest(content, complete, files)
 
 
-def only(names: re.Pattern[str], *, needs_manifest: bool = True) -> Callable[[Path, str], bool]:
-    """A test whether an entry of a folder is ours: a manifest of ours, or one of these names.
+def is_one(store: Store) -> bool:
+    """Whether a place has a manifest of ours that can be read."""
+    try:
+        read(store)
+    except OutputError:
+        return False
+    return True
+
+
+def only(names: re.Pattern[str]) -> Callable[[Path, str], bool]:
+    """A test whether an entry of a folder is ours: one of these names beside a manifest of ours.
 
     Args:
         names: Relative to the folder.
-        needs_manifest: Whether names alone are not enough: without a manifest of ours, nothing is.
     """
 
     @functools.cache
     def has_manifest(folder: Path) -> bool:
-        try:
-            read(folder)
-        except OutputError:
-            return False
-        return True
+        return is_one(Folder(folder))
 
     def is_ours(folder: Path, name: str) -> bool:
-        if name == NAME:
-            return has_manifest(folder)
-        is_named = names.fullmatch(name) is not None
-        return is_named and (not needs_manifest or has_manifest(folder))
+        is_named = name == NAME or names.fullmatch(name) is not None
+        return is_named and has_manifest(folder)
 
     return is_ours
 

@@ -1,25 +1,28 @@
 """Large outputs in parts: a folder of shards, each whole or absent, that a later run completes.
 
->>> output = ShardedOutput(Path("digits"), Request("digits", "npy", 100_000), 10_000)
+>>> output = ShardedOutput(open_store("digits"), Request("digits", "npy", 100_000), 10_000)
 >>> with open_shards(output, resume=True) as shards:
 ...     for index in shards.missing:
 ...         shards.make(index, fill)
 
 ``fill(first, count, sink)`` writes the images ``first`` … ``first + count − 1``. What a shard holds
 is a function of the request and its number alone, so :func:`make_shard` may also run in other
-processes, and more than once.
+processes, on other machines, and more than once.
 """
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, cast
 
 from digitvae.errors import OutputError
-from digitvae.sinks import manifest, shard_folder
-from digitvae.sinks.atomic import check_space, destination, new_file, output_errors
+from digitvae.sinks import earlier_run, manifest
+from digitvae.sinks.atomic import output_errors
 from digitvae.sinks.formats import FORMATS, STDOUT, format_of
 from digitvae.sinks.manifest import FileRecord, HashingFile, Manifest
 from digitvae.sinks.sink import encoding
@@ -31,27 +34,31 @@ if TYPE_CHECKING:
     from digitvae.sinks.manifest import Origin
     from digitvae.sinks.request import Request
     from digitvae.sinks.sink import Sink
+    from digitvae.stores import Store
 
     Fill = Callable[[int, int, Sink], None]
 
 MAX_SHARDS = 100_000
 """Most shards: each has its lines in the manifest, and folders of more files are slow."""
 
-_UNSHARDED = {"png", "folder", "mnist"}
+UNSHARDED = {"png", "folder", "mnist"}
+_LEAST_PAUSE = 1.0
+"""Seconds between manifests of an unfinished output."""
+_COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class ShardedOutput:
-    """What a folder of shards is to hold.
+    """What a place is to hold in shards.
 
     Attributes:
-        folder: Where the shards go.
+        store: Where the shards go.
         whole: All images, as if they went into one file.
         shard_size: Images in a shard; the last one may have fewer.
         origin: What makes the images, for the manifest.
     """
 
-    folder: Path
+    store: Store
     whole: Request
     shard_size: int
     origin: Origin | None = None
@@ -72,7 +79,7 @@ class ShardedOutput:
         start = index * self.shard_size
         return replace(
             self.whole,
-            path=str(self.folder / self.name(index)),
+            path=self.store.of(self.name(index)),
             first=self.whole.first + start,
             count=min(self.shard_size, self.whole.count - start),
         )
@@ -88,8 +95,8 @@ class ShardedOutput:
             ValueError: A format without shards, a size out of range, or what the format refuses.
             OutputError: As for :meth:`Request.check`.
         """
-        if self.whole.format in _UNSHARDED:
-            able = ", ".join(key for key in FORMATS if key not in _UNSHARDED)
+        if self.whole.format in UNSHARDED:
+            able = ", ".join(key for key in FORMATS if key not in UNSHARDED)
             raise ValueError(
                 f"{self.whole.format} is not written in shards; formats for shards: {able} "
                 "(tar and parquet hold PNGs). PATH's extension or --format says which"
@@ -110,21 +117,24 @@ class Shards:
     """The shards of an output in the making; made by :func:`open_shards`.
 
     Attributes:
+        output: What they are shards of.
         missing: Numbers of the shards that were missing when it was opened.
     """
 
     def __init__(
         self, output: ShardedOutput, finished: dict[int, FileRecord], threads: int | None
     ) -> None:
-        self._output = output
+        self.output = output
+        self.missing = [index for index in range(output.number) if index not in finished]
         self._records = finished
         self._threads = threads
-        self.missing = [index for index in range(output.number) if index not in finished]
+        self._saved = time.monotonic()
+        self._pause = _LEAST_PAUSE
 
     @property
     def missing_images(self) -> int:
         """How many images the missing shards are to hold."""
-        return sum(self._output.shard(index).count for index in self.missing)
+        return sum(self.output.shard(index).count for index in self.missing)
 
     @property
     def finished(self) -> int:
@@ -134,28 +144,47 @@ class Shards:
     @property
     def state(self) -> str:
         """How far it is, and how to go on, in one sentence."""
-        output = self._output
-        # Not the records: an interruption may come between a shard and its record.
-        there = sum((output.folder / output.name(i)).is_file() for i in range(output.number))
+        output = self.output
+        number = len(self._records)
+        with contextlib.suppress(OutputError):
+            # Not the records: an interruption may come between a shard and its record.
+            there = {entry.name for entry in output.store.entries()}
+            number = sum(output.name(index) in there for index in range(output.number))
         return (
-            f"{there:,} of {output.number:,} shards in '{output.folder}' are finished; --resume "
+            f"{number:,} of {output.number:,} shards in '{output.store}' are finished; --resume "
             "makes the others"
         )
 
     def make(self, index: int, fill: Fill) -> None:
-        """Make one shard; see :func:`make_shard`."""
-        self._records[index] = make_shard(self._output, index, fill, threads=self._threads)
+        """Make one shard here; see :func:`make_shard`."""
+        self.add(index, make_shard(self.output, index, fill, threads=self._threads))
 
-    def records(self) -> list[FileRecord]:
-        """What the manifest tells of the finished shards, in their order."""
-        return [self._records[index] for index in sorted(self._records)]
+    def add(self, index: int, record: FileRecord) -> None:
+        """Note a shard that is finished, and now and then, what is finished by now."""
+        self._records[index] = record
+        if time.monotonic() - self._saved > self._pause:
+            self.save()
+
+    def save(self) -> None:
+        """Write a manifest of what is finished.
+
+        A run that goes on then need not read those shards to know what they are.
+        """
+        began = time.monotonic()
+        complete = self.finished == self.output.number
+        records = [self._records[index] for index in sorted(self._records)]
+        manifest.write(self.output.store, Manifest(self.output.asked(), complete, records))
+        self._saved = time.monotonic()
+        # A manifest of very many shards takes its time: a fiftieth of the run, at the most.
+        self._pause = max(_LEAST_PAUSE, 50 * (self._saved - began))
 
 
-def folder_and_format(path: str, asked: str | None = None) -> tuple[Path, str]:
+def folder_and_format(path: str, asked: str | None = None) -> tuple[str, str]:
     """Where the shards of an output go, and their format: ``out/digits.tar`` → ``out/digits``.
 
     Args:
-        path: As for :func:`digitvae.sinks.open_sink`; an extension of the format is taken off.
+        path: As for :func:`digitvae.sinks.open_sink`, or an address such as
+            ``s3://bucket/digits.tar``; an extension of the format is taken off.
         asked: Key in ``FORMATS``; by default the path decides.
 
     Raises:
@@ -165,10 +194,10 @@ def folder_and_format(path: str, asked: str | None = None) -> tuple[Path, str]:
         raise ValueError("shards go into a folder, not to standard output; name one with -o")
     kind = format_of(path, asked)
     extension = FORMATS[kind].extension
-    place = Path(path)
-    if extension and path.lower().endswith(extension) and len(place.name) > len(extension):
-        place = place.with_name(place.name[: -len(extension)])
-    return place, kind
+    name = path.rpartition("/")[2]
+    if extension and name.lower().endswith(extension) and len(name) > len(extension):
+        return path[: -len(extension)], kind
+    return path.rstrip("/") or "/", kind
 
 
 def make_shard(
@@ -177,7 +206,7 @@ def make_shard(
     """Make one shard, whole or not at all; a shard of that name is replaced.
 
     Args:
-        output: What the folder, which exists, is to hold; it has been checked.
+        output: What the place, which has been made, is to hold; it has been checked.
         index: Which shard.
         fill: Writes images ``first`` … ``first + count − 1`` to a sink.
         threads: As for :func:`digitvae.sinks.open_sink`.
@@ -188,17 +217,43 @@ def make_shard(
     Raises:
         OutputError: It cannot be written.
     """
+    with output.store.new_file(output.name(index)) as file:
+        record = write_shard(output, index, fill, file, threads=threads)
+    if record is None:
+        request = output.shard(index)
+        return manifest.describe(output.store, output.name(index), request.first, request.count)
+    return record
+
+
+def write_shard(
+    output: ShardedOutput, index: int, fill: Fill, file: BinaryIO, *, threads: int | None = None
+) -> FileRecord | None:
+    """Write the content of one shard to a file; otherwise as :func:`make_shard`.
+
+    Returns:
+        What the manifest tells of it; ``None`` where it was not written front to back, and so could
+        not be hashed on the way.
+    """
     request = output.shard(index)
-    path = Path(request.path)
-    with new_file(path, force=True) as file:
-        # A zip file is not written front to back, and so cannot be hashed on the way.
-        hashing = None if request.format == "npz" else HashingFile(file)
-        with encoding(request, cast("BinaryIO", hashing or file), threads) as sink:
+    hashing = HashingFile(file)
+    target = cast("BinaryIO", hashing)
+    if request.format == "npz":
+        if file.seekable():
+            with encoding(request, file, threads) as sink:
+                fill(request.first, request.count, sink)
+            return None
+        # The bytes that it has on a disk: a zip file that cannot seek is another.
+        with output_errors(request.path), TemporaryFile() as whole:
+            with encoding(request, whole, threads) as sink:
+                fill(request.first, request.count, sink)
+            whole.seek(0)
+            shutil.copyfileobj(whole, target, _COPY_BYTES)
+    else:
+        with encoding(request, target, threads) as sink:
             fill(request.first, request.count, sink)
-    if hashing is None:
-        with output_errors(path):
-            return manifest.describe(path, request.first, request.count)
-    return FileRecord(path.name, request.first, request.count, hashing.size, hashing.sha256)
+    return FileRecord(
+        output.name(index), request.first, request.count, hashing.size, hashing.sha256
+    )
 
 
 @contextmanager
@@ -207,79 +262,81 @@ def open_shards(
 ) -> Iterator[Shards]:
     """Begin an output in shards, or go on with one.
 
-    The folder is locked: one process at a time. Shards are made in place, one after the other, so
-    that they outlive whatever ends the block; the manifest says whether they are complete.
+    A folder is locked: one process at a time. Shards are made in place, in any order, so that they
+    outlive whatever ends the block; the manifest says which are finished, and whether all are.
 
     Args:
-        output: What the folder is to hold.
-        resume: Keep the finished shards of a folder that was begun for the same ``output``.
-            Where there is no folder, begin one.
-        force: Replace a folder that holds nothing but shards and their manifest.
+        output: What the place is to hold.
+        resume: Keep the finished shards of a place that was begun for the same ``output``.
+            Where there is nothing, begin.
+        force: Replace what holds nothing but shards and their manifest.
         threads: As for :func:`digitvae.sinks.open_sink`.
 
     Yields:
         The :class:`Shards`, to make the missing ones of.
 
     Raises:
-        ValueError: As for :meth:`ShardedOutput.check`; or the folder was begun for another output
+        ValueError: As for :meth:`ShardedOutput.check`; or the place was begun for another output
             (the message names the first difference).
-        OutputError: The folder exists, or is in use, or cannot be written, or will not fit, or has
+        OutputError: The place exists, or is in use, or cannot be written, or will not fit, or has
             no readable manifest. Once shards are made, its message says how many are finished.
     """
     output.check()
     if resume and force:
         raise ValueError("--resume keeps what is there, --force replaces it: choose one")
-    path = output.folder
-    folder = destination(path)
-    if not folder.exists():
-        check_space(path, output.whole.least_bytes, files=output.number + 2)
-    shard_folder.make_or_accept(path, folder, accept=resume or force)
-    with shard_folder.locked(path, folder):
+    store = output.store
+    if not store.exists():
+        store.check_space(output.whole.least_bytes, files=output.number + 2)
+    store.make(accept=resume or force)
+    with store.locked():
         if force:
-            with output_errors(path):
-                freed = shard_folder.bytes_to_clear(folder)
-            check_space(path, output.whole.least_bytes - freed)  # before anything is deleted
-            shard_folder.clear(path, folder)
-        found = shard_folder.take_over(path, folder, output.asked(), resume=resume)
-        shards = Shards(output, _finished(output, folder, found), threads)
+            freed = sum(entry.bytes for entry in store.entries())
+            # Before anything is deleted.
+            store.check_space(output.whole.least_bytes - freed, files=1)
+            earlier_run.clear(store)
+        found = earlier_run.take_over(store, output.asked(), resume=resume)
+        shards = Shards(output, _finished(output, found), threads)
         if found is not None and found.complete and not shards.missing:
             yield shards
             return
-        check_space(
-            path,
+        store.check_space(
             sum(output.shard(index).least_bytes for index in shards.missing),
             files=len(shards.missing) + 1,
         )
         # What has the wrong size must be gone before a manifest says that the rest is whole.
-        with output_errors(path):
-            for index in shards.missing:
-                (folder / output.name(index)).unlink(missing_ok=True)
+        there = {entry.name for entry in store.entries()}
+        for index in shards.missing:
+            if output.name(index) in there:
+                store.delete(output.name(index))
         if found is None or found.complete:
-            manifest.write(path, Manifest(output.asked(), complete=False, files=[]))
+            shards.save()
         try:
             yield shards
-        except OutputError as error:
-            raise OutputError(f"{error}. {shards.state}") from error
-        if shards.finished == output.number:
-            manifest.write(path, Manifest(output.asked(), complete=True, files=shards.records()))
+        except BaseException as error:
+            with contextlib.suppress(OutputError):  # the failure is what there is to tell
+                shards.save()
+            if isinstance(error, OutputError):
+                raise OutputError(f"{error}. {shards.state}") from error
+            raise
+        shards.save()
+        earlier_run.remove_unfinished(store)
 
 
-def _finished(output: ShardedOutput, folder: Path, found: Manifest | None) -> dict[int, FileRecord]:
+def _finished(output: ShardedOutput, found: Manifest | None) -> dict[int, FileRecord]:
     """The shards that are there, by number. What has the wrong size is none: it will be made."""
     if found is None:
         return {}
     known = {record.name: record for record in found.files}
+    sizes = {entry.name: entry.bytes for entry in output.store.entries() if entry.plain}
     finished = {}
-    with output_errors(output.folder):
-        for index in range(output.number):
-            request, name = output.shard(index), output.name(index)
-            file = folder / name
-            if not file.is_file():
-                continue
-            size = file.stat().st_size
-            if found.complete:
-                if name in known and known[name].bytes == size:
-                    finished[index] = known[name]
-            elif request.exact_bytes in (None, size):
-                finished[index] = manifest.describe(file, request.first, request.count)
+    for index in range(output.number):
+        request, name = output.shard(index), output.name(index)
+        if name not in sizes:
+            continue
+        if name in known:
+            if known[name].bytes == sizes[name]:
+                finished[index] = known[name]
+        elif not found.complete and request.exact_bytes in (None, sizes[name]):
+            # Finished after the manifest was written. Files are whole where they have a name.
+            finished[index] = manifest.describe(output.store, name, request.first, request.count)
     return finished

@@ -1,0 +1,104 @@
+"""``digitvae check``: whether an output still is what was written, and what the engine makes."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from digitvae.cli import options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command(
+    short_help="Check the shards of an output against its manifest.",
+    epilog="""\b
+Examples:
+  digitvae check digits                 read every shard; make one again
+  digitvae check digits --again 10
+  digitvae check s3://BUCKET/digits --engine ray
+""",
+)
+@click.argument("output")
+@options.number(
+    "--again",
+    low=0,
+    high=1 << 20,
+    default=1,
+    help="Make N of the shards again, by chance, and compare.",
+)
+@options.engine
+@options.address
+@options.mixed_processors
+@options.threads
+@options.bundle
+@options.as_json
+@options.quiet
+def check(
+    *,
+    output: str,
+    again: int,
+    engine: str,
+    address: str | None,
+    mixed_processors: bool,
+    threads: int | None,
+    bundle: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Check that every shard of OUTPUT has the SHA-256 that its manifest says.
+
+    OUTPUT is what 'generate --shard-size' has written, a folder or an address. Some shards are
+    made again, too, with the bundle that they were made with: files that are as they were written
+    may have been made by a broken machine.
+
+    What is wrong with an output is told, and it fails. Delete what is wrong, and have the command
+    that made it make it again, with --resume.
+    """
+    from digitvae.check import Output
+    from digitvae.cli.checking import refuse_problems
+    from digitvae.engine import load
+    from digitvae.errors import BundleError, OutputError
+    from digitvae.executors import executor_of
+    from digitvae.stores import open_store
+
+    began = time.perf_counter()
+    cluster = options.cluster(engine, address, mixed_processors=mixed_processors)
+    found = Output.open(open_store(output))
+    if found.missing:
+        raise OutputError(
+            f"'{output}' is not complete: {found.missing:,} of {found.shards.number:,} shards are "
+            "still to be made, by the command that began it, with --resume"
+        )
+    model = load(bundle)
+    if again and model.bundle.sha256 != found.origin.bundle_sha256:
+        raise BundleError(
+            f"'{output}' was made with the bundle {found.origin.bundle_sha256[:12]}…, and "
+            f"'{model.bundle.path}' is {model.bundle.sha256[:12]}…: name the other with --bundle, "
+            "or make nothing again with --again 0"
+        )
+    with executor_of(
+        found.shards, found.origin, model, threads=threads, cluster=cluster
+    ) as executor:
+        again = refuse_problems(found, executor, again=again, quiet=quiet)
+    seconds = time.perf_counter() - began
+    size = sum(record.bytes for record in found.manifest.files)
+    if as_json:
+        result = {
+            "command": "check",
+            "path": output,
+            "shards": found.shards.number,
+            "bytes": size,
+            "shards_made_again": again,
+            "seconds": round(seconds, 6),
+        }
+        click.echo(json.dumps(result))
+    elif not quiet:
+        click.echo(
+            f"{output}: {found.shards.number:,} shards, {size:,} bytes, are what they should be; "
+            f"{again:,} made again: the same; in {seconds:.2f} s"
+        )

@@ -1,0 +1,119 @@
+"""Reaching a Ray cluster, and saying plainly why not."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from digitvae.errors import ClusterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_REACH_SECONDS = 5.0
+_HOW_TO_START = (
+    "start one with 'ray start --head', and name it with --address HOST:6379 from other machines"
+)
+
+
+def ray_package() -> Any:
+    """The package ``ray``.
+
+    Raises:
+        ClusterError: It is not installed.
+    """
+    try:
+        import ray
+        import ray.exceptions
+    except ImportError as error:
+        raise ClusterError(
+            f"generating on a cluster needs Ray ({error}): pip install 'digitvae[ray]'"
+        ) from error
+    return ray
+
+
+@contextmanager
+def connected(address: str) -> Iterator[None]:
+    """Be connected to a cluster inside the block. Where we are already, stay so.
+
+    Args:
+        address: ``auto`` (``RAY_ADDRESS``, or a cluster on this machine), ``HOST:PORT``, or
+            ``ray://HOST:PORT``.
+
+    Raises:
+        ClusterError: Ray is not installed, or there is no cluster, or no answer, or it is lost.
+    """
+    ray = ray_package()
+    if ray.is_initialized():
+        with _cluster_errors(ray):
+            yield
+        return
+    _refuse_silent(address)
+    try:
+        with _own_signals():
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ClusterError(_no_cluster(address, str(error))) from error
+    try:
+        with _cluster_errors(ray):
+            yield
+    finally:
+        ray.shutdown()
+
+
+def processors() -> int:
+    """How many processors the cluster has now."""
+    return int(ray_package().cluster_resources().get("CPU", 0))
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Undo what the block does to signals: Ray would end on SIGTERM, with a trace of its stack."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        if handler is not None:
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _cluster_errors(ray: Any) -> Iterator[None]:
+    """Turn what Ray has to say of itself inside the block into a :class:`ClusterError`."""
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        told = str(error).strip().splitlines()
+        raise ClusterError(
+            f"the cluster failed: {told[0] if told else type(error).__name__}"
+        ) from (error)
+
+
+def _refuse_silent(address: str) -> None:
+    """Refuse an address that nobody answers at. Ray itself would try for minutes."""
+    told = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
+    place = urlsplit(told if "://" in told else f"//{told}")
+    try:
+        host, port = place.hostname, place.port
+    except ValueError as error:
+        raise ClusterError(_no_cluster(told, str(error))) from error
+    if host is None or port is None:
+        return  # Ray knows other forms, and says of the rest what is wrong
+    try:
+        socket.create_connection((host, port), timeout=_REACH_SECONDS).close()
+    except OSError as error:
+        raise ClusterError(_no_cluster(told, error.strerror or str(error))) from error
+
+
+def _no_cluster(address: str, reason: str) -> str:
+    if address == "auto":
+        return f"there is no Ray cluster on this machine: {_HOW_TO_START}"
+    return f"there is no Ray cluster at '{address}' ({reason.splitlines()[0]}): {_HOW_TO_START}"

@@ -1,0 +1,111 @@
+"""Work on a cluster: few tasks at a time, in whatever order they end, and none left behind."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from digitvae.errors import ClusterError, DigitVAEError, OutputError
+from digitvae.ray.cluster import processors, ray_package
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+Job = TypeVar("Job")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+ATTEMPTS = 6
+"""How often an item is tried, on whichever machine, before the run gives up."""
+_IN_FLIGHT_PER_WORKER = 2
+"""One that is worked on, and one so that a worker need not wait for the next."""
+_LOOK_SECONDS = 1.0
+"""Between looks at how large the cluster is by now."""
+_END_SECONDS = 10.0
+"""For what was begun to clean up after itself, when the run is ended."""
+
+
+def spread(
+    function: Callable[[Job, Item], Result], job: Job, items: Iterable[Item], *, threads: int
+) -> Iterator[tuple[Item, Result]]:
+    """Call a function for every item, on the processors of the cluster.
+
+    Args:
+        function: What to call, with ``job`` and an item: a function of a module, which all machines
+            have. It may be called more than once for one item, at the same time even.
+        job: What is the same for all items; sent once.
+        items: What to call it with.
+        threads: Processors that one call takes.
+
+    Yields:
+        Items with their results, as they come.
+
+    Raises:
+        DigitVAEError: What the function raised.
+        ClusterError: The cluster is too small, or calls were lost time and again.
+    """
+    ray = ray_package()
+    task = ray.remote(function).options(
+        num_cpus=threads, max_retries=ATTEMPTS - 1, retry_exceptions=[OutputError]
+    )
+    waiting = iter(items)
+    running: dict[Any, Item] = {}
+    shared = ray.put(job)
+    most, looked = 0, -_LOOK_SECONDS
+    try:
+        while True:
+            if time.monotonic() - looked > _LOOK_SECONDS:
+                most, looked = _most_in_flight(threads), time.monotonic()
+            while len(running) < most:
+                try:
+                    item = next(waiting)
+                except StopIteration:
+                    break
+                running[task.remote(shared, item)] = item
+            if not running:
+                return
+            for reference in _ended(ray, list(running)):
+                yield running.pop(reference), _result(ray, reference)
+    finally:
+        _end(ray, list(running))
+
+
+def _most_in_flight(threads: int) -> int:
+    there = processors()
+    if there < threads:
+        raise ClusterError(
+            f"the cluster has {there} processors, fewer than the {threads} that --threads asks for "
+            "each worker"
+        )
+    return _IN_FLIGHT_PER_WORKER * (there // threads)
+
+
+def _ended(ray: Any, references: list[Any]) -> list[Any]:
+    """Those that have ended, at least one, unless it takes longer than a second."""
+    first, others = ray.wait(references, num_returns=1, timeout=_LOOK_SECONDS)
+    if not first or not others:
+        return list(first)
+    more, _ = ray.wait(others, num_returns=len(others), timeout=0)
+    return [*first, *more]
+
+
+def _result(ray: Any, reference: Any) -> Any:
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        cause = error.cause
+        if isinstance(cause, DigitVAEError):
+            raise cause from None
+        last = str(error).strip().splitlines()[-1]
+        raise ClusterError(f"a worker failed: {last}") from error
+
+
+def _end(ray: Any, references: list[Any]) -> None:
+    """Have what is running end, and wait until it has cleaned up; then kill what is left."""
+    if not references:
+        return
+    for reference in references:
+        ray.cancel(reference)
+    _, left = ray.wait(references, num_returns=len(references), timeout=_END_SECONDS)
+    for reference in left:
+        ray.cancel(reference, force=True)

@@ -1,0 +1,261 @@
+"""What runs on the machines of a cluster: one engine in each process, and shards made with it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import itertools
+import os
+import shutil
+import socket
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from digitvae import __version__
+from digitvae.bundle import MANIFEST, Bundle
+from digitvae.check import problem
+from digitvae.engine import load
+from digitvae.errors import BundleError, ClusterError, DigitVAEError, OutputError
+from digitvae.making import DigitMaker
+from digitvae.sinks import manifest
+from digitvae.sinks.shards import make_shard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from digitvae.check import Question
+    from digitvae.engine import Model
+    from digitvae.sinks.manifest import FileRecord, Origin
+    from digitvae.sinks.shards import ShardedOutput
+
+_TRIAL_DIGITS = 256
+
+
+@dataclass(frozen=True)
+class EngineRecipe:
+    """What an engine has to be, on whichever machine, to make the very same bytes.
+
+    Attributes:
+        bundle_sha256: Which bundle.
+        files: Reference to the content of its files, by name, on the cluster; in a list, so that
+            only who lacks the bundle fetches it.
+        digitvae: Version of this package.
+        onnxruntime: Version of ONNX Runtime.
+        trial: SHA-256 of some digits, as float32, that the engine has to make.
+    """
+
+    bundle_sha256: str
+    files: list[Any]
+    digitvae: str
+    onnxruntime: str
+    trial: str | None
+
+
+@dataclass(frozen=True)
+class ShardWork:
+    """What all shards of an output have in common.
+
+    Attributes:
+        output: The output, at a place that all machines can reach.
+        origin: What makes its images.
+        engine: The engine to make them with.
+        threads: Threads of a worker.
+    """
+
+    output: ShardedOutput
+    origin: Origin
+    engine: EngineRecipe
+    threads: int
+
+
+@dataclass(frozen=True)
+class DataWork:
+    """What all blocks of a data set have in common.
+
+    Attributes:
+        engine: The engine to make them with.
+        first: Index of the first image of all.
+        options: What :meth:`digitvae.Model.sample` takes besides.
+    """
+
+    engine: EngineRecipe
+    first: int
+    options: dict[str, Any]
+
+
+def recipe_of(model: Model, *, same_bits: bool) -> EngineRecipe:
+    """The recipe of an engine of this machine. The bundle is put on the cluster.
+
+    Args:
+        model: The engine.
+        same_bits: Whether other machines have to compute the same to the bit.
+    """
+    from digitvae.ray.cluster import ray_package
+
+    bundle = model.bundle
+    names = (MANIFEST, *bundle.file_names)
+    content = {name: (bundle.path / name).read_bytes() for name in names}
+    return EngineRecipe(
+        bundle_sha256=bundle.sha256,
+        files=[ray_package().put(content)],
+        digitvae=__version__,
+        onnxruntime=model.runtime_version,
+        trial=trial_of(model) if same_bits else None,
+    )
+
+
+def trial_of(model: Model) -> str:
+    """SHA-256 of some digits: engines with the same have the same arithmetic."""
+    memory = bytearray(_TRIAL_DIGITS * model.height * model.width * 4)
+    model.sample_into(memoryview(memory).cast("f"), seed=0, threads=1)
+    return hashlib.sha256(memory).hexdigest()
+
+
+def make(work: ShardWork, index: int) -> FileRecord:
+    """Make one shard, and tell of it.
+
+    Raises:
+        OutputError: It cannot be written.
+        ClusterError: This machine would not make the same bytes, or not at the same place.
+    """
+    with _naming_this_machine():
+        fill = _maker(work).fill
+        return make_shard(work.output, index, fill, threads=work.threads)
+
+
+def check(work: ShardWork, question: Question) -> str | None:
+    """What is wrong with one shard; see :func:`digitvae.check.problem`."""
+    with _naming_this_machine():
+        return problem(work.output, functools.partial(_maker, work), question)
+
+
+def sample(indices: dict[str, Any], work: DataWork) -> dict[str, Any]:
+    """Some rows of a data set.
+
+    Args:
+        indices: ``id``, int64 [n]: which.
+        work: What they are to be.
+
+    Returns:
+        ``image`` [n, 28, 28], ``index`` uint64 [n], and ``label`` int64 [n] if there are labels.
+    """
+    import numpy as np
+
+    rows = indices["id"]
+    model = _engine(work.engine)
+    # Runs of neighbours: whole blocks, unless somebody has taken rows out.
+    starts = [0, *(np.flatnonzero(np.diff(rows) != 1) + 1).tolist(), len(rows)]
+    images, labels = [], []
+    for begin, end in itertools.pairwise(starts):
+        first = work.first + int(rows[begin])
+        made = model.sample(end - begin, first=first, **work.options)
+        if isinstance(made, tuple):
+            labels.append(made[1])
+        images.append(made[0] if isinstance(made, tuple) else made)
+    columns = {"image": np.concatenate(images)}
+    columns["index"] = rows.astype(np.uint64) + np.uint64(work.first)
+    if labels:
+        columns["label"] = np.concatenate(labels).astype(np.int64)
+    return columns
+
+
+_engines: dict[str, Model] = {}
+_makers: dict[str, DigitMaker] = {}
+
+
+def _engine(recipe: EngineRecipe) -> Model:
+    """The engine of this process, which lives as long as the process does.
+
+    Raises:
+        ClusterError: This machine would not make the same bytes.
+    """
+    key = repr(recipe)
+    if key not in _engines:
+        model = load(_bundle(recipe))
+        _refuse_other_engine(recipe, model)
+        _engines[key] = model
+    return _engines[key]
+
+
+def _maker(work: ShardWork) -> DigitMaker:
+    """What makes the digits of an output, with memory that is kept from one shard to the next.
+
+    Raises:
+        ClusterError: As for :func:`_engine`, or the place is not the one that was meant.
+    """
+    key = repr(work)
+    if key not in _makers:
+        _refuse_other_place(work.output)
+        _makers.clear()
+        model = _engine(work.engine)
+        _makers[key] = DigitMaker(model, work.output.whole, work.origin, work.threads)
+    return _makers[key]
+
+
+@contextmanager
+def _naming_this_machine() -> Iterator[None]:
+    """Say in errors where they happened."""
+    try:
+        yield
+    except DigitVAEError as error:
+        raise type(error)(f"{error} [on {socket.gethostname()}, process {os.getpid()}]") from error
+
+
+def _refuse_other_engine(recipe: EngineRecipe, model: Model) -> None:
+    for what, wanted, found in (
+        ("digitvae", recipe.digitvae, __version__),
+        ("onnxruntime", recipe.onnxruntime, model.runtime_version),
+    ):
+        if wanted != found:
+            raise ClusterError(
+                f"this machine has {what} {found}, and the run was begun with {wanted}: install "
+                "the same everywhere"
+            )
+    if recipe.trial is not None and trial_of(model) != recipe.trial:
+        raise ClusterError(
+            "this machine's processor rounds differently from the one that the run was begun on, "
+            "so that some bytes would differ by one; begin it on a machine of this kind, or accept "
+            "that with --mixed-processors"
+        )
+
+
+def _refuse_other_place(output: ShardedOutput) -> None:
+    """Refuse a folder that is not the one in which the run was begun."""
+    try:
+        found = manifest.read(output.store).asked
+    except OutputError as error:
+        raise ClusterError(
+            f"'{output.store}' is not the folder that the run was begun in ({error}): all machines "
+            "have to share it; or write to s3:// or gs://"
+        ) from error
+    if found != output.asked():
+        raise ClusterError(
+            f"'{output.store}' is not the folder that the run was begun in: its manifest is "
+            "another's. All machines have to share it; or write to s3:// or gs://"
+        )
+
+
+def _bundle(recipe: EngineRecipe) -> Bundle:
+    """The bundle of a recipe: the shipped one, or a copy of what the run was begun with."""
+    with contextlib.suppress(BundleError):
+        if (shipped := Bundle.open()).sha256 == recipe.bundle_sha256:
+            return shipped
+    place = Path(tempfile.gettempdir(), f"digitvae-{os.getuid()}", recipe.bundle_sha256)
+    with contextlib.suppress(BundleError):
+        if (found := Bundle.open(place)).sha256 == recipe.bundle_sha256:
+            return found
+    from digitvae.ray.cluster import ray_package
+
+    place.parent.mkdir(mode=0o700, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=place.parent))
+    for name, content in ray_package().get(recipe.files[0]).items():
+        (scratch / name).write_bytes(content)
+    try:
+        scratch.rename(place)
+    except OSError:  # another process was quicker
+        shutil.rmtree(scratch)
+    return Bundle.open(place)
