@@ -28,6 +28,14 @@ _PACKAGES = {"s3": "s3fs", "gs": "gcsfs"}
 _BLOCK_BYTES = 16 << 20
 """Sent or fetched at a time; an object may have 10,000 parts of it."""
 
+_S3_ROUNDS = 2
+"""How often s3fs has botocore ask, which tries three times, or AWS_MAX_ATTEMPTS.
+
+By themselves they would try 25 times: six minutes until a server is told that takes questions and
+never answers them. So it is a minute and a half, and some seconds where nothing listens. Once would
+not do, since botocore does not notice where an answer breaks off half-way.
+"""
+
 
 @dataclass(frozen=True)
 class Objects:
@@ -40,13 +48,14 @@ class Objects:
     uri: str
 
     def __post_init__(self) -> None:
-        scheme, _, rest = self.uri.rstrip("/").partition("://")
+        scheme, _, rest = self.uri.partition("://")
         bucket, _, name = rest.partition("/")
-        if not bucket or not name.strip("/"):
+        name = name.strip("/")
+        if not bucket or not name:
             raise ValueError(
                 f"'{self.uri}' names no place in a bucket; write {scheme}://BUCKET/NAME"
             )
-        object.__setattr__(self, "uri", f"{scheme}://{bucket}/{name.strip('/')}")
+        object.__setattr__(self, "uri", f"{scheme}://{bucket}/{name}")
         self._system()
 
     def __str__(self) -> str:
@@ -76,11 +85,12 @@ class Objects:
                 found = self._system().find(self._root, detail=True)
             except FileNotFoundError:
                 return []
-        start = len(self._root) + 1
+        start = f"{self._root}/"
         return sorted(
-            Entry(path[start:], int(about["size"]))
+            Entry(path.removeprefix(start), int(about["size"]))
             for path, about in found.items()
-            if path.startswith(f"{self._root}/")
+            # What is called as the prefix itself is what consoles show an empty folder by.
+            if path.startswith(start) and path != start
         )
 
     def of(self, name: str) -> str:
@@ -136,15 +146,21 @@ class Objects:
     def _system(self) -> Any:
         """The file system of fsspec, which keeps one of each kind in a process."""
         scheme = self.uri.partition("://")[0]
+        options: dict[str, Any] = {}
+        if scheme == "s3":
+            options["config_kwargs"] = {"retries": {"mode": "standard"}}
         try:
             import fsspec
 
             # Listings must be what is there now, not what was there when somebody asked last.
-            return fsspec.filesystem(scheme, use_listings_cache=False)
+            system = fsspec.filesystem(scheme, use_listings_cache=False, **options)
         except ImportError as error:
             raise OutputError(
                 f"'{self}' needs {_PACKAGES[scheme]}: pip install 'digitvae[{scheme}]'"
             ) from error
+        if scheme == "s3":
+            system.retries = _S3_ROUNDS
+        return system
 
     @contextmanager
     def _errors(self, what: str, doing: str) -> Iterator[None]:
@@ -155,6 +171,8 @@ class Objects:
             raise
         except Exception as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            if reason == what.partition("://")[2]:  # all that fsspec says of what is not there
+                reason = "there is no such object"
             raise OutputError(f"cannot {doing} '{what}': {reason}") from error
 
 
