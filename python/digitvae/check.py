@@ -50,12 +50,12 @@ class Output:
         """
         found = manifest.read(store)
         asked = found.asked
-        kind = asked.get("format")
-        if kind in UNSHARDED:
-            raise OutputError(
-                f"'{store}' is not in shards but a {FORMATS[str(kind)].what}, which is not checked"
-            )
         try:
+            kind = asked["format"]
+            if kind in UNSHARDED:
+                raise OutputError(
+                    f"'{store}' is not in shards but a {FORMATS[kind].what}, which is not checked"
+                )
             request, size, origin = _request(store, asked)
             shards = ShardedOutput(store, request, size, origin)
             shards.check()
@@ -109,7 +109,16 @@ def problem(
         return f"has {found.bytes:,} bytes; the manifest says {record.bytes:,}"
     if found.sha256 != record.sha256:
         return f"was changed: its SHA-256 is {found.sha256}, the manifest says {record.sha256}"
-    if question.again and _made_again(output, record, maker()) != record.sha256:
+    return _problem_again(output, record, maker()) if question.again else None
+
+
+def _problem_again(output: ShardedOutput, record: FileRecord, maker: DigitMaker) -> str | None:
+    """What is wrong with a shard that is what the manifest says, compared with the engine's."""
+    try:
+        again = _made_again(output, record, maker)
+    except (TypeError, ValueError) as error:  # what the engine refuses is the manifest's
+        return f"cannot be made as the manifest says: {error}"
+    if again != record.sha256:
         return "is what the manifest says, but made again it is another"
     return None
 
@@ -135,6 +144,11 @@ class _Nowhere(io.RawIOBase):
 
 def _request(store: Store, asked: dict[str, Any]) -> tuple[Request, int, Origin]:
     """What was asked for, from what a manifest tells of it."""
+    for key in ("count", "shard_size", "height", "width"):
+        if type(asked[key]) is not int or asked[key] < 1:
+            raise ValueError(f"{key} is {asked[key]!r}")
+    if not isinstance(asked["bundle_sha256"], str):
+        raise TypeError(f"bundle_sha256 is {asked['bundle_sha256']!r}")
     request = Request(
         path=str(store),
         format=asked["format"],
@@ -148,8 +162,9 @@ def _request(store: Store, asked: dict[str, Any]) -> tuple[Request, int, Origin]
     origin = Origin(**{field.name: asked[field.name] for field in fields(Origin)})
     told = manifest.what_is_asked(request, origin, shard_size=asked["shard_size"])
     if told != asked:
-        other = next(key for key in {**asked, **told} if asked.get(key) != told.get(key))
-        raise ValueError(f"{other} is {asked.get(other)!r}")
+        missing = object()  # unlike None, which a manifest may say
+        other = next(key for key in asked if asked[key] != told.get(key, missing))
+        raise ValueError(f"{other} is {asked[other]!r}")
     return request, asked["shard_size"], origin
 
 

@@ -66,6 +66,7 @@ class Done(NamedTuple):
 
 def place_of(output: str, asked_format: str | None) -> tuple[Store, str]:
     """Where the shards go, and their format."""
+    open_store(output)  # an address without a name would be a path once its slashes are off
     place, kind = folder_and_format(output, asked_format)
     return open_store(place), kind
 
