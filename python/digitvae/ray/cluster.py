@@ -29,8 +29,9 @@ def ray_package() -> Any:
         ClusterError: It is not installed.
     """
     try:
-        import ray
         import ray.exceptions
+
+        import ray
     except ImportError as error:
         raise ClusterError(
             f"generating on a cluster needs Ray ({error}): pip install 'digitvae[ray]'"
@@ -67,9 +68,10 @@ def connected(address: str) -> Iterator[None]:
         ray.shutdown()
 
 
-def processors() -> int:
-    """How many processors the cluster has now."""
-    return int(ray_package().cluster_resources().get("CPU", 0))
+def workers_that_fit(threads: int) -> int:
+    """How many workers of so many processors each the machines have room for, now."""
+    machines = [node["Resources"] for node in ray_package().nodes() if node["Alive"]]
+    return sum(int(machine.get("CPU", 0)) // threads for machine in machines)
 
 
 @contextmanager
@@ -100,13 +102,15 @@ def _cluster_errors(ray: Any) -> Iterator[None]:
 def _refuse_silent(address: str) -> None:
     """Refuse an address that nobody answers at. Ray itself would try for minutes."""
     told = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
-    place = urlsplit(told if "://" in told else f"//{told}")
+    if told in ("", "auto"):
+        return  # Ray knows of those on this machine
     try:
+        place = urlsplit(told if "://" in told else f"//{told}")
         host, port = place.hostname, place.port
     except ValueError as error:
         raise ClusterError(_no_cluster(told, str(error))) from error
     if host is None or port is None:
-        return  # Ray knows other forms, and says of the rest what is wrong
+        raise ClusterError(_no_cluster(told, "expected auto, HOST:PORT or ray://HOST:PORT"))
     try:
         socket.create_connection((host, port), timeout=_REACH_SECONDS).close()
     except OSError as error:

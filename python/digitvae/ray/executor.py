@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -46,9 +47,11 @@ class RayExecutor:
     def make(self, shards: Shards, advance: Callable[[int], None]) -> None:
         """Make the missing shards, in whatever order."""
         work = self._work
-        for index, record in spread(workers.make, work, shards.missing, threads=work.threads):
-            shards.add(index, record)
-            advance(record.count)
+        # Closed here and now, so that nothing is being written any more when the block ends.
+        with closing(spread(workers.make, work, shards.missing, threads=work.threads)) as made:
+            for index, record in made:
+                shards.add(index, record)
+                advance(record.count)
 
     def check(self, questions: Iterable[Question]) -> Iterator[tuple[Question, str | None]]:
         """Look at finished shards, in whatever order."""

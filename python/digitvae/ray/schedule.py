@@ -6,10 +6,10 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from digitvae.errors import ClusterError, DigitVAEError, OutputError
-from digitvae.ray.cluster import processors, ray_package
+from digitvae.ray.cluster import ray_package, workers_that_fit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable
 
 Job = TypeVar("Job")
 Item = TypeVar("Item")
@@ -21,13 +21,15 @@ _IN_FLIGHT_PER_WORKER = 2
 """One that is worked on, and one so that a worker need not wait for the next."""
 _LOOK_SECONDS = 1.0
 """Between looks at how large the cluster is by now."""
+_PATIENCE_SECONDS = 60.0
+"""For a cluster without a processor to spare to get one: machines may be on their way."""
 _END_SECONDS = 10.0
 """For what was begun to clean up after itself, when the run is ended."""
 
 
 def spread(
     function: Callable[[Job, Item], Result], job: Job, items: Iterable[Item], *, threads: int
-) -> Iterator[tuple[Item, Result]]:
+) -> Generator[tuple[Item, Result], None, None]:
     """Call a function for every item, on the processors of the cluster.
 
     Args:
@@ -52,10 +54,17 @@ def spread(
     running: dict[Any, Item] = {}
     shared = ray.put(job)
     most, looked = 0, -_LOOK_SECONDS
+    had_room = time.monotonic()
     try:
         while True:
             if time.monotonic() - looked > _LOOK_SECONDS:
-                most, looked = _most_in_flight(threads), time.monotonic()
+                looked = time.monotonic()
+                room = workers_that_fit(threads)
+                most = _IN_FLIGHT_PER_WORKER * max(1, room)
+                if room:
+                    had_room = looked
+                elif looked - had_room > _PATIENCE_SECONDS:
+                    raise ClusterError(_too_small(threads))
             while len(running) < most:
                 try:
                     item = next(waiting)
@@ -70,14 +79,11 @@ def spread(
         _end(ray, list(running))
 
 
-def _most_in_flight(threads: int) -> int:
-    there = processors()
-    if there < threads:
-        raise ClusterError(
-            f"the cluster has {there} processors, fewer than the {threads} that --threads asks for "
-            "each worker"
-        )
-    return _IN_FLIGHT_PER_WORKER * (there // threads)
+def _too_small(threads: int) -> str:
+    return (
+        f"no machine of the cluster has {threads} processors, which a worker needs: start Ray with "
+        "more (--num-cpus), or take fewer --threads"
+    )
 
 
 def _ended(ray: Any, references: list[Any]) -> list[Any]:

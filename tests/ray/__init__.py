@@ -1,0 +1,1 @@
+"""Tests of a Ray cluster, a real one of two nodes on this machine."""

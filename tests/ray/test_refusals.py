@@ -1,0 +1,279 @@
+"""What a cluster run refuses, and how it says so."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import digitvae as dv
+from digitvae.ray import schedule, workers
+from digitvae.ray.cluster import connected as connect
+from digitvae.ray.executor import RayExecutor
+from digitvae.sinks.manifest import Origin
+from digitvae.sinks.request import Request
+from digitvae.sinks.shards import ShardedOutput, open_shards
+from digitvae.stores import Folder
+from tests.cli.running import Runner, assert_explained
+from tests.ray.programs import Environment, generate
+from tests.sinks.test_atomic import tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from digitvae.ray.workers import EngineRecipe
+
+WITHOUT_RAY = """
+import sys
+sys.modules["ray"] = None
+from digitvae.cli.app import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_without_ray_the_extra_is_named(tmp_path: Path) -> None:
+    for words in (["generate", "10", "--engine", "ray"], ["generate", "10", "--shard-size", "5"]):
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT_RAY, *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if "ray" in words:
+            assert done.returncode == 1
+            assert "pip install 'digitvae[ray]'" in done.stderr
+            assert "Traceback" not in done.stderr
+            assert not list(tmp_path.iterdir())
+        else:  # nothing else needs it
+            assert done.returncode == 0, done.stderr
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+@pytest.mark.parametrize("way", ["option", "environment"])
+def test_where_nobody_answers_there_is_no_cluster(
+    run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str, way: str
+) -> None:
+    address = f"{scheme}127.0.0.1:{free_port()}"
+    words = ["--address", address] if way == "option" else []
+    monkeypatch.setenv("RAY_ADDRESS", address if way == "environment" else "127.0.0.1:1")
+    result = run("generate", 10, "--engine", "ray", *words)
+    assert_explained(result, 1, f"there is no Ray cluster at '{address}' (Connection refused)")
+    assert "ray start --head" in result.err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("address", ["nonsense", "host:port", "127.0.0.1:99999", "ray://", "[::1"])
+def test_an_address_that_is_none_is_told(run: Runner, address: str) -> None:
+    result = run("generate", 10, "--engine", "ray", "--address", address)
+    assert_explained(result, 1, f"there is no Ray cluster at '{address}'")
+
+
+def test_without_a_cluster_on_this_machine_it_is_told_how_to_start_one(
+    run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    def refuse(**_options: object) -> None:
+        raise ConnectionError("Could not find any running Ray instance. Please …")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "init", refuse)
+    result = run("generate", 10, "--engine", "ray")
+    assert_explained(result, 1, "there is no Ray cluster on this machine: start one with 'ray sta")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--address", "auto"], "--address is for --engine ray"),
+        (["--mixed-processors"], "--mixed-processors is for --engine ray"),
+        (["--again", "1"], "--again makes shards twice: give --shard-size"),
+        (["--engine", "ray", "-o", "-"], "not to standard output"),
+        (["--engine", "ray", "-o", "a.png"], "png is not written in shards"),
+        (["--engine", "ray", "-o", "ftp://host/a.npy"], "cannot write to ftp://; known: s3://"),
+        (["--engine", "ray", "-o", "s3://bucket"], "write s3://BUCKET/NAME"),
+        (["--engine", "spark"], "'spark' is not one of"),
+    ],
+)
+def test_wrong_usage_is_told_before_a_cluster_is_asked(
+    run: Runner, tmp_path: Path, words: list[str], message: str
+) -> None:
+    assert_explained(run("generate", 10, *words), 2, message)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, on_cluster: Environment) -> None:
+    asked = (20, "--shard-size", 10, "--engine", "ray")
+    for place, message in (
+        ("missing/a.npy", "its folder '"),
+        ("s3://no-such-bucket/a.npy", "cannot write 's3://no-such-bucket/a"),
+    ):
+        done = generate(tmp_path, *asked, "-o", place, env=on_cluster, code=1)
+        assert message in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_output_that_exists_is_kept(tmp_path: Path, on_cluster: Environment) -> None:
+    asked = (20, "--shard-size", 10, "--engine", "ray", "-o", "out.npy")
+    generate(tmp_path, *asked, env=on_cluster)
+    before = tree(tmp_path)
+    assert "--resume" in generate(tmp_path, *asked, env=on_cluster, code=1).stderr
+    other = generate(tmp_path, *asked, "--seed", 1, "--resume", env=on_cluster, code=2)
+    assert "begun with seed 0, not 1" in other.stderr
+    assert tree(tmp_path) == before
+
+
+def origin_of(model: dv.Model) -> Origin:
+    return Origin(
+        seed=0,
+        prior="standard",
+        bundle_sha256=model.bundle.sha256,
+        dataset="mnist",
+        digitvae=dv.__version__,
+        onnxruntime=model.runtime_version,
+    )
+
+
+def output_in(folder: Path, model: dv.Model, *, count: int = 40, size: int = 10) -> ShardedOutput:
+    return ShardedOutput(Folder(folder), Request(str(folder), "npy", count), size, origin_of(model))
+
+
+@pytest.mark.usefixtures("connected")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"digitvae": "0.1"}, r"has digitvae .*begun with 0\.1: install the same everywhere"),
+        ({"onnxruntime": "0.2"}, r"has onnxruntime .*begun with 0\.2"),
+        ({"trial": "ab" * 32}, "rounds differently.*--mixed-processors"),
+    ],
+)
+def test_machines_that_would_make_other_bytes_are_refused(
+    tmp_path: Path,
+    model: dv.Model,
+    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, Any],
+    message: str,
+) -> None:
+    original: Callable[..., EngineRecipe] = workers.recipe_of
+
+    def changed(model: dv.Model, *, same_bits: bool) -> EngineRecipe:
+        return replace(original(model, same_bits=same_bits), **change)
+
+    monkeypatch.setattr("digitvae.ray.executor.recipe_of", changed)
+    output = output_in(tmp_path / "out", model)
+    executor = RayExecutor(output, origin_of(model), model)
+    with (
+        pytest.raises(dv.ClusterError, match=message) as raised,
+        open_shards(output) as shards,
+    ):
+        executor.make(shards, lambda _images: None)
+    assert socket.gethostname() in str(raised.value)
+    assert not list((tmp_path / "out").glob("digits-*"))
+
+
+@pytest.mark.usefixtures("connected")
+def test_processors_that_round_differently_may_be_accepted(
+    tmp_path: Path, model: dv.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "trial_of", lambda _model: "ab" * 32)
+    output = output_in(tmp_path / "out", model)
+    executor = RayExecutor(output, origin_of(model), model, same_bits=False)
+    with open_shards(output) as shards:
+        executor.make(shards, lambda _images: None)
+    assert len(list((tmp_path / "out").glob("digits-*"))) == 4
+
+
+@pytest.mark.usefixtures("connected")
+@pytest.mark.parametrize("there", ["nothing", "another output"])
+def test_a_folder_that_machines_do_not_share_is_refused(
+    tmp_path: Path, model: dv.Model, there: str
+) -> None:
+    """As on a machine on whose disk the folder is another one, or missing."""
+    output = output_in(tmp_path / "out", model)
+    with open_shards(output_in(tmp_path / "out", model)) as shards:
+        pass
+    elsewhere = output_in(tmp_path / "elsewhere", model, size=20)
+    if there == "another output":
+        with open_shards(elsewhere):
+            pass
+    wrong = replace(output, store=Folder(tmp_path / "elsewhere"))
+    executor = RayExecutor(wrong, origin_of(model), model)
+    with pytest.raises(dv.ClusterError, match=r"the folder that the run was begun in.*share it"):
+        executor.make(shards, lambda _images: None)
+    assert not list(tmp_path.glob("*/digits-*"))
+
+
+def test_workers_that_fit_nowhere_are_told(
+    connected: Any, tmp_path: Path, model: dv.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule, "_PATIENCE_SECONDS", 0.0)
+    assert connected.cluster_resources()["CPU"] >= 2  # but on machines of one
+    output = output_in(tmp_path / "out", model)
+    executor = RayExecutor(output, origin_of(model), model, threads=2)
+    with (
+        pytest.raises(dv.ClusterError, match="no machine of the cluster has 2 processors"),
+        open_shards(output) as shards,
+    ):
+        executor.make(shards, lambda _images: None)
+
+
+def always_fails(_job: None, item: int) -> None:
+    raise ZeroDivisionError(f"item {item}")
+
+
+def always_dies(_job: None, _item: int) -> None:
+    import os
+
+    os._exit(3)
+
+
+@pytest.mark.usefixtures("connected")
+def test_a_worker_that_fails_in_an_unforeseen_way_is_told_in_a_line() -> None:
+    with pytest.raises(dv.ClusterError, match="a worker failed: ZeroDivisionError: item 7"):
+        list(schedule.spread(always_fails, None, [7], threads=1))
+
+
+def test_a_worker_that_always_dies_is_given_up(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule, "ATTEMPTS", 2)
+    with (
+        pytest.raises(dv.ClusterError, match=r"the cluster failed: .*(died|crash)"),
+        connect(cluster.address),
+    ):
+        list(schedule.spread(always_dies, None, [7], threads=1))
+
+
+def double(job: int, item: int) -> int:
+    return job * item
+
+
+@pytest.mark.usefixtures("connected")
+def test_every_item_has_its_result_and_few_are_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = 0
+
+    def items() -> Any:
+        nonlocal taken
+        for item in range(50):
+            taken += 1
+            yield item
+
+    found = {}
+    for item, result in schedule.spread(double, 3, items(), threads=1):
+        found[item] = result
+        assert taken - len(found) <= 4  # two for each of the two processors
+    assert found == {item: 3 * item for item in range(50)}
