@@ -45,6 +45,18 @@ class Bucket:
     def delete(self, key: str) -> None:
         self.client.delete_object(Bucket=self.name, Key=key)
 
+    def keep_versions(self) -> None:
+        """Have the server keep whatever is written from now on."""
+        self.client.put_bucket_versioning(
+            Bucket=self.name, VersioningConfiguration={"Status": "Enabled"}
+        )
+
+    def versions(self) -> set[tuple[str, str]]:
+        """Everything that was written, by key and a name for each time."""
+        pages = self.client.get_paginator("list_object_versions").paginate(Bucket=self.name)
+        found = (version for page in pages for version in page.get("Versions", []))
+        return {(version["Key"], version["VersionId"]) for version in found}
+
     def about(self) -> dict[str, Mapping[str, Any]]:
         """What the server tells of all its objects, by key."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name)
