@@ -58,6 +58,7 @@ def finished(process: subprocess.Popen[str]) -> str:
     out, err = process.communicate(timeout=180)
     assert process.returncode == 0, err
     assert err == ""
+    assert len(out.splitlines()) == 1  # nor does Ray say anything
     return out
 
 

@@ -7,7 +7,8 @@ import os
 import signal
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -56,16 +57,18 @@ def connected(address: str) -> Iterator[None]:
             yield
         return
     _refuse_silent(address)
-    try:
-        with _own_signals():
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ClusterError(_no_cluster(address, str(error))) from error
-    try:
-        with _cluster_errors(ray):
-            yield
-    finally:
-        ray.shutdown()
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        # Ray would write to standard output, where results go, of every worker that it replaces.
+        try:
+            with _own_signals():
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ClusterError(_no_cluster(address, str(error))) from error
+        try:
+            with _cluster_errors(ray):
+                yield
+        finally:
+            ray.shutdown()
 
 
 def workers_that_fit(threads: int) -> int:
