@@ -82,7 +82,7 @@ def test_an_address_that_is_none_is_told(run: Runner, address: str) -> None:
 
 
 def test_without_a_cluster_on_this_machine_it_is_told_how_to_start_one(
-    run: Runner, monkeypatch: pytest.MonkeyPatch
+    run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import ray
 
@@ -90,9 +90,23 @@ def test_without_a_cluster_on_this_machine_it_is_told_how_to_start_one(
         raise ConnectionError("Could not find any running Ray instance. Please …")
 
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     monkeypatch.setattr(ray, "init", refuse)
     result = run("generate", 10, "--engine", "ray")
     assert_explained(result, 1, "there is no Ray cluster on this machine: start one with 'ray sta")
+
+
+def test_a_cluster_on_this_machine_that_has_died_is_none(
+    run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has left a note of its address, which Ray would try for minutes."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    (tmp_path / "ray").mkdir()
+    address = f"127.0.0.1:{free_port()}"
+    (tmp_path / "ray" / "ray_current_cluster").write_text(f"{address}\n")
+    result = run("generate", 10, "--engine", "ray")
+    assert_explained(result, 1, f"there is no Ray cluster at '{address}' (Connection refused)")
 
 
 @pytest.mark.parametrize(

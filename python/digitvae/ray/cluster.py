@@ -104,9 +104,13 @@ def _cluster_errors(ray: Any) -> Iterator[None]:
 
 def _refuse_silent(address: str) -> None:
     """Refuse an address that nobody answers at. Ray itself would try for minutes."""
-    told = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
+    told = address
+    if told == "auto":
+        told = os.environ.get("RAY_ADDRESS", "auto")
     if told in ("", "auto"):
-        return  # Ray knows of those on this machine
+        told = _last_on_this_machine()
+        if not told:
+            return  # Ray says at once that there is none
     try:
         place = urlsplit(told if "://" in told else f"//{told}")
         host, port = place.hostname, place.port
@@ -118,6 +122,15 @@ def _refuse_silent(address: str) -> None:
         socket.create_connection((host, port), timeout=_REACH_SECONDS).close()
     except OSError as error:
         raise ClusterError(_no_cluster(told, error.strerror or str(error))) from error
+
+
+def _last_on_this_machine() -> str:
+    """Where the cluster is, or was, that was last begun here, as ``ray.init`` documents it."""
+    try:
+        note = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")  # noqa: S108
+        return note.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def _no_cluster(address: str, reason: str) -> str:
