@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import tempfile
 import threading
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -127,7 +128,8 @@ def _refuse_silent(address: str) -> None:
 def _last_on_this_machine() -> str:
     """Where the cluster is, or was, that was last begun here, as ``ray.init`` documents it."""
     try:
-        note = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")  # noqa: S108
+        folder = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+        note = Path(folder, "ray", "ray_current_cluster")
         return note.read_text(encoding="utf-8").strip()
     except (OSError, ValueError):
         return ""
