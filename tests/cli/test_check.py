@@ -13,11 +13,14 @@ import pytest
 
 import digitvae as dv
 from digitvae import check as checking
+from digitvae.cli.checking import refuse_problems
+from digitvae.errors import OutputError
+from digitvae.stores import open_store
 from tests.cli.running import Runner, assert_explained
 from tests.sinks.test_atomic import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
 KINDS = ["npy", "npz", "idx", "idx.gz", "raw", "tar", "parquet"]
 SHARDS = 4
@@ -172,6 +175,26 @@ def test_of_very_much_that_is_wrong_the_first_is_told(run: Runner) -> None:
     assert told[-1] == "  and 4 others"
 
 
+def test_what_is_wrong_is_told_in_order_whoever_looks_first(made: Runner) -> None:
+    class Backwards:
+        """Looks at the shards as machines of a cluster may: the last one first."""
+
+        def make(self, shards: object, advance: object) -> None:
+            raise NotImplementedError
+
+        def check(
+            self, questions: Iterable[checking.Question]
+        ) -> Iterator[tuple[checking.Question, str | None]]:
+            for question in reversed(list(questions)):
+                yield question, "is odd" if question.record.first % 2 else None
+
+    output = checking.Output.open(open_store("digits"))
+    with pytest.raises(OutputError) as caught:
+        refuse_problems(output, Backwards(), again=0, quiet=True)
+    told = str(caught.value).splitlines()[1:]
+    assert told == [f"  {shard(index).name}: is odd" for index in (1, 3)]
+
+
 def test_an_output_that_is_not_complete_is_sent_back_to_who_makes_it(made: Runner) -> None:
     def forget(content: dict[str, Any]) -> None:
         content["complete"] = False
@@ -201,9 +224,14 @@ def lead_elsewhere(content: dict[str, Any]) -> None:
     content["files"][0]["name"] = "../thesis.txt"
 
 
+def begin_before_the_first(content: dict[str, Any]) -> None:
+    content["files"][0].update(name="digits--0001-of-00004.npy", first=-15)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (begin_before_the_first, "it lists 'digits--0001-of-00004.npy' from -15"),
         (lambda content: content.update(count=51), "to hold 5 images"),
         (lambda content: content.update(count=49), "to hold 5 images"),
         (lambda content: content.update(count=20), "it lists 'digits-00000-of-00004.npy' from 0"),
