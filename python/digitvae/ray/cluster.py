@@ -46,8 +46,7 @@ def connected(address: str) -> Iterator[None]:
     """Be connected to a cluster inside the block. Where we are already, stay so.
 
     Args:
-        address: ``auto`` (``RAY_ADDRESS``, or a cluster on this machine), ``HOST:PORT``, or
-            ``ray://HOST:PORT``.
+        address: ``auto`` (``RAY_ADDRESS``, or a cluster on this machine), or ``HOST:PORT``.
 
     Raises:
         ClusterError: Ray is not installed, or there is no cluster, or no answer, or it is lost.
@@ -113,12 +112,12 @@ def _refuse_silent(address: str) -> None:
         if not told:
             return  # Ray says at once that there is none
     try:
-        place = urlsplit(told if "://" in told else f"//{told}")
+        place = urlsplit(f"//{told}")
         host, port = place.hostname, place.port
     except ValueError as error:
         raise ClusterError(_no_cluster(told, str(error))) from error
     if host is None or port is None:
-        raise ClusterError(_no_cluster(told, "expected auto, HOST:PORT or ray://HOST:PORT"))
+        raise ClusterError(_no_cluster(told, "expected auto or HOST:PORT"))
     try:
         socket.create_connection((host, port), timeout=_REACH_SECONDS).close()
     except OSError as error:
