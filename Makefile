@@ -159,6 +159,8 @@ $(CLUSTER): $(BIN)/pip $(PACKAGE_SOURCES) | headers
 	@touch $@ $(PRODUCT)
 
 $(DEV): $(BIN)/pip $(PACKAGE_SOURCES) | headers
+	@# The pip of Python 3.11 takes more than six minutes to find versions that go together; today's, half a minute.
+	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet '.[dev]'
 	@touch $@ $(PRODUCT) $(CLUSTER)
 
