@@ -159,9 +159,9 @@ $(CLUSTER): $(BIN)/pip $(PACKAGE_SOURCES) | headers
 	@touch $@ $(PRODUCT)
 
 $(DEV): $(BIN)/pip $(PACKAGE_SOURCES) | headers
-	@# The pip of Python 3.11 takes more than six minutes to find versions that go together; today's, half a minute.
-	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet '.[dev]'
+	@# By itself, but for what it has to go with: with everything else, pip tries hundreds of versions of boto3, for more than six minutes.
+	$(BIN)/pip install --quiet 'moto[server]>=5' s3fs
 	@touch $@ $(PRODUCT) $(CLUSTER)
 
 $(BENCH): $(DEV)
