@@ -13,6 +13,7 @@ from digitvae.sinks.formats import FORMATS
 from digitvae.sinks.manifest import Origin
 from digitvae.sinks.request import Request
 from digitvae.sinks.shards import UNSHARDED, ShardedOutput, write_shard
+from digitvae.stores import is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,12 +100,17 @@ def problem(
         output: What it is part of.
         maker: Gives what makes its digits; not called unless one is to be made again.
         question: Which shard.
+
+    Raises:
+        OutputError: It is there, and cannot be read.
     """
     record = question.record
     try:
         found = manifest.describe(output.store, record.name, record.first, record.count)
     except OutputError as error:
-        return str(error)
+        if is_missing(error):
+            return str(error)
+        raise  # what cannot be read now may be as it should be
     if found.bytes != record.bytes:
         return f"has {found.bytes:,} bytes; the manifest says {record.bytes:,}"
     if found.sha256 != record.sha256:
@@ -119,7 +125,10 @@ def _problem_again(output: ShardedOutput, record: FileRecord, maker: DigitMaker)
     except (TypeError, ValueError) as error:  # what the engine refuses is the manifest's
         return f"cannot be made as the manifest says: {error}"
     if again != record.sha256:
-        return "is what the manifest says, but made again it is another"
+        return (
+            "is what the manifest says, but made again it is another: the machine that made it, or "
+            "this one, is broken, or their processors round differently"
+        )
     return None
 
 

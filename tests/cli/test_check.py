@@ -15,6 +15,7 @@ import digitvae as dv
 from digitvae import check as checking
 from digitvae.cli.checking import refuse_problems
 from digitvae.errors import OutputError
+from digitvae.sinks import manifest
 from digitvae.stores import open_store
 from tests.cli.running import Runner, assert_explained
 from tests.sinks.test_atomic import tree
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 KINDS = ["npy", "npz", "idx", "idx.gz", "raw", "tar", "parquet"]
 SHARDS = 4
 MAKE = ("generate", 50, "--shard-size", 15, "--seed", 5)
-ADVICE = "delete them, and have them made by the command that made them, with --resume"
+ADVICE = (
+    "Delete what was changed, and have it and what is missing made by the command that made them, "
+    "with --resume"
+)
 
 
 def shard(index: int, kind: str = "npy") -> Path:
@@ -133,7 +137,7 @@ def test_a_changed_byte_is_found_where_the_size_is_the_same(
     flip(shard(2, kind), place)
     wrong = hashlib.sha256(shard(2, kind).read_bytes()).hexdigest()
     result = run("check", "digits", "--again", 0)
-    assert_explained(result, 1, f"1 of 4 shards of 'digits' are not what they should be; {ADVICE}:")
+    assert_explained(result, 1, f"1 of 4 shards of 'digits' are not what they should be. {ADVICE}:")
     assert result.err.splitlines()[1:] == [
         f"  {shard(2, kind).name}: was changed: its SHA-256 is {wrong}, the manifest says {right}"
     ]
@@ -363,11 +367,11 @@ def test_a_broken_engine_is_noticed_by_making_shards_twice(
     run: Runner, broken_engine: list[int]
 ) -> None:
     result = run(*MAKE, "-o", "digits.npy", "--again", 2)
-    assert_explained(result, 1, f"2 of 2 shards of 'digits' are not what they should be; {ADVICE}:")
+    assert_explained(result, 1, f"2 of 2 shards of 'digits' are not what they should be. {ADVICE}:")
     told = result.err.splitlines()[1:]
     assert len(told) == 2
     for line in told:
-        assert line.endswith(".npy: is what the manifest says, but made again it is another")
+        assert ".npy: is what the manifest says, but made again it is another: the machine" in line
     assert len(broken_engine) == SHARDS + 2
     assert_explained(run("check", "digits"), 1, "made again it is another")
     assert run("check", "digits", "--again", 0).code == 0
@@ -407,9 +411,38 @@ def test_shards_that_are_not_made_again_are_not_read_again_either(
         (["check"], "OUTPUT"),
         (["check", "digits", "--again", "-1"], "--again"),
         (["check", "digits", "--address", "auto"], "--address is for --engine ray"),
-        (["check", "digits", "--mixed-processors"], "--mixed-processors is for --engine ray"),
+        (["generate", "50", "--mixed-processors"], "--mixed-processors is for --engine ray"),
+        (
+            ["generate", "50", "--engine", "ray", "--again", "1", "--mixed-processors"],
+            "--again compares bytes, which --mixed-processors lets differ",
+        ),
     ],
 )
 def test_wrong_usage_is_told(run: Runner, words: list[str], message: str) -> None:
     assert_explained(run(*words), 2, message)
     assert not list(Path().iterdir())
+
+
+@pytest.mark.parametrize("what", ["digitvae", "onnxruntime"])
+def test_other_versions_make_nothing_again(run: Runner, what: str) -> None:
+    assert run(*MAKE, "-o", "digits.npy").code == 0
+    path = Path("digits/manifest.json")
+    told = json.loads(path.read_bytes()) | {what: "0.1"}
+    path.write_text(json.dumps(told))
+    result = run("check", "digits")
+    assert_explained(result, 1, f"was made with {what} 0.1, and this is ")
+    assert run("check", "digits", "--again", 0).code == 0
+
+
+def test_what_cannot_be_read_now_is_not_called_wrong(
+    run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(*MAKE, "-o", "digits.npy").code == 0
+
+    def refuse(*_arguments: object) -> None:
+        raise OutputError("cannot read 'digits/digits-00000-of-00004.npy': Input/output error")
+
+    monkeypatch.setattr(manifest, "describe", refuse)
+    result = run("check", "digits")
+    assert_explained(result, 1, "Input/output error")
+    assert "should be" not in result.err

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import digitvae as dv
+from digitvae.check import Question
 from digitvae.ray import schedule, workers
 from digitvae.ray.cluster import connected as connect
 from digitvae.ray.executor import RayExecutor
-from digitvae.sinks.manifest import Origin
+from digitvae.sinks.manifest import FileRecord, Origin
 from digitvae.sinks.request import Request
 from digitvae.sinks.shards import ShardedOutput, open_shards
 from digitvae.stores import Folder
@@ -227,7 +228,9 @@ def test_a_folder_that_machines_do_not_share_is_refused(
             pass
     wrong = replace(output, store=Folder(tmp_path / "elsewhere"))
     executor = RayExecutor(wrong, origin_of(model), model)
-    with pytest.raises(dv.ClusterError, match=r"the folder that the run was begun in.*share it"):
+    with pytest.raises(
+        dv.ClusterError, match=r"is not here what it is where the run was begun.*share it"
+    ):
         executor.make(shards, lambda _images: None)
     assert not list(tmp_path.glob("*/digits-*"))
 
@@ -271,6 +274,47 @@ def test_a_worker_that_always_dies_is_given_up(
         connect(cluster.address),
     ):
         list(schedule.spread(always_dies, None, [7], threads=1))
+
+
+def test_a_place_that_cannot_be_seen_at_once_is_tried_again(
+    tmp_path: Path, model: dv.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the driver replaces the manifest while a worker reads it."""
+    work = workers.ShardWork(
+        output_in(tmp_path / "out", model),
+        origin_of(model),
+        workers.EngineRecipe("", [], "", "", None),
+        1,
+    )
+
+    def refuse(*_arguments: object) -> None:
+        raise dv.OutputError("cannot read: Input/output error")
+
+    monkeypatch.setattr("digitvae.sinks.manifest.read", refuse)
+    record = FileRecord("digits-00000-of-00004.npy", 0, 10, 1, "")
+    with pytest.raises(dv.OutputError, match="Input/output error"):  # which are tried again
+        workers.make(work, 0)
+    with pytest.raises(dv.OutputError, match="Input/output error"):
+        workers.check(work, Question(record, again=False))
+
+
+@pytest.mark.usefixtures("connected")
+def test_a_damaged_copy_of_a_bundle_is_not_used(
+    tmp_path: Path, model: dv.Model, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    recipe = workers.recipe_of(dv.load(tiny_bundle), same_bits=True)
+    first = workers._bundle(recipe)
+    assert first.path.is_relative_to(tmp_path)
+    assert workers._bundle(recipe).path == first.path  # once a machine
+    damaged = first.path / "decoder.onnx"
+    damaged.write_bytes(bytes(damaged.stat().st_size))
+    second = workers._bundle(recipe)
+    assert second.path != first.path
+    second.check_files()
+    assert second.sha256 == recipe.bundle_sha256
+    (first.path / "encoder.onnx").unlink()  # as what tidies up temporary folders does
+    workers._bundle(recipe).check_files()
 
 
 def double(job: int, item: int) -> int:

@@ -207,7 +207,7 @@ def test_a_manifest_that_is_none_is_told_and_nothing_is_touched(
 def test_a_manifest_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     make(wanted(tmp_path / "out"), 2)
     (tmp_path / "out" / "manifest.json").unlink()
-    with pytest.raises(OutputError, match=r"holds 'digits-00000.*' but no manifest\.json"):
+    with pytest.raises(OutputError, match=r"holds shards but no manifest\.json.*--force"):
         make(wanted(tmp_path / "out"), resume=True)
     (tmp_path / "out" / "manifest.json").mkdir()
     with pytest.raises(OutputError, match=r"'manifest\.json' in it is a link, a folder"):
@@ -367,3 +367,78 @@ def test_force_deletes_nothing_where_the_new_output_cannot_fit(tmp_path: Path) -
     with pytest.raises(OutputError, match="needs at least"):
         make(huge, force=True)
     assert tree(tmp_path) == before
+
+
+def test_a_manifest_of_an_unfinished_output_lists_what_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("digitvae.sinks.shards._LEAST_PAUSE", -1.0)
+    monkeypatch.setattr("digitvae.sinks.shards._PAUSE_FACTOR", 0)
+    output = wanted(tmp_path / "out", "tar")
+    with open_shards(output) as shards:
+        for index in (2, 0):
+            shards.make(index, fill)
+        told = manifest.read(output.store)
+    assert not told.complete
+    assert [record.name for record in told.files] == [output.name(0), output.name(2)]
+    # What is listed is not read again: resuming would notice that this is no tar file.
+    path = tmp_path / "out" / output.name(2)
+    path.write_bytes(bytes(path.stat().st_size))
+    assert make(output, resume=True) == [1, 3, 4]
+    assert manifest.read(output.store).files[2] == told.files[1]
+
+
+def test_a_manifest_that_cannot_be_written_on_the_way_does_not_end_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("digitvae.sinks.shards._LEAST_PAUSE", -1.0)
+    monkeypatch.setattr("digitvae.sinks.shards._PAUSE_FACTOR", 0)
+    output = wanted(tmp_path / "out")
+    original = manifest.write
+    refused = 0
+
+    def refuse(*_arguments: object) -> None:
+        nonlocal refused
+        refused += 1
+        raise OutputError("slow down")
+
+    with open_shards(output) as shards:
+        monkeypatch.setattr(manifest, "write", refuse)
+        for index in shards.missing:
+            shards.make(index, fill)
+        monkeypatch.setattr(manifest, "write", original)
+    assert refused == SHARDS
+    make(wanted(tmp_path / "whole"))
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
+def test_resuming_deletes_nothing_that_came_after_it_looked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where folders cannot be locked, two runs of the same may go on at the same time."""
+    output = wanted(tmp_path / "out", "tar")
+    make(output, 2)
+    record = manifest.read(output.store)
+    manifest.write(output.store, replace(record, files=[]))
+    original = manifest.describe
+    whole = wanted(tmp_path / "whole", "tar")
+    make(whole)
+
+    def describe(*arguments: Any) -> Any:
+        name = output.name(4)  # the other run finishes a shard
+        (tmp_path / "out" / name).write_bytes((tmp_path / "whole" / name).read_bytes())
+        return original(*arguments)
+
+    monkeypatch.setattr(manifest, "describe", describe)
+    with open_shards(output, resume=True) as shards:
+        assert shards.missing == [2, 3, 4]
+        assert (tmp_path / "out" / output.name(4)).exists()
+
+
+def test_what_is_about_to_be_made_again_is_listed_no_longer(tmp_path: Path) -> None:
+    output = wanted(tmp_path / "out", "tar")
+    make(output, 3)
+    (tmp_path / "out" / output.name(1)).unlink()
+    with open_shards(output, resume=True):
+        told = manifest.read(output.store)
+    assert [record.name for record in told.files] == [output.name(0), output.name(2)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,11 @@ from digitvae.errors import OutputError
 from digitvae.sinks.shards import ShardedOutput, open_shards
 from digitvae.stores import open_store
 from tests.sinks.test_atomic import tree
-from tests.sinks.test_shards import KINDS, fill, make, names, wanted
+from tests.sinks.test_shards import KINDS, ORIGIN, fill, make, names, wanted
 
 if TYPE_CHECKING:
     from digitvae.sinks import Sink
+    from digitvae.sinks.shards import Shards
     from tests.stores.bucket import Bucket
 
 
@@ -70,7 +72,7 @@ def test_a_shard_that_fails_leaves_no_object_and_resuming_makes_what_is_missing(
     assert written == {"digits/manifest.json", *missing}
 
 
-def test_objects_that_came_after_the_last_manifest_are_found(
+def test_objects_that_came_after_the_last_manifest_are_made_again(
     bucket: Bucket, tmp_path: Path
 ) -> None:
     make(wanted(tmp_path / "digits"))
@@ -79,8 +81,30 @@ def test_objects_that_came_after_the_last_manifest_are_found(
         first = bucket.tree()["manifest.json"]
     make(output, 3, resume=True)
     bucket.put("digits/manifest.json", first)  # as if the run had been killed
-    assert make(output, resume=True) == [3, 4]
+    # Nothing keeps another run away from a bucket: they may be its.
+    bucket.put(f"digits/{output.name(1)}", bytes(len(bucket.get(f"digits/{output.name(1)}"))))
+    assert make(output, resume=True) == [0, 1, 2, 3, 4]
     assert bucket.tree() == tree(tmp_path / "digits")
+
+
+def test_a_run_whose_place_another_has_taken_over_ends(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("digitvae.sinks.shards._LEAST_PAUSE", -1.0)
+    monkeypatch.setattr("digitvae.sinks.shards._PAUSE_FACTOR", 0)
+    output = in_bucket(bucket)
+    other = replace(output, origin=replace(ORIGIN, seed=8))
+    with pytest.raises(OutputError, match="another run has taken over"), open_shards(output) as it:
+        _make_while_taken_over(it, other)
+    # What the first one says last must not pass for the other's.
+    with pytest.raises(ValueError, match="begun with seed"):
+        make(output, resume=True)
+
+
+def _make_while_taken_over(shards: Shards, other: ShardedOutput) -> None:
+    shards.make(0, fill)
+    make(other, 2, force=True)
+    shards.make(1, fill)
 
 
 def test_objects_of_the_wrong_size_are_made_again(bucket: Bucket, tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ from digitvae.cli import options
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from digitvae.engine import Model
+    from digitvae.sinks.manifest import Origin
+
 
 @click.command(
     short_help="Check the shards of an output against its manifest.",
@@ -33,8 +36,7 @@ Examples:
 )
 @options.engine
 @options.address
-@options.mixed_processors
-@options.threads
+@options.cluster_threads
 @options.bundle
 @options.as_json
 @options.quiet
@@ -44,7 +46,6 @@ def check(
     again: int,
     engine: str,
     address: str | None,
-    mixed_processors: bool,
     threads: int | None,
     bundle: Path | None,
     as_json: bool,
@@ -67,7 +68,7 @@ def check(
     from digitvae.stores import open_store
 
     began = time.perf_counter()
-    cluster = options.cluster(engine, address, mixed_processors=mixed_processors)
+    cluster = options.cluster(engine, address)
     found = Output.open(open_store(output))
     if found.missing:
         raise OutputError(
@@ -81,6 +82,8 @@ def check(
             f"'{model.bundle.path}' is {model.bundle.sha256[:12]}…: name the other with --bundle, "
             "or make nothing again with --again 0"
         )
+    if again:
+        _refuse_other_versions(output, found.origin, model)
     with executor_of(
         found.shards, found.origin, model, threads=threads, cluster=cluster
     ) as executor:
@@ -102,3 +105,19 @@ def check(
             f"{output}: {found.shards.number:,} shards, {size:,} bytes, are what they should be; "
             f"{again:,} made again: the same; in {seconds:.2f} s"
         )
+
+
+def _refuse_other_versions(output: str, origin: Origin, model: Model) -> None:
+    """Refuse to make shards again with versions that may make other bytes."""
+    from digitvae import __version__
+    from digitvae.errors import OutputError
+
+    for what, made, found in (
+        ("digitvae", origin.digitvae, __version__),
+        ("onnxruntime", origin.onnxruntime, model.runtime_version),
+    ):
+        if made != found:
+            raise OutputError(
+                f"'{output}' was made with {what} {made}, and this is {found}, whose bytes may "
+                "differ: install that version, or make nothing again with --again 0"
+            )

@@ -46,7 +46,7 @@ def refuse_problems(
         more = f"\n  and {len(wrong) - _MOST_TOLD:,} others" if len(wrong) > _MOST_TOLD else ""
         raise OutputError(
             f"{len(wrong):,} of {len(questions):,} shards of '{output.store}' are not what they "
-            f"should be; delete them, and have them made by the command that made them, with "
-            f"--resume:{told}{more}"
+            "should be. Delete what was changed, and have it and what is missing made by the "
+            f"command that made them, with --resume:{told}{more}"
         )
     return sum(question.again for question in questions)

@@ -55,7 +55,7 @@ class _CountCommand(click.Command):
 @options.engine
 @options.address
 @options.mixed_processors
-@options.threads
+@options.cluster_threads
 @options.dtype
 @options.output_format
 @options.columns
@@ -126,6 +126,10 @@ def generate(
         raise click.UsageError("--digit needs --prior mixture: N(0, I) knows no digits")
     prior = prior or ("standard" if digit is None else "mixture")
     truncation = check_truncation(truncation)
+    if again and mixed_processors:
+        raise click.UsageError(
+            "--again compares bytes, which --mixed-processors lets differ: give one of them"
+        )
     cluster = options.cluster(engine, address, mixed_processors=mixed_processors)
     in_shards = resume or shard_size is not None or cluster is not None
     if in_shards:

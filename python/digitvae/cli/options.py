@@ -189,9 +189,15 @@ truncation = click.option(
     metavar="T",
     help="Noise is multiplied by it, 0 to 1: less is plainer.",
 )
-threads = number("--threads", low=1, high=1024, help="Worker threads; by default all processors.")
+threads = number("--threads", low=1, high=1024, help="Worker threads. [default: all processors]")
 bundle = click.option(
     "--bundle", type=PATH, metavar="DIR", help="Bundle; by default the one that is shipped."
+)
+cluster_threads = number(
+    "--threads",
+    low=1,
+    high=1024,
+    help="Worker threads. [default: all processors; one for each worker of a cluster]",
 )
 data = click.option(
     "--data",
@@ -201,7 +207,7 @@ data = click.option(
 )
 
 
-def cluster(engine: str, address: str | None, *, mixed_processors: bool) -> Cluster | None:
+def cluster(engine: str, address: str | None, *, mixed_processors: bool = False) -> Cluster | None:
     """What the options for a cluster ask for; ``None``: none.
 
     Raises:

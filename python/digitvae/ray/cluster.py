@@ -62,8 +62,10 @@ def connected(address: str) -> Iterator[None]:
         try:
             with _own_signals():
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise ClusterError(_no_cluster(address, str(error))) from error
+        except ConnectionError as error:
+            raise ClusterError(_no_cluster(address, _in_a_line(error))) from error
+        except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+            raise ClusterError(f"the Ray cluster cannot be used: {_in_a_line(error)}") from error
         try:
             with _cluster_errors(ray):
                 yield
@@ -137,4 +139,8 @@ def _last_on_this_machine() -> str:
 def _no_cluster(address: str, reason: str) -> str:
     if address == "auto":
         return f"there is no Ray cluster on this machine: {_HOW_TO_START}"
-    return f"there is no Ray cluster at '{address}' ({reason.splitlines()[0]}): {_HOW_TO_START}"
+    return f"there is no Ray cluster at '{address}' ({reason}): {_HOW_TO_START}"
+
+
+def _in_a_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

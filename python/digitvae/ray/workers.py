@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import hashlib
@@ -21,8 +22,10 @@ from digitvae.check import problem
 from digitvae.engine import load
 from digitvae.errors import BundleError, ClusterError, DigitVAEError, OutputError
 from digitvae.making import DigitMaker
+from digitvae.ray.cluster import ray_package
 from digitvae.sinks import manifest
 from digitvae.sinks.shards import make_shard
+from digitvae.stores import is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,8 +97,6 @@ def recipe_of(model: Model, *, same_bits: bool) -> EngineRecipe:
         model: The engine.
         same_bits: Whether other machines have to compute the same to the bit.
     """
-    from digitvae.ray.cluster import ray_package
-
     bundle = model.bundle
     names = (MANIFEST, *bundle.file_names)
     content = {name: (bundle.path / name).read_bytes() for name in names}
@@ -130,6 +131,7 @@ def make(work: ShardWork, index: int) -> FileRecord:
 def check(work: ShardWork, question: Question) -> str | None:
     """What is wrong with one shard; see :func:`digitvae.check.problem`."""
     with _naming_this_machine():
+        _refuse_other_place(work)
         return problem(work.output, functools.partial(_maker, work), question)
 
 
@@ -163,8 +165,9 @@ def sample(indices: dict[str, Any], work: DataWork) -> dict[str, Any]:
     return columns
 
 
-_engines: dict[str, Model] = {}
+_engines: dict[tuple[str, str | None], Model] = {}
 _makers: dict[str, DigitMaker] = {}
+_places: set[str] = set()
 
 
 def _engine(recipe: EngineRecipe) -> Model:
@@ -173,7 +176,7 @@ def _engine(recipe: EngineRecipe) -> Model:
     Raises:
         ClusterError: This machine would not make the same bytes.
     """
-    key = repr(recipe)
+    key = recipe.bundle_sha256, recipe.trial
     if key not in _engines:
         model = load(_bundle(recipe))
         _refuse_other_engine(recipe, model)
@@ -189,7 +192,7 @@ def _maker(work: ShardWork) -> DigitMaker:
     """
     key = repr(work)
     if key not in _makers:
-        _refuse_other_place(work.output)
+        _refuse_other_place(work)
         _makers.clear()
         model = _engine(work.engine)
         _makers[key] = DigitMaker(model, work.output.whole, work.origin, work.threads)
@@ -223,39 +226,55 @@ def _refuse_other_engine(recipe: EngineRecipe, model: Model) -> None:
         )
 
 
-def _refuse_other_place(output: ShardedOutput) -> None:
-    """Refuse a folder that is not the one in which the run was begun."""
+def _refuse_other_place(work: ShardWork) -> None:
+    """Refuse a place that is not the one in which the run was begun. It is looked at once.
+
+    Raises:
+        ClusterError: It is another.
+        OutputError: It cannot be seen now; another attempt may.
+    """
+    output, key = work.output, repr(work)
+    if key in _places:
+        return
+    what_to_do = (
+        "all machines have to share it; or write to s3:// or gs://"
+        if output.store.locks
+        else "workers have the environment, such as AWS_…, that their 'ray start' had"
+    )
     try:
         found = manifest.read(output.store).asked
     except OutputError as error:
+        if not is_missing(error):
+            raise
         raise ClusterError(
-            f"'{output.store}' is not the folder that the run was begun in ({error}): all machines "
-            "have to share it; or write to s3:// or gs://"
+            f"'{output.store}' is not here what it is where the run was begun ({error}): "
+            f"{what_to_do}"
         ) from error
     if found != output.asked():
         raise ClusterError(
-            f"'{output.store}' is not the folder that the run was begun in: its manifest is "
-            "another's. All machines have to share it; or write to s3:// or gs://"
+            f"'{output.store}' is not here what it is where the run was begun (its manifest is "
+            f"another's): {what_to_do}"
         )
+    _places.clear()
+    _places.add(key)
 
 
 def _bundle(recipe: EngineRecipe) -> Bundle:
     """The bundle of a recipe: the shipped one, or a copy of what the run was begun with."""
-    with contextlib.suppress(BundleError):
-        if (shipped := Bundle.open()).sha256 == recipe.bundle_sha256:
-            return shipped
     place = Path(tempfile.gettempdir(), f"digitvae-{os.getuid()}", recipe.bundle_sha256)
-    with contextlib.suppress(BundleError):
-        if (found := Bundle.open(place)).sha256 == recipe.bundle_sha256:
-            return found
-    from digitvae.ray.cluster import ray_package
-
+    for folder in (None, place):
+        with contextlib.suppress(BundleError):
+            if (found := Bundle.open(folder)).sha256 == recipe.bundle_sha256:
+                found.check_files()
+                return found
     place.parent.mkdir(mode=0o700, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=place.parent))
-    for name, content in ray_package().get(recipe.files[0]).items():
-        (scratch / name).write_bytes(content)
+    copy = Path(tempfile.mkdtemp(dir=place.parent))
     try:
-        scratch.rename(place)
-    except OSError:  # another process was quicker
-        shutil.rmtree(scratch)
+        for name, content in ray_package().get(recipe.files[0]).items():
+            (copy / name).write_bytes(content)
+        copy.rename(place)
+    except OSError:
+        # Another process was quicker, or what is there is damaged: this process keeps its own.
+        atexit.register(shutil.rmtree, copy, ignore_errors=True)
+        return Bundle.open(copy)
     return Bundle.open(place)

@@ -68,6 +68,11 @@ def take_over(store: Store, asked: Mapping[str, object], *, resume: bool) -> Man
     if manifest.NAME in others:
         found = manifest.read(store)
         _refuse_differences(store, found.asked, asked)
+    elif others and all(map(_OURS.fullmatch, others)):
+        raise OutputError(
+            f"cannot resume '{store}': it holds shards but no {manifest.NAME}, as if it had been "
+            "left while it was replaced; begin again with --force, or choose another name"
+        )
     elif others:
         raise OutputError(
             f"cannot resume '{store}': it holds '{others[0]}' but no {manifest.NAME}, so it is not "

@@ -17,10 +17,10 @@ import shutil
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from typing import TYPE_CHECKING, cast
 
-from digitvae.errors import OutputError
+from digitvae.errors import DigitVAEError, OutputError
 from digitvae.sinks import earlier_run, manifest
 from digitvae.sinks.atomic import output_errors
 from digitvae.sinks.formats import FORMATS, STDOUT, format_of
@@ -44,6 +44,8 @@ MAX_SHARDS = 100_000
 UNSHARDED = {"png", "folder", "mnist"}
 _LEAST_PAUSE = 1.0
 """Seconds between manifests of an unfinished output."""
+_PAUSE_FACTOR = 50
+"""A manifest of very many shards takes its time: a fiftieth of the run, at the most."""
 _COPY_BYTES = 1 << 20
 
 
@@ -160,23 +162,50 @@ class Shards:
         self.add(index, make_shard(self.output, index, fill, threads=self._threads))
 
     def add(self, index: int, record: FileRecord) -> None:
-        """Note a shard that is finished, and now and then, what is finished by now."""
+        """Note a shard that is finished, and now and then, what is finished by now.
+
+        Raises:
+            OutputError: Another run has taken the place over.
+        """
         self._records[index] = record
         if time.monotonic() - self._saved > self._pause:
-            self.save()
+            self._refuse_other_run()
+            try:
+                self._write()
+            except OutputError:  # a convenience, which can wait
+                self._saved = time.monotonic()
 
     def save(self) -> None:
         """Write a manifest of what is finished.
 
         A run that goes on then need not read those shards to know what they are.
+
+        Raises:
+            OutputError: It cannot be written, or another run has taken the place over.
         """
+        self._refuse_other_run()
+        self._write()
+
+    def _write(self) -> None:
         began = time.monotonic()
         complete = self.finished == self.output.number
         records = [self._records[index] for index in sorted(self._records)]
         manifest.write(self.output.store, Manifest(self.output.asked(), complete, records))
         self._saved = time.monotonic()
-        # A manifest of very many shards takes its time: a fiftieth of the run, at the most.
-        self._pause = max(_LEAST_PAUSE, 50 * (self._saved - began))
+        self._pause = max(_LEAST_PAUSE, _PAUSE_FACTOR * (self._saved - began))
+
+    def _refuse_other_run(self) -> None:
+        """Where nothing is locked, see whether the place still is that of this output."""
+        if self.output.store.locks:
+            return
+        try:
+            found = manifest.read(self.output.store).asked
+        except OutputError:  # who cannot be asked has not been replaced, as far as we know
+            return
+        if found != self.output.asked():
+            raise OutputError(
+                f"another run has taken over '{self.output.store}', and asks for something else"
+            )
 
 
 def folder_and_format(path: str, asked: str | None = None) -> tuple[str, str]:
@@ -243,7 +272,7 @@ def write_shard(
                 fill(request.first, request.count, sink)
             return None
         # The bytes that it has on a disk: a zip file that cannot seek is another.
-        with output_errors(request.path), TemporaryFile() as whole:
+        with output_errors(gettempdir()), TemporaryFile() as whole:
             with encoding(request, whole, threads) as sink:
                 fill(request.first, request.count, sink)
             whole.seek(0)
@@ -295,7 +324,8 @@ def open_shards(
             store.check_space(output.whole.least_bytes - freed, files=1)
             earlier_run.clear(store)
         found = earlier_run.take_over(store, output.asked(), resume=resume)
-        shards = Shards(output, _finished(output, found), threads)
+        finished, wrong = _finished(output, found)
+        shards = Shards(output, finished, threads)
         if found is not None and found.complete and not shards.missing:
             yield shards
             return
@@ -304,39 +334,49 @@ def open_shards(
             files=len(shards.missing) + 1,
         )
         # What has the wrong size must be gone before a manifest says that the rest is whole.
-        there = {entry.name for entry in store.entries()}
-        for index in shards.missing:
-            if output.name(index) in there:
-                store.delete(output.name(index))
-        if found is None or found.complete:
+        for name in wrong:
+            store.delete(name)
+        if found is None or found.complete or len(found.files) != shards.finished:
             shards.save()
         try:
             yield shards
         except BaseException as error:
             with contextlib.suppress(OutputError):  # the failure is what there is to tell
                 shards.save()
-            if isinstance(error, OutputError):
-                raise OutputError(f"{error}. {shards.state}") from error
+            if isinstance(error, DigitVAEError):
+                raise type(error)(f"{error}. {shards.state}") from error
             raise
         shards.save()
         earlier_run.remove_unfinished(store)
 
 
-def _finished(output: ShardedOutput, found: Manifest | None) -> dict[int, FileRecord]:
-    """The shards that are there, by number. What has the wrong size is none: it will be made."""
+def _finished(
+    output: ShardedOutput, found: Manifest | None
+) -> tuple[dict[int, FileRecord], list[str]]:
+    """The shards that are there, by number, and the names of those that are not what they were.
+
+    What has the wrong size is none: it will be made. Nor is what no manifest lists where other runs
+    cannot be kept away: it may be another run's.
+    """
     if found is None:
-        return {}
+        return {}, []
     known = {record.name: record for record in found.files}
     sizes = {entry.name: entry.bytes for entry in output.store.entries() if entry.plain}
-    finished = {}
+    finished, wrong = {}, []
     for index in range(output.number):
         request, name = output.shard(index), output.name(index)
         if name not in sizes:
             continue
-        if name in known:
-            if known[name].bytes == sizes[name]:
-                finished[index] = known[name]
-        elif not found.complete and request.exact_bytes in (None, sizes[name]):
+        if name in known and known[name].bytes == sizes[name]:
+            finished[index] = known[name]
+        elif (
+            name not in known
+            and not found.complete
+            and output.store.locks
+            and request.exact_bytes in (None, sizes[name])
+        ):
             # Finished after the manifest was written. Files are whole where they have a name.
             finished[index] = manifest.describe(output.store, name, request.first, request.count)
-    return finished
+        else:
+            wrong.append(name)
+    return finished, wrong

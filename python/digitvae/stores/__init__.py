@@ -11,9 +11,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from digitvae.stores.folder import Folder
-from digitvae.stores.store import Entry, Store
+from digitvae.stores.store import Entry, Store, is_missing
 
-__all__ = ["Entry", "Folder", "Store", "is_uri", "open_store"]
+__all__ = ["Entry", "Folder", "Store", "is_missing", "is_uri", "open_store"]
 
 SCHEMES = ("s3", "gs")
 """Object stores, as their addresses begin."""

@@ -39,6 +39,11 @@ class Folder:
         return str(self.path)
 
     @property
+    def locks(self) -> bool:
+        """A folder can be locked, but for those on some network file systems."""
+        return True
+
+    @property
     def _real(self) -> Path:
         return atomic.destination(self.path)
 
@@ -86,7 +91,10 @@ class Folder:
         found = []
         with output_errors(self.path), os.scandir(self._real) as entries:
             for entry in entries:
-                state = entry.stat(follow_symlinks=False)
+                try:
+                    state = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:  # renamed meanwhile, by a worker whose run has ended
+                    continue
                 plain = stat.S_ISREG(state.st_mode)
                 found.append(Entry(entry.name, state.st_size, plain))
         return sorted(found)

@@ -61,6 +61,11 @@ class Objects:
     def __str__(self) -> str:
         return self.uri
 
+    @property
+    def locks(self) -> bool:
+        """There are no locks in an object store."""
+        return False
+
     def exists(self) -> bool:
         """Whether there are objects under the prefix."""
         return bool(self.entries())

@@ -33,6 +33,10 @@ class Store(Protocol):
     Every method raises :class:`digitvae.OutputError` where the place refuses.
     """
 
+    @property
+    def locks(self) -> bool:
+        """Whether other runs can be kept away while one lasts."""
+
     def exists(self) -> bool:
         """Whether there is anything at the place yet."""
 
@@ -65,6 +69,11 @@ class Store(Protocol):
 
     def refuse_foreign(self, ours: Callable[[str], bool]) -> None:
         """Refuse a place that holds anything that ``ours`` does not know by its name."""
+
+
+def is_missing(error: OutputError) -> bool:
+    """Whether what could not be read is not there; other errors may pass."""
+    return isinstance(error.__cause__, FileNotFoundError)
 
 
 def exists_already(place: object) -> OutputError:
