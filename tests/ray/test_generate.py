@@ -107,7 +107,9 @@ def test_killed_workers_cost_their_shards_and_no_others(
             killed += now
         finished(process)
     assert killed >= 2
-    assert {name: identities([out / name])[name] for name in before} == before
+    # But for those that were whole when they were killed, and had not told of it yet.
+    again = [name for name in before if identities([out / name])[name] != before[name]]
+    assert len(again) <= killed
     assert tree(out) == tree(tmp_path / "here")
 
 
