@@ -4,7 +4,7 @@
                                      [--rounds 3] [--folder .]
 
 Whole commands in turns, flushed to the disk: `digitvae generate --shard-size` with two threads, and
-the same with `--engine ray`. Then as many small shards as `--small` says, of ten digits each: what
+the same with `--engine ray`, whose bytes have to be the same. Then as many small shards as `--small` says, of ten digits each: what
 a shard costs beside its digits, here, on one worker and on two. Then what passes before the first
 digit: the start of the program, the connection, the first worker. Last, how long
 a task takes that does nothing: what scheduling alone costs.
@@ -33,21 +33,26 @@ SMALL_DIGITS = 10
 TASKS = 5_000
 
 
-def seconds(folder: Path, *words: object) -> float:
-    """Wall time of a command, which leaves nothing behind."""
+def seconds(folder: Path, *words: object) -> tuple[float, bytes]:
+    """Wall time of a command, which leaves nothing behind, and the hashes of its shards."""
     began = time.perf_counter()
     subprocess.run([*PROGRAM, *map(str, words), "-q", "-o", folder / "out.npy"], check=True)
     took = time.perf_counter() - began
+    manifest = (folder / "out" / "manifest.json").read_bytes()
     shutil.rmtree(folder / "out")
-    return took
+    return took, manifest
 
 
 def in_turns(folder: Path, rounds: int, *words: object) -> tuple[list[float], list[float]]:
     """Wall times of a command here and on the cluster."""
     here, there = [], []
     for _ in range(rounds):
-        here.append(seconds(folder, *words))
-        there.append(seconds(folder, *words, "--engine", "ray"))
+        took, manifest = seconds(folder, *words)
+        here.append(took)
+        took, other = seconds(folder, *words, "--engine", "ray")
+        there.append(took)
+        if other != manifest:
+            raise SystemExit("the cluster has made other bytes")
     return here, there
 
 
