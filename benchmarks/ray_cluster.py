@@ -4,10 +4,9 @@
                                      [--rounds 3] [--folder .]
 
 Whole commands in turns, flushed to the disk: `digitvae generate --shard-size` with two threads, and
-the same with `--engine ray`, whose bytes have to be the same. Then as many small shards as `--small` says, of ten digits each: what
-a shard costs beside its digits, here, on one worker and on two. Then what passes before the first
-digit: the start of the program, the connection, the first worker. Last, how long
-a task takes that does nothing: what scheduling alone costs.
+the same with `--engine ray`, whose bytes have to be the same. Then as many small shards as
+`--small` says, of ten digits each: what a shard costs beside its digits. Last, how long a task
+takes that does nothing: what scheduling alone costs.
 
 Needs 2 · 784 bytes a digit on the disk of the folder; all of it is removed again.
 """
