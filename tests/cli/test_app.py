@@ -27,6 +27,7 @@ COMMANDS = [
     "reconstruct",
     "encode",
     "decode",
+    "check",
     "explore",
     "info",
     "data",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from digitvae.errors import ClusterError, DigitVAEError, OutputError
 from digitvae.ray.cluster import ray_package, workers_that_fit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
 Job = TypeVar("Job")
 Item = TypeVar("Item")
@@ -113,5 +115,20 @@ def _leave(ray: Any) -> None:
     To cancel tasks would be kinder, but ends this process now and then: Ray finds that a task has
     ended which it has just forgotten (2.60; three of forty times).
     """
-    ray.shutdown()
-    time.sleep(_GOING_SECONDS)
+    with _silent_stderr():
+        ray.shutdown()
+        time.sleep(_GOING_SECONDS)
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Keep from users what Ray's C++ writes to the descriptor itself, of tasks that are lost."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
