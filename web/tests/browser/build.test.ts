@@ -67,7 +67,9 @@ test("wheels hold the page, once", () => {
   const folder = newFolder();
   const build = ["-m", "pip", "wheel", "--quiet", "--no-deps"];
   const settings = ["--config-settings", "wheel.cmake=false"];
-  execFileSync(PYTHON, [...build, ...settings, "-w", folder, ROOT], { stdio: ["ignore", "ignore", "inherit"] });
+  execFileSync(PYTHON, [...build, ...settings, "-w", folder, ROOT], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
   const code = `
 import json, sys, zipfile
 [wheel] = __import__("pathlib").Path(sys.argv[1]).glob("*.whl")
