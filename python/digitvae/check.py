@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from digitvae import __version__
 from digitvae.errors import OutputError
 from digitvae.sinks import manifest
 from digitvae.sinks.formats import FORMATS
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from digitvae.engine import Model
     from digitvae.making import DigitMaker
     from digitvae.sinks.manifest import FileRecord, Manifest
     from digitvae.stores import Store
@@ -77,6 +79,26 @@ class Output:
         files = self.manifest.files
         chosen = {*random.sample(range(len(files)), min(again, len(files)))}
         return [Question(record, place in chosen) for place, record in enumerate(files)]
+
+
+def other_version(digitvae: str, onnxruntime: str, model: Model) -> tuple[str, str, str] | None:
+    """What of an engine has another version, so that its bytes may differ; ``None``: nothing.
+
+    Args:
+        digitvae: The version that the bytes were made with, or are to be made with.
+        onnxruntime: That of ONNX Runtime.
+        model: The engine.
+
+    Returns:
+        What it is, its version there, and its version here.
+    """
+    for what, there, here in (
+        ("digitvae", digitvae, __version__),
+        ("onnxruntime", onnxruntime, model.runtime_version),
+    ):
+        if there != here:
+            return what, there, here
+    return None
 
 
 class Question(NamedTuple):

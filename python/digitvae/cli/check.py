@@ -13,9 +13,6 @@ from digitvae.cli import options
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from digitvae.engine import Model
-    from digitvae.sinks.manifest import Origin
-
 
 @click.command(
     short_help="Check the shards of an output against its manifest.",
@@ -60,7 +57,7 @@ def check(
     What is wrong with an output is told, and it fails. Delete what is wrong, and have the command
     that made it make it again, with --resume.
     """
-    from digitvae.check import Output
+    from digitvae.check import Output, other_version
     from digitvae.cli.checking import refuse_problems
     from digitvae.engine import load
     from digitvae.errors import BundleError, OutputError
@@ -82,8 +79,13 @@ def check(
             f"'{model.bundle.path}' is {model.bundle.sha256[:12]}…: name the other with --bundle, "
             "or make nothing again with --again 0"
         )
-    if again:
-        _refuse_other_versions(output, found.origin, model)
+    other = other_version(found.origin.digitvae, found.origin.onnxruntime, model)
+    if again and other is not None:
+        what, there, here = other
+        raise OutputError(
+            f"'{output}' was made with {what} {there}, and this is {here}, whose bytes may "
+            "differ: install that version, or make nothing again with --again 0"
+        )
     with executor_of(
         found.shards, found.origin, model, threads=threads, cluster=cluster
     ) as executor:
@@ -105,19 +107,3 @@ def check(
             f"{output}: {found.shards.number:,} shards, {size:,} bytes, are what they should be; "
             f"{again:,} made again: the same; in {seconds:.2f} s"
         )
-
-
-def _refuse_other_versions(output: str, origin: Origin, model: Model) -> None:
-    """Refuse to make shards again with versions that may make other bytes."""
-    from digitvae import __version__
-    from digitvae.errors import OutputError
-
-    for what, made, found in (
-        ("digitvae", origin.digitvae, __version__),
-        ("onnxruntime", origin.onnxruntime, model.runtime_version),
-    ):
-        if made != found:
-            raise OutputError(
-                f"'{output}' was made with {what} {made}, and this is {found}, whose bytes may "
-                "differ: install that version, or make nothing again with --again 0"
-            )

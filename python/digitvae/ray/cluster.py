@@ -101,7 +101,7 @@ def _cluster_errors(ray: Any) -> Iterator[None]:
         told = str(error).strip().splitlines()
         raise ClusterError(
             f"the cluster failed: {told[0] if told else type(error).__name__}"
-        ) from (error)
+        ) from error
 
 
 def _refuse_silent(address: str) -> None:

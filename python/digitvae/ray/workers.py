@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from digitvae import __version__
 from digitvae.bundle import MANIFEST, Bundle
-from digitvae.check import problem
+from digitvae.check import other_version, problem
 from digitvae.engine import load
 from digitvae.errors import BundleError, ClusterError, DigitVAEError, OutputError
 from digitvae.making import DigitMaker
@@ -209,15 +209,12 @@ def _naming_this_machine() -> Iterator[None]:
 
 
 def _refuse_other_engine(recipe: EngineRecipe, model: Model) -> None:
-    for what, wanted, found in (
-        ("digitvae", recipe.digitvae, __version__),
-        ("onnxruntime", recipe.onnxruntime, model.runtime_version),
-    ):
-        if wanted != found:
-            raise ClusterError(
-                f"this machine has {what} {found}, and the run was begun with {wanted}: install "
-                "the same everywhere"
-            )
+    if (other := other_version(recipe.digitvae, recipe.onnxruntime, model)) is not None:
+        what, there, here = other
+        raise ClusterError(
+            f"this machine has {what} {here}, and the run was begun with {there}: install "
+            "the same everywhere"
+        )
     if recipe.trial is not None and trial_of(model) != recipe.trial:
         raise ClusterError(
             "this machine's processor rounds differently from the one that the run was begun on, "

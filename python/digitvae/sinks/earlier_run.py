@@ -12,7 +12,7 @@ from digitvae.stores.folder import UNFINISHED
 from digitvae.stores.store import exists_already
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from digitvae.sinks.manifest import Manifest
     from digitvae.stores import Entry, Store
@@ -78,13 +78,13 @@ def take_over(store: Store, asked: Mapping[str, object], *, resume: bool) -> Man
             f"cannot resume '{store}': it holds '{others[0]}' but no {manifest.NAME}, so it is not "
             "an output in shards; choose another name"
         )
-    remove_unfinished(store)
+    remove_unfinished(store, entries)
     return found
 
 
-def remove_unfinished(store: Store) -> None:
-    """Delete what runs, or workers of one, that were killed were writing."""
-    for entry in store.entries():
+def remove_unfinished(store: Store, entries: Iterable[Entry]) -> None:
+    """Delete, of what a place holds, what runs or workers that were killed were writing."""
+    for entry in entries:
         if entry.plain and UNFINISHED.fullmatch(entry.name):
             store.delete(entry.name)
 

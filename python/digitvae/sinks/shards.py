@@ -343,12 +343,12 @@ def open_shards(
         except BaseException as error:
             with contextlib.suppress(OutputError):  # the failure is what there is to tell
                 shards.save()
-                earlier_run.remove_unfinished(store)  # of workers that were killed
+                earlier_run.remove_unfinished(store, store.entries())  # of workers that were killed
             if isinstance(error, DigitVAEError):
                 raise type(error)(f"{error}. {shards.state}") from error
             raise
         shards.save()
-        earlier_run.remove_unfinished(store)
+        earlier_run.remove_unfinished(store, store.entries())
 
 
 def _finished(
