@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import digitvae as dv
+from tests.cli.running import Runner
+from tests.stores.s3_server import running_server
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from digitvae.data import Split
@@ -97,3 +100,27 @@ def tiny_bundle(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     command = [sys.executable, "-m", "digitvae.cli.app", "export", str(tiny_run), "--quick"]
     subprocess.run([*command, "--out", str(bundle)], check=True, capture_output=True)
     return bundle
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Runner:
+    """The command line in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return Runner(capsys)
+
+
+@pytest.fixture(scope="session")
+def s3_environment() -> Iterator[dict[str, str]]:
+    """An S3 server, and what has to be in the environment of those that use it."""
+    with running_server() as environment:
+        yield environment
+
+
+@pytest.fixture
+def s3(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """That environment is this process's own."""
+    for name, value in s3_environment.items():
+        monkeypatch.setenv(name, value)
+    return s3_environment

@@ -8,21 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cli.running import Runner
-from tests.stores.s3_server import running_server
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 200 << 20, "include_dashboard": False}
-
-
-@pytest.fixture(scope="package")
-def s3_environment() -> Iterator[dict[str, str]]:
-    """An S3 server, and what has to be in the environment of those that use it."""
-    with running_server() as environment:
-        yield environment
 
 
 @pytest.fixture(scope="package")
@@ -61,12 +50,3 @@ def connected(cluster: Any) -> Iterator[Any]:
         warnings.simplefilter("ignore")
         with connected(cluster.address):
             yield ray_package()
-
-
-@pytest.fixture
-def run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Runner:
-    """The command line in this process, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    return Runner(capsys)

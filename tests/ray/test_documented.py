@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.cli.running import run_program
 from tests.docs.blocks import blocks
 from tests.ray.programs import Environment, generate
@@ -14,8 +16,6 @@ from tests.stores.bucket import Bucket
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def command(page: str) -> list[str]:
@@ -33,14 +33,8 @@ def test_the_command_of_the_readme(tmp_path: Path, on_cluster: Environment) -> N
     assert done.stdout.startswith("digits: 1,000 digits, 1 of 1 shards, in ")
 
 
-def test_the_command_of_scale_md(
-    tmp_path: Path,
-    on_cluster: Environment,
-    s3_environment: Environment,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name, value in s3_environment.items():
-        monkeypatch.setenv(name, value)
+@pytest.mark.usefixtures("s3")
+def test_the_command_of_scale_md(tmp_path: Path, on_cluster: Environment) -> None:
     words = command("docs/scale.md")
     assert words[0] == "1_000_000_000"
     bucket = Bucket("bucket")  # its name there

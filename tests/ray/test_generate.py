@@ -192,14 +192,8 @@ def test_a_damaged_shard_is_found_and_made_again(tmp_path: Path, on_cluster: Env
     assert b"6 made again: the same" in found.stdout
 
 
-def test_shards_go_to_s3_as_they_go_to_a_folder(
-    tmp_path: Path,
-    on_cluster: Environment,
-    s3_environment: Environment,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name, value in s3_environment.items():
-        monkeypatch.setenv(name, value)
+@pytest.mark.usefixtures("s3")
+def test_shards_go_to_s3_as_they_go_to_a_folder(tmp_path: Path, on_cluster: Environment) -> None:
     bucket = Bucket("made-by-many")
     asked = (2_000, "--shard-size", 400)
     generate(tmp_path, *asked, "-o", "here.npz", env=on_cluster)
