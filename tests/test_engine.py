@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 import digitvae as dv
 from digitvae import _native
 from digitvae.parity import random_reference
+from tests.processes import started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -352,10 +353,10 @@ def test_ctrl_c_stops_a_long_call_in_the_middle() -> None:
         "    assert any(buffer[:784]) and not any(buffer[-784:])\n"
         "    sys.stdout.write('stopped\\n')\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "go\n"
-    time.sleep(0.3)
-    os.kill(process.pid, signal.SIGINT)
-    assert process.communicate(timeout=60)[0] == "stopped\n"
+    with started([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "go\n"
+        time.sleep(0.3)
+        os.kill(process.pid, signal.SIGINT)
+        assert process.communicate(timeout=60)[0] == "stopped\n"
     assert process.returncode == 0

@@ -14,6 +14,7 @@ from PIL import Image
 
 import digitvae as dv
 from tests.build.conftest import DECODER, EXAMPLES, ROOT, Installed, must_run, run
+from tests.processes import started
 from tests.sinks.readers import parse_idx
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def test_a_full_disk_leaves_no_file(programs: Programs, tmp_path: Path, language
 @LANGUAGES
 def test_an_interrupt_leaves_no_file(programs: Programs, tmp_path: Path, language: str) -> None:
     words = [*digits_command(programs, language), "--count", "4000000000", "--output", "out.idx"]
-    with subprocess.Popen(list(map(str, words)), cwd=tmp_path, stderr=subprocess.PIPE) as program:
+    with started(list(map(str, words)), cwd=tmp_path, stderr=subprocess.PIPE) as program:
         while not any(path.stat().st_size > 1000 for path in tmp_path.iterdir()):
             assert program.poll() is None
         program.send_signal(2)
@@ -244,9 +245,7 @@ def test_the_viewer_opens_a_window_and_closes_it_when_told(
 ) -> None:
     command = [str(programs["viewer"]), "--model", str(DECODER)]
     environment = {**os.environ, "SDL_VIDEODRIVER": "dummy"}
-    with subprocess.Popen(
-        command, env=environment, stderr=subprocess.PIPE, cwd=tmp_path
-    ) as program:
+    with started(command, env=environment, stderr=subprocess.PIPE, cwd=tmp_path) as program:
         with pytest.raises(subprocess.TimeoutExpired):
             program.wait(timeout=1)
         program.send_signal(2)  # SDL turns it into the event that closing the window is

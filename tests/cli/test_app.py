@@ -17,6 +17,7 @@ import digitvae as dv
 from digitvae.cli import app as program
 from digitvae.cli import commands
 from tests.cli.running import PROGRAM, Runner, assert_explained, run_program
+from tests.processes import started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -190,7 +191,7 @@ def test_generating_does_without_packages_it_does_not_use(
 
 
 def test_a_reader_that_has_had_enough_ends_the_program_quietly() -> None:
-    with subprocess.Popen(
+    with started(
         [*PROGRAM, "generate", "1_000_000", "-o", "-"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -15,6 +16,7 @@ import pytest
 from digitvae.bench.results import Results
 from digitvae.bench.tables import tables
 from tests.cli.running import PROGRAM, Runner, assert_explained
+from tests.processes import started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,10 +114,17 @@ def test_a_file_that_holds_no_results_is_refused(run: Runner, tmp_path: Path) ->
 
 def waiting_workers(process: int) -> Iterator[Path]:
     """Contenders that have had a turn: they are stopped until the next one."""
+    # Of either, the folder goes away with the thread or the process.
+    gone = suppress(FileNotFoundError, ProcessLookupError)
     for task in Path(f"/proc/{process}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            folder = Path("/proc", child)
-            if "State:\tT" in (folder / "status").read_text():
+        children = ""
+        with gone:
+            children = (task / "children").read_text()
+        for child in children.split():
+            folder, state = Path("/proc", child), ""
+            with gone:
+                state = (folder / "status").read_text()
+            if "State:\tT" in state:
                 yield folder
 
 
@@ -124,7 +133,7 @@ def test_a_signal_ends_it_with_everybody_and_leaves_nothing_behind(
     tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
     words = ["bench", "--contenders", "ours", "--rounds", "1000", "--json", "a.json"]
-    with subprocess.Popen(
+    with started(
         [*PROGRAM, *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         deadline = time.monotonic() + 30

@@ -16,6 +16,7 @@ import pytest
 from digitvae.cli import explore as command
 from digitvae.explorer import files
 from tests.cli.running import PROGRAM, Runner, assert_explained
+from tests.processes import started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,7 @@ from pathlib import Path
 from digitvae.explorer import files
 files.page_files.__defaults__ = (Path(sys.argv.pop(1)),)
 from digitvae.cli.app import program
+from tests.processes import started
 program()
 """
 
@@ -50,7 +52,7 @@ def has_page(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_it_serves_until_it_is_told_to_end(page: Path, number: signal.Signals, code: int) -> None:
     words = ["env", "--default-signal=HUP", sys.executable, "-c", WITH_PAGE, str(page), "explore"]
-    with subprocess.Popen(
+    with started(
         [*words, "--no-browser", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert process.stdout is not None

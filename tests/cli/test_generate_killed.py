@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import PROGRAM, run_program
+from tests.processes import started
 from tests.sinks.test_atomic import tree
 
 DYING = Path(__file__).with_name("dying.py")
@@ -52,7 +53,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_is_not(
     killed = 0
     for attempt in range(8):
         # The first kills come anywhere in a run, from its start to its end.
-        with subprocess.Popen([*command, "-o", str(tmp_path / f"out.{kind}")]) as process:
+        with started([*command, "-o", str(tmp_path / f"out.{kind}")]) as process:
             try:
                 process.wait(moments.uniform(0.05, duration if attempt else duration / 2))
             except subprocess.TimeoutExpired:

@@ -15,6 +15,7 @@ import pytest
 
 from digitvae.cli import progress as progress_module
 from tests.cli.running import PROGRAM, Runner, assert_explained
+from tests.processes import started
 from tests.sinks.readers import READERS
 from tests.sinks.test_atomic import tree
 
@@ -136,8 +137,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_can(
     tmp_path: Path, run: Runner, number: signal.Signals, code: int, kind: str
 ) -> None:
     words = ["generate", "60_000", "--shard-size", "2_000", "-o", f"out.{kind}"]
-    process = subprocess.Popen([*PROGRAM, *words], cwd=tmp_path, stderr=subprocess.PIPE)
-    with process:
+    with started([*PROGRAM, *words], cwd=tmp_path, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 30
         while not (tmp_path / "out" / f"digits-00001-of-00030.{kind}").exists():
             assert process.poll() is None, process.communicate()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.cli.running import PROGRAM
+from tests.processes import started
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,9 +21,7 @@ def interrupt(words: list[str], folder: Path, *numbers: signal.Signals) -> tuple
     """Start the program, and send signals as soon as its output has begun to grow."""
     # Whoever runs the tests under nohup has them ignore SIGHUP, and so would the program.
     command = ["env", "--default-signal=HUP", *PROGRAM, *words]
-    with subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    with started(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 30
         while not any(has_begun(path) for path in folder.glob(".digitvae-*")):
             assert process.poll() is None, process.communicate()
@@ -84,9 +83,7 @@ def test_further_signals_do_not_keep_it_from_cleaning_up(
 
 def test_a_run_that_is_told_to_ignore_a_closed_terminal_ignores_it(tmp_path: Path) -> None:
     words = ["nohup", *PROGRAM, "generate", "100_000", "-o", "a.idx.gz", "-q"]
-    with subprocess.Popen(
-        words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    with started(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         while not any(has_begun(path) for path in tmp_path.glob(".digitvae-*")):
             assert process.poll() is None, process.communicate()
             time.sleep(0.005)

@@ -16,6 +16,7 @@ import pytest
 from digitvae import train
 from digitvae.run import CHECKPOINT, CONFIG, FILES, WEIGHTS
 from tests.cli.running import PROGRAM, Runner, assert_explained
+from tests.processes import started
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -170,7 +171,7 @@ def test_ctrl_c_leaves_a_run_that_the_command_it_names_completes(
 ) -> None:
     options = ["--limit", "500", "--epochs", "5", "--threads", "2", "--objective", "autoencoder"]
     folder = tmp_path / "a run"
-    with subprocess.Popen(
+    with started(
         [*PROGRAM, "train", "--out", folder, *options],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(python_path())},
@@ -203,7 +204,7 @@ def test_on_a_terminal_a_bar_moves_and_the_lines_still_go_where_they_should(
     tmp_path: Path, piped: bool
 ) -> None:
     terminal, other_end = pty.openpty()
-    with subprocess.Popen(
+    with started(
         [*PROGRAM, "train", "--out", "run", *QUICK],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(python_path()), "TERM": "xterm"},

@@ -18,6 +18,7 @@ import digitvae as dv
 from digitvae import _native
 from digitvae.runtime import open_runtime
 from tests.native import toy_models
+from tests.processes import started
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -174,10 +175,10 @@ def test_ctrl_c_stops_latents_and_paths_in_the_middle(call: str) -> None:
         "    assert b[0] != 0 and not any(b[-40:])\n"
         "    sys.stdout.write('stopped\\n')\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "go\n"
-    time.sleep(0.05)
-    os.kill(process.pid, signal.SIGINT)
-    assert process.communicate(timeout=60)[0] == "stopped\n"
+    with started([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "go\n"
+        time.sleep(0.05)
+        os.kill(process.pid, signal.SIGINT)
+        assert process.communicate(timeout=60)[0] == "stopped\n"
     assert process.returncode == 0

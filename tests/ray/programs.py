@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.cli.running import PROGRAM
+from tests.processes import started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ def generate(
 @contextmanager
 def generating(folder: Path, *words: object, env: Environment) -> Iterator[subprocess.Popen[str]]:
     """Run ``digitvae generate`` in a folder beside the block, which ends it if it has not ended."""
-    with subprocess.Popen(
+    with started(
         [*PROGRAM, "generate", *map(str, words)],
         cwd=folder,
         env=env,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.running import PROGRAM, Runner, assert_explained
+from tests.processes import started
 from tests.sinks.test_atomic import tree
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def test_a_run_that_is_killed_is_completed_by_another(run: Runner, bucket: Bucke
     words = ["generate", "100_000", "--shard-size", "1_000", "-q", "-o"]
     assert run(*words, "digits.npy").code == 0
     whole = tree(Path("digits"))
-    with subprocess.Popen([*PROGRAM, *words, bucket.uri("digits.npy")]) as process:
+    with started([*PROGRAM, *words, bucket.uri("digits.npy")]) as process:
         deadline = time.monotonic() + 60
         while len(bucket.keys()) < 4:
             assert process.poll() is None
