@@ -114,6 +114,7 @@ def test_the_manifest_says_what_was_trained_and_how_well(tiny_bundle: Path, tiny
         "learning_rate": 8e-3,
         "warmup_epochs": 2,
         "anneal_epochs": 10,
+        "precision": "float32",
         "limit": 4096,
     }
     assert manifest["metrics"]["test_nelbo"] == summary.test.nelbo

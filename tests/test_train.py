@@ -81,6 +81,7 @@ def test_the_default_recipe_is_the_documented_one() -> None:
         learning_rate=8e-3,
         warmup_epochs=2,
         anneal_epochs=10,
+        precision="float32",
         seed=0,
         threads=None,
         limit=None,
@@ -128,6 +129,7 @@ def test_the_kl_weight_rises_by_a_tenth_each_epoch_and_stays_at_one() -> None:
     [
         ("objective", "mse"),
         ("dataset", "cifar"),
+        ("precision", "float16"),
         ("epochs", 0),
         ("batch_size", 0),
         ("anneal_epochs", -1),
@@ -307,6 +309,41 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(
     assert (tmp_path / "other" / run.WEIGHTS).read_bytes() != (short_run / run.WEIGHTS).read_bytes()
 
 
+def test_bfloat16_rounds_matrix_products_and_nothing_else(
+    few: dict[str, Split], short_run: Path, tmp_path: Path
+) -> None:
+    """One step by hand: each layer rounds its input, weights, bias and output to bfloat16."""
+    config = TrainConfig(epochs=1, batch_size=50, limit=50, threads=1, precision="bfloat16")
+    train.train(config, tmp_path / "run", data=few, say=quiet)
+    weights = load_file(tmp_path / "run" / run.WEIGHTS)
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(train._seed(0, "weights"))
+        model = VAE().requires_grad_(requires_grad=False)
+
+    def rounded(x: torch.Tensor) -> torch.Tensor:
+        return x.bfloat16().float()
+
+    def layer(linear: torch.nn.Linear, x: torch.Tensor) -> torch.Tensor:
+        weight, bias = rounded(linear.weight), rounded(linear.bias)
+        return rounded(torch.nn.functional.linear(rounded(x), weight, bias))
+
+    generator = torch.Generator().manual_seed(train._seed(0, "epoch 0"))
+    order = torch.randperm(50, generator=generator)
+    eps = torch.randn(50, 40, generator=generator)
+    x = torch.from_numpy(few["train"].images[:50].reshape(50, 784)).float()[order] / 255
+    h = layer(model.encoder.hidden, x).relu()
+    mu, logvar = layer(model.encoder.fc_mu, h), layer(model.encoder.fc_logvar, h)
+    z = mu + (logvar / 2).exp() * eps
+    logits = layer(model.decoder.output, layer(model.decoder.hidden, z).relu()).double()
+    bce = torch.nn.functional.binary_cross_entropy_with_logits(logits, x.double(), reduction="sum")
+    row = json.loads((tmp_path / "run" / run.LOG_JSON).read_text())[0]
+    exact = json.loads((short_run / run.LOG_JSON).read_text())[0]
+    assert row["train_bce"] == pytest.approx(bce.item() / 50, rel=1e-5)
+    assert row["train_bce"] != exact["train_bce"]
+
+
 # Interruptions.
 
 
@@ -326,11 +363,15 @@ def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(
     assert_same_run(folder, short_run)
 
 
-@pytest.mark.parametrize("objective", ["pixel-mean", "autoencoder"])
-def test_every_objective_can_be_resumed(
-    few: dict[str, Split], tmp_path: Path, objective: str
+@pytest.mark.parametrize(
+    "change",
+    [{"objective": "pixel-mean"}, {"objective": "autoencoder"}, {"precision": "bfloat16"}],
+    ids=str,
+)
+def test_every_objective_and_precision_can_be_resumed(
+    few: dict[str, Split], tmp_path: Path, change: dict[str, Any]
 ) -> None:
-    config = replace(SHORT, objective=objective, epochs=2)
+    config = replace(SHORT, epochs=2, **change)
     train.train(config, tmp_path / "whole", data=few, say=quiet)
     with pytest.raises(KeyboardInterrupt):
         train.train(config, tmp_path / "run", data=few, say=quiet, on_progress=stop_at(2, 2))

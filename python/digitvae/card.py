@@ -338,8 +338,9 @@ def _train_command(manifest: dict[str, Any]) -> str | None:
     }
     if not flags.keys() <= said.keys():
         return None
-    limit = {} if training.get("limit") is None else {"--limit": training["limit"]}
-    options = {flag: said[key] for key, flag in flags.items()} | limit
+    further = {"precision": "--precision", "limit": "--limit"}
+    flags |= {key: flag for key, flag in further.items() if training.get(key) is not None}
+    options = {flag: said[key] for key, flag in flags.items()}
     return " ".join(["digitvae train --out run", *(f"{k} {v}" for k, v in options.items())])
 
 

@@ -266,6 +266,7 @@ def _manifest(summary: Summary) -> dict[str, Any]:
             "learning_rate": config.learning_rate,
             "warmup_epochs": config.warmup_epochs,
             "anneal_epochs": config.anneal_epochs,
+            "precision": config.precision,
             "limit": config.limit,
         },
         "metrics": {f"test_{name}": value for name, value in summary.test.to_dict().items()},

@@ -74,6 +74,13 @@ Examples:
     help="Epochs in which it rises. [default: 2]",
 )
 @click.option(
+    "--precision",
+    type=str,
+    help="float32 or bfloat16, of matrix products: the latter is faster on processors with "
+    "AVX512_BF16 or AMX, and slower on others. [default: float32]",
+    shell_complete=options.complete_words("float32", "bfloat16"),
+)
+@click.option(
     "--seed",
     type=int,
     help="Of everything random. [default: 0]",
@@ -105,6 +112,7 @@ def train(
     batch_size: int | None,
     lr: float | None,
     warmup: int | None,
+    precision: str | None,
     seed: int | None,
     threads: int | None,
     limit: int | None,
@@ -135,6 +143,7 @@ def train(
         "batch_size": batch_size,
         "learning_rate": lr,
         "warmup_epochs": warmup,
+        "precision": precision,
         "seed": seed,
         "threads": threads,
         "limit": limit,
