@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -24,3 +27,14 @@ def started(command: Sequence[str | Path], **options: Any) -> Iterator[subproces
         except BaseException:
             process.kill()
             raise
+
+
+def assert_ctrl_c_stops(script: str, *, after: float) -> None:
+    """A Python program that says "go" is interrupted so many seconds later, and says "stopped"."""
+    with started([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "go\n"
+        time.sleep(after)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60)[0] == "stopped\n"
+    assert process.returncode == 0

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import pickle
-import signal
 import subprocess
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +18,7 @@ from hypothesis import strategies as st
 import digitvae as dv
 from digitvae import _native
 from digitvae.parity import random_reference
-from tests.processes import started
+from tests.processes import assert_ctrl_c_stops
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -353,10 +350,4 @@ def test_ctrl_c_stops_a_long_call_in_the_middle() -> None:
         "    assert any(buffer[:784]) and not any(buffer[-784:])\n"
         "    sys.stdout.write('stopped\\n')\n"
     )
-    with started([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "go\n"
-        time.sleep(0.3)
-        os.kill(process.pid, signal.SIGINT)
-        assert process.communicate(timeout=60)[0] == "stopped\n"
-    assert process.returncode == 0
+    assert_ctrl_c_stops(script, after=0.3)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import threading
@@ -18,7 +16,7 @@ import digitvae as dv
 from digitvae import _native
 from digitvae.runtime import open_runtime
 from tests.native import toy_models
-from tests.processes import started
+from tests.processes import assert_ctrl_c_stops
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -175,10 +173,4 @@ def test_ctrl_c_stops_latents_and_paths_in_the_middle(call: str) -> None:
         "    assert b[0] != 0 and not any(b[-40:])\n"
         "    sys.stdout.write('stopped\\n')\n"
     )
-    with started([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "go\n"
-        time.sleep(0.05)
-        os.kill(process.pid, signal.SIGINT)
-        assert process.communicate(timeout=60)[0] == "stopped\n"
-    assert process.returncode == 0
+    assert_ctrl_c_stops(script, after=0.05)

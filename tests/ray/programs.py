@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from tests.cli.running import PROGRAM
 from tests.processes import started
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 Environment = dict[str, str]
 
@@ -37,21 +36,18 @@ def generate(
     return done
 
 
-@contextmanager
-def generating(folder: Path, *words: object, env: Environment) -> Iterator[subprocess.Popen[str]]:
-    """Run ``digitvae generate`` in a folder beside the block, which ends it if it has not ended."""
-    with started(
+def generating(
+    folder: Path, *words: object, env: Environment
+) -> AbstractContextManager[subprocess.Popen[str]]:
+    """Run ``digitvae generate`` in a folder beside the block."""
+    return started(
         [*PROGRAM, "generate", *map(str, words)],
         cwd=folder,
         env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+    )
 
 
 def finished(process: subprocess.Popen[str]) -> str:
