@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -263,6 +265,34 @@ def always_dies(_job: None, _item: int) -> None:
 def test_a_worker_that_fails_in_an_unforeseen_way_is_told_in_a_line() -> None:
     with pytest.raises(dv.ClusterError, match="a worker failed: ZeroDivisionError: item 7"):
         list(schedule.spread(always_fails, None, [7], threads=1))
+
+
+def test_what_errors_hold_is_let_go_of_before_the_cluster_is_left(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread that did so while Ray shuts down would end the process."""
+    import ray
+
+    errors: list[weakref.ref[dv.ClusterError]] = []
+    found: list[dv.ClusterError | None] = []
+    original = ray.shutdown
+
+    def shutdown() -> None:
+        found.extend(error() for error in errors)
+        original()
+
+    monkeypatch.setattr(ray, "shutdown", shutdown)
+    gc.disable()
+    try:
+        with connect(cluster.address):
+            try:
+                list(schedule.spread(always_fails, None, [7], threads=1))
+            except dv.ClusterError as error:
+                error.itself = error  # type: ignore[attr-defined]  # as frames often do
+                errors.append(weakref.ref(error))
+    finally:
+        gc.enable()
+    assert found == [None]
 
 
 def test_a_worker_that_always_dies_is_given_up(

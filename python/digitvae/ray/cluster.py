@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -70,7 +71,18 @@ def connected(address: str) -> Iterator[None]:
             with _cluster_errors(ray):
                 yield
         finally:
-            ray.shutdown()
+            leave()
+
+
+def leave() -> None:
+    """Leave the cluster, which ends the workers that work for this process.
+
+    What nobody uses any more is collected first, because a reference to an object of the cluster
+    that another thread lets go of in the quarter of a second that this takes ends the process (Ray
+    2.60). Those that errors hold are often let go of by whichever thread collects.
+    """
+    gc.collect()
+    ray_package().shutdown()
 
 
 def workers_that_fit(threads: int) -> int:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from digitvae.errors import ClusterError, DigitVAEError, OutputError
-from digitvae.ray.cluster import ray_package, workers_that_fit
+from digitvae.ray.cluster import leave, ray_package, workers_that_fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -79,7 +79,7 @@ def spread(
                 yield running.pop(reference), _result(ray, reference)
     finally:
         if running:
-            _leave(ray)
+            _end_workers()
 
 
 def _too_small(threads: int) -> str:
@@ -109,14 +109,14 @@ def _result(ray: Any, reference: Any) -> Any:
         raise ClusterError(f"a worker failed: {last}") from error
 
 
-def _leave(ray: Any) -> None:
-    """Leave the cluster, which ends the workers that are at it.
+def _end_workers() -> None:
+    """End the workers that are at it, by leaving the cluster.
 
     To cancel tasks would be kinder, but ends this process now and then: Ray finds that a task has
     ended which it has just forgotten (2.60; three of forty times).
     """
     with _silent_stderr():
-        ray.shutdown()
+        leave()
         time.sleep(_GOING_SECONDS)
 
 
