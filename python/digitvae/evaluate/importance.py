@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from digitvae.model import LATENTS
-from digitvae.objective import softplus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,12 +107,21 @@ def log_weights(model: VAE, x: Tensor, eps: Tensor) -> Tensor:
     logits = model.decoder.logits(z)  # [n, k, 784]
     # Σ x·log p + (1 − x)·log(1 − p) with p = sigmoid(logit), in whichever form is without overflow.
     ink = torch.matmul(logits, x[:, :, None]).squeeze(2)  # [n, k]
-    likelihood = ink.double() - softplus(logits).sum(dim=2, dtype=torch.float64)
+    likelihood = ink.double() - _softplus(logits).sum(dim=2, dtype=torch.float64)
     # Both normal densities have (2π)^(−40/2), and (z − μ)/σ is ε.
     prior = -0.5 * z.double().square().sum(dim=2)
     posterior = -0.5 * (eps.double().square() + logvar.double()[:, None]).sum(dim=2)
     weights: Tensor = likelihood + prior - posterior
     return weights
+
+
+def _softplus(logits: Tensor) -> Tensor:
+    """−log(1 − sigmoid(l)) of log-odds, without overflow.
+
+    PyTorch's own takes four times as long, for it calls log1p, which is not vectorized. The
+    logarithm of 1 + e^(−|l|), rounded first, is off by 6e-8 at most, and a pixel costs 0.1.
+    """
+    return logits.abs().neg_().exp_().add_(1).log_().add_(logits.clamp(min=0))
 
 
 def binarised(x: Tensor, generator: torch.Generator) -> Tensor:
