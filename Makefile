@@ -78,8 +78,8 @@ data: $(DEV) ## Fetch MNIST and Fashion-MNIST into the user's cache, checked by 
 	$(BIN)/digitvae data mnist
 	$(BIN)/digitvae data fashion-mnist
 
-train: $(DEV) data ## Train the default recipe into $(RUN), resuming a run that was interrupted
-	$(BIN)/digitvae train --dataset $(DATASET) --out $(RUN) $$([ ! -f $(RUN)/checkpoint.safetensors ] || echo --resume)
+train: $(DEV) data ## Train the shipped bundle's recipe into $(RUN), resuming a run that was interrupted
+	$(BIN)/digitvae train --precision float32 --dataset $(DATASET) --out $(RUN) $$([ ! -f $(RUN)/checkpoint.safetensors ] || echo --resume)
 
 bundle: train ## Train, export, verify and evaluate export/mnist, the shipped bundle, again (DATASET=fashion-mnist: another)
 	$(BIN)/digitvae export $(RUN) --out $(BUNDLE) --force

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 TINY_IMAGES = 4096
 
-# As the commands do, and as early: threads that spin for long slow the tests down next to anything
-# else that runs (docs/training.md, "Time").
+# Sooner than commands have it: tests run next to programs that they have started, and threads that
+# spin take the processor from them (docs/training.md, "Time").
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 # Whoever starts the tests in the background has them ignore Ctrl-C, and so would every program that

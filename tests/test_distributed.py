@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     Start = Callable[..., "subprocess.CompletedProcess[str]"]
 
 # 600 images in batches of 97: the parts are not equal, nor is the last batch.
-OPTIONS = ("--epochs", "3", "--batch-size", "97", "--limit", "600", "--threads", "1")
+OPTIONS = (
+    *("--epochs", "3", "--batch-size", "97", "--limit", "600", "--threads", "1"),
+    *("--precision", "float32"),
+)
 
 
 @pytest.fixture

@@ -74,6 +74,25 @@ def test_every_option_reaches_the_recipe(run: Runner, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(("able", "precision"), [(True, "bfloat16"), (False, "float32")])
+def test_the_processor_decides_the_precision_of_a_new_run_only(
+    run: Runner,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    able: bool,
+    precision: str,
+) -> None:
+    multiplies = "torch.cpu._is_avx512_bf16_supported"
+    monkeypatch.setattr(multiplies, lambda: able)
+    assert run("train", "--out", "run", *QUICK).code == 0
+    assert train.read_config(tmp_path / "run").precision == precision
+    monkeypatch.setattr(multiplies, lambda: not able)
+    assert run("train", "--out", "run", "--resume", *QUICK).code == 0
+    assert train.read_config(tmp_path / "run").precision == precision
+    assert run("train", "--out", "other", "--precision", precision, *QUICK).code == 0
+    assert train.read_config(tmp_path / "other").precision == precision
+
+
 def test_events_for_tensorboard_are_the_log(run: Runner, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 PARITY_NEEDS = ("onnx", "hypothesis", "threadpoolctl")
 """What verifying a bundle imports beside PyTorch."""
 
+SPINS = "16000"
+"""How often PyTorch's threads look for each other before they sleep, instead of 300,000 times.
+
+Threads that wait by spinning take the processor from the one that is waited for as soon as anything
+else runs. So many spins bridge the gaps between the operations of a step, and no more
+(docs/training.md).
+"""
+
 
 @click.command(
     short_help="Train a model, measured on held-out images.",
@@ -76,9 +84,9 @@ Examples:
 @click.option(
     "--precision",
     type=str,
-    help="float32 or bfloat16, of matrix products: the latter is faster on processors with "
-    "AVX512_BF16 or AMX, and slower on others. [default: float32]",
-    shell_complete=options.complete_words("float32", "bfloat16"),
+    help="bfloat16 or float32, of matrix products. [default: bfloat16 where the processor "
+    "multiplies such numbers (AVX512_BF16), otherwise float32]",
+    shell_complete=options.complete_words("bfloat16", "float32"),
 )
 @click.option(
     "--seed",
@@ -153,6 +161,8 @@ def train(
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     try:
         base = training.read_config(out) if begun else training.recipe(objective or "elbo")
+        if not begun:
+            base = replace(base, precision=training.fast_precision())
         config = replace(base, **changes)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
@@ -196,11 +206,8 @@ def require_torch(also: tuple[str, ...] = ()) -> None:
     Raises:
         DigitVAEError: It is missing, or another of the packages that training installs.
     """
-    # Threads that wait for each other by spinning take the processor from the one that is waited
-    # for: by default an epoch takes ten times as long next to two other busy processes. This many
-    # spins bridge the gaps of an idle machine and end soon on a busy one (docs/training.md).
     if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     from importlib.util import find_spec
 
     from digitvae.errors import DigitVAEError
