@@ -326,7 +326,7 @@ def _training(manifest: dict[str, Any], dataset: Dataset) -> str:
 def _train_command(manifest: dict[str, Any]) -> str | None:
     """What trains such a model; ``None`` if the manifest does not say all of it."""
     training = manifest.get("training", {})
-    said = {"precision": "float32"} | manifest | training
+    said = manifest | training
     flags = {
         "objective": "--objective",
         "dataset": "--dataset",
@@ -334,13 +334,12 @@ def _train_command(manifest: dict[str, Any]) -> str | None:
         "batch_size": "--batch-size",
         "learning_rate": "--lr",
         "warmup_epochs": "--warmup",
-        "precision": "--precision",
         "seed": "--seed",
     }
     if not flags.keys() <= said.keys():
         return None
-    if training.get("limit") is not None:
-        flags["limit"] = "--limit"
+    further = {"precision": "--precision", "limit": "--limit"}
+    flags |= {key: flag for key, flag in further.items() if training.get(key) is not None}
     options = {flag: said[key] for key, flag in flags.items()}
     return " ".join(["digitvae train --out run", *(f"{k} {v}" for k, v in options.items())])
 
