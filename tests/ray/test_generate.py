@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -143,15 +142,12 @@ def test_an_interrupted_run_leaves_whole_shards_and_goes_on(
         _, err = process.communicate(timeout=60)
     assert process.returncode == code
     shards = sorted(out.glob("digits-*"))
-    told = re.fullmatch(
-        r"digitvae: interrupted: (\d+) of 30 shards in 'out' are finished; --resume makes "
-        r"the others\n",
-        err,
+    assert 2 <= len(shards) < 30
+    assert err == (
+        f"digitvae: interrupted: {len(shards)} of 30 shards in 'out' are finished; --resume makes "
+        "the others\n"
     )
-    assert told is not None, err
-    # Each of the two workers may be so slow to die that it finishes what it is at, or leaves it.
-    assert 2 <= int(told[1]) <= len(shards) <= min(29, int(told[1]) + 2)
-    assert len(list(out.glob(".digitvae-*"))) <= 2
+    assert not list(out.glob(".digitvae-*"))
     before = identities(shards)
     generate(tmp_path, *asked, "-o", "out.npy", *ON_RAY, "--resume", env=on_cluster)
     assert identities(shards) == before
