@@ -160,9 +160,11 @@ def train(
     begun = resume and (out / run.CONFIG).is_file()
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     try:
-        base = training.read_config(out) if begun else training.recipe(objective or "elbo")
-        if not begun:
-            base = replace(base, precision=training.fast_precision())
+        if begun:
+            base = training.read_config(out)
+        else:
+            published = training.recipe(objective or "elbo")
+            base = replace(published, precision=training.fast_precision())
         config = replace(base, **changes)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
