@@ -106,14 +106,16 @@ def our_epochs(threads: int, precision: str) -> list[float]:
     return [after - before for before, after in pairwise(ends)]
 
 
-def in_new_process(measure: Callable[..., list[float]], *arguments: object) -> list[float]:
+def in_new_process(
+    measure: Callable[..., list[float]], *arguments: object, spins: str | None = None
+) -> list[float]:
     """What it returns: from process to process times differ by a fifth, and hardly within one.
 
-    ``digitvae train`` has PyTorch's threads spin less, which others do not.
+    ``spins`` is how often PyTorch's threads look for each other, if not as often as by default.
     """
     os.environ.pop("GOMP_SPINCOUNT", None)
-    if measure is our_epochs:
-        os.environ["GOMP_SPINCOUNT"] = SPINS
+    if spins is not None:
+        os.environ["GOMP_SPINCOUNT"] = spins
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
         return process.submit(measure, *arguments).result()
 
@@ -129,7 +131,7 @@ def main() -> None:
     for _ in range(asked.rounds):
         theirs += in_new_process(tutorial_epochs, asked.threads)
         for precision in PRECISIONS:
-            ours[precision] += in_new_process(our_epochs, asked.threads, precision)
+            ours[precision] += in_new_process(our_epochs, asked.threads, precision, spins=SPINS)
     # Two operations for each weight and image forward, as many for the weights' gradients, and for
     # those of the inputs of all layers but the first.
     first = PIXELS * HIDDEN
