@@ -2,12 +2,14 @@
 
     python -m benchmarks.prior_forms --classifier export/classifiers/mnist.onnx [--bundle DIR]
 
-Every form is fitted to the same nine tenths of the MNIST training images, encoded by the bundle.
-Per class and form 1,000 digits are decoded and shown to the classifier (ONNX: float32 [n, 784] in
-[0, 1] to ``logits`` and ``features``). Printed are the share that gets the label it was drawn
-with, the share that it is surer of than 0.9, the Fréchet distance of its features to those of the
-10,000 test images, the recall of test images (Kynkäänniemi et al. (2019), k = 3, of every third),
-the held-out log-likelihood (prior.py), and microseconds of a tile of 128 rows on one thread.
+Every form is fitted to codes (codes.py) of the same nine tenths of the MNIST training images: the
+means of their posteriors, or what ascent from there finds with a weight of the prior. Per class
+and form 1,000 digits are decoded and shown to the classifier (ONNX: float32 [n, 784] in [0, 1] to
+``logits`` and ``features``). Printed are the share that gets the label it was drawn with, the share
+that it is surer of than 0.9, the Fréchet distance of its features to those of the training images
+that were held out and of the 10,000 test images, the recall of test images (Kynkäänniemi et al.
+(2019), k = 3, of every third), the held-out log-likelihood (prior.py), and microseconds of a tile
+of 128 rows on one thread.
 """
 
 from __future__ import annotations
@@ -16,14 +18,15 @@ import argparse
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 import onnxruntime
 import torch
 from torch import Tensor
 
-import digitvae as dv
-from digitvae import data
+from digitvae import codes, data
+from digitvae.evaluate.subject import Subject
 from digitvae.forms import onnx_bytes
 from digitvae.prior import (
     HELD_OUT,
@@ -39,37 +42,45 @@ from digitvae.prior import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from digitvae.model import VAE
+
     Array = NDArray[Any]
 
 CLASSES = 10
 PER_CLASS = 1000
 TILE = 128
+MEANS = None  # instead of a weight of the prior: codes are the means of the posteriors
 FORMS = (
-    # name, components per class, rank, whether the posterior's variance is part of what is drawn
-    ("full", 5, 40, True),
-    ("full", 5, 40, False),
-    ("full", 40, 40, False),
-    ("tied", 80, 40, False),
-    ("diagonal", 80, 40, False),
-    ("shared axes", 80, 40, False),
-    ("shared axes", 80, 10, False),
-    ("low rank", 80, 4, False),
-    ("low rank", 80, 8, False),
-    ("low rank", 5, 10, False),
-    ("low rank", 20, 10, False),
-    ("low rank", 40, 10, False),
-    ("low rank", 80, 10, False),
-    ("low rank", 80, 10, True),
-    ("low rank", 120, 10, False),
-    ("low rank", 80, 12, False),
-    ("low rank", 80, 16, False),
+    # weight of the prior, name, components per class, rank, whether posterior noise is drawn, too
+    (MEANS, "full", 5, 40, True),
+    (MEANS, "full", 5, 40, False),
+    (MEANS, "low rank", 80, 10, False),
+    (1.0, "low rank", 80, 10, False),
+    (0.3, "low rank", 80, 10, False),
+    (0.0, "low rank", 80, 10, False),
+    (0.1, "full", 5, 40, False),
+    (0.1, "full", 40, 40, False),
+    (0.1, "tied", 80, 40, False),
+    (0.1, "diagonal", 80, 40, False),
+    (0.1, "shared axes", 80, 10, False),
+    (0.1, "low rank", 80, 4, False),
+    (0.1, "low rank", 80, 8, False),
+    (0.1, "low rank", 5, 10, False),
+    (0.1, "low rank", 20, 10, False),
+    (0.1, "low rank", 40, 10, False),
+    (0.1, "low rank", 80, 10, False),
+    (0.1, "low rank", 80, 10, True),
+    (0.1, "low rank", 120, 10, False),
+    (0.1, "low rank", 80, 12, False),
+    (0.1, "low rank", 80, 14, False),
+    (0.1, "low rank", 80, 16, False),
 )
 
 
 class Codes(NamedTuple):
-    """Encoded images of one class: means and variances [n, latents]; those held out are draws."""
+    """Of one class: codes, posterior variances, and held-out codes with noise; [n, latents]."""
 
-    mu: Array
+    z: Array
     variances: Array
     held_out: Array
 
@@ -113,14 +124,14 @@ def session(content: bytes) -> Any:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def mixture(codes: list[Codes], form: str, components: int, rank: int) -> list[ClassMixture]:
+def mixture(classes: list[Codes], form: str, components: int, rank: int) -> list[ClassMixture]:
     """Fit one form to every class."""
-    clusters = [cluster(each.mu, components, 0) for each in codes]
-    rests = [each.mu - means[k] for each, (k, means) in zip(codes, clusters, strict=True)]
+    clusters = [cluster(each.z, components, 0) for each in classes]
+    rests = [each.z - means[k] for each, (k, means) in zip(classes, clusters, strict=True)]
     pooled = np.concatenate(rests)
     axes = np.linalg.eigh(pooled.T @ pooled)[1]
     found = []
-    for each, rest, (members, means) in zip(codes, rests, clusters, strict=True):
+    for each, rest, (members, means) in zip(classes, rests, clusters, strict=True):
         tied = rest.T @ rest / len(rest)
         factors, noise = [], []
         for k in range(len(means)):
@@ -199,19 +210,39 @@ def microseconds(classes: list[ClassMixture], form: str) -> float:
     return fastest * 1e6
 
 
-def encode(model: dv.Model) -> list[Codes]:
-    """The training images, class by class, a tenth of each held out."""
-    images, labels = data.load("mnist", splits=("train",))["train"]
-    posterior = model.encode(images)
-    mu, variances = posterior.mu.astype(np.float64), np.exp(posterior.logvar.astype(np.float64))
-    rng, found = np.random.default_rng(0), []
-    for label in range(CLASSES):
-        rows = rng.permutation(np.flatnonzero(labels == label))
-        held, kept = np.split(rows, [round(HELD_OUT * len(rows))])
-        noise = rng.standard_normal((len(held), mu.shape[1]))
-        draws = mu[held] + np.sqrt(variances[held]) * noise
-        found.append(Codes(mu[kept], variances[kept], draws))
-    return found
+class Training(NamedTuple):
+    """The training images, their posteriors, and which are held out."""
+
+    images: Array
+    labels: Array
+    mu: Array
+    logvar: Array
+    held: Array
+
+    @classmethod
+    def of(cls, network: VAE) -> Training:
+        """Encode them; a tenth of each class is held out."""
+        images, labels = data.load("mnist", splits=("train",))["train"]
+        rng, held = np.random.default_rng(0), np.zeros(len(labels), bool)
+        for label in range(CLASSES):
+            rows = rng.permutation(np.flatnonzero(labels == label))
+            held[rows[: round(HELD_OUT * len(rows))]] = True
+        return cls(images, labels, *codes.encode(network, images), held)
+
+    def codes_of(self, network: VAE, weight: float | None) -> list[Codes]:
+        """Class by class."""
+        z = self.mu
+        if weight is not MEANS:
+            with patch.object(codes, "PRIOR_WEIGHT", weight):
+                z = codes.refine(network, self.images, self.mu)
+        variances = np.exp(self.logvar)
+        noisy = z + np.sqrt(variances) * np.random.default_rng(1).standard_normal(z.shape)
+        found = []
+        for label in range(CLASSES):
+            kept = (self.labels == label) & ~self.held
+            held = (self.labels == label) & self.held
+            found.append(Codes(z[kept], variances[kept], noisy[held]))
+        return found
 
 
 def main() -> None:
@@ -220,9 +251,11 @@ def main() -> None:
     parser.add_argument("--classifier", type=Path, default=Path("export/classifiers/mnist.onnx"))
     parser.add_argument("--bundle", type=Path)
     options = parser.parse_args()
-    model, classify = dv.load(options.bundle), Classifier(options.classifier)
-    test, codes = data.load("mnist", splits=("test",))["test"], encode(model)
+    classify, subject = Classifier(options.classifier), Subject.open(options.bundle)
+    model, network = subject.engine, subject.network
+    test, training = data.load("mnist", splits=("test",))["test"], Training.of(network)
     real = classify(test.images)[1]
+    unseen = classify(training.images[training.held])[1]
     drawn = np.repeat(np.arange(CLASSES), PER_CLASS)
 
     def quality(images: Array, labels: Array | None) -> str:
@@ -230,22 +263,27 @@ def main() -> None:
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         sure = float((odds.max(axis=1) / odds.sum(axis=1) > 0.9).mean())
         right = "" if labels is None else f"{(logits.argmax(axis=1) == labels).mean():.4f}"
+        distances = f"{frechet(features, unseen):.1f} | {frechet(features, real):.1f}"
         found = recall(features[::3], real[::3])
-        return f"{right} | {sure:.4f} | {frechet(features, real):.1f} | {found:.2f}"
+        return f"{right} | {sure:.4f} | {distances} | {found:.2f}"
 
-    head = "label accuracy | confidence > 0.9 | Fréchet | recall | held-out nats | µs a tile | MB"
-    print(f"| form | components | {head} |")
-    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
-    print(f"| test images | | {quality(test.images, test.labels)} | | | |")
-    means = model.encode(test.images).mu
-    print(f"| their reconstructions, z = μ | | {quality(model.decode(means), test.labels)} | | | |")
-    print(f"| z ~ N(0, I) | | {quality(model.sample(10_000), None)} | | | |")
-    sizes = np.array([len(each.held_out) for each in codes])
-    for form, components, rank, noisy in FORMS:
-        classes = mixture(codes, form, components, rank)
+    quality_head = "label accuracy | confidence > 0.9 | Fréchet, held-out | Fréchet, test | recall"
+    print(f"| codes | form | components | {quality_head} | held-out nats | µs a tile | MB |")
+    print("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+    print(f"| | test images | | {quality(test.images, test.labels)} | | | |")
+    means, _ = codes.encode(network, test.images)
+    best = codes.refine(network, test.images, means)
+    for name, latents in (("means", means), (str(codes.PRIOR_WEIGHT), best)):
+        seen = quality(model.decode(latents.astype(np.float32)), test.labels)
+        print(f"| {name} | their reconstructions | | {seen} | | | |")
+    print(f"| | z ~ N(0, I) | | {quality(model.sample(10_000), None)} | | | |")
+    sizes = np.bincount(training.labels[training.held])
+    found = {weight: training.codes_of(network, weight) for weight in {row[0] for row in FORMS}}
+    for weight, form, components, rank, noisy in FORMS:
+        classes = mixture(found[weight], form, components, rank)
         likelihoods = [
             log_likelihood(fitted, each.held_out)
-            for fitted, each in zip(classes, codes, strict=True)
+            for fitted, each in zip(classes, found[weight], strict=True)
         ]
         nats = float(np.array(likelihoods) @ sizes / sizes.sum())
         z = draw(classes, noisy=noisy)
@@ -255,6 +293,7 @@ def main() -> None:
         size = sum(len(fitted.weights) for fitted in classes) * (40 + values) * 4 / 1e6
         name = form if rank == 40 else f"{form} {rank}"
         print(
+            f"| {'means' if weight is MEANS else weight} "
             f"| {name}{' + posterior noise' if noisy else ''} | {components} "
             f"| {quality(model.decode(z), drawn)} | {nats:.2f} | {cost:.0f} | {size:.1f} |",
             flush=True,

@@ -325,7 +325,7 @@ def test_an_autoencoder_gets_no_prior_and_it_is_said(vae: VAE, tiny_run: Path) -
     summary = train.read_summary(tiny_run)
     autoencoder = replace(summary, config=replace(summary.config, objective="autoencoder"))
     said: list[str] = []
-    assert export._fit(vae, autoencoder, None, said.append) is None
+    assert export._fit(vae, autoencoder, None, said.append, None) is None
     assert said == ["no prior: an autoencoder has no posterior to fit it to"]
 
 

@@ -24,10 +24,11 @@ from safetensors.torch import save as save_safetensors
 from digitvae import data, run
 from digitvae.bundle import MANIFEST, SCHEMA, Bundle, describe_files, write_manifest
 from digitvae.card import CARD, model_card
+from digitvae.codes import encode, refine
 from digitvae.errors import DataError, OutputError, ParityError, TrainingError
 from digitvae.forms import exported_program_bytes, onnx_bytes, torchscript_bytes
 from digitvae.model import HEIGHT, HIDDEN, LATENTS, VAE, WIDTH
-from digitvae.prior import encode, fit_prior
+from digitvae.prior import fit_prior
 from digitvae.train import Summary, read_summary
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def export_run(
             cache.
         quick: Verify with fewer inputs (``digitvae verify --quick``).
         say: Called with one line at each step.
-        on_progress: Called before each step of the verification.
+        on_progress: Called with what is done, of how much, and what it is.
 
     Returns:
         The bundle's folder.
@@ -89,7 +90,7 @@ def export_run(
     weights, model = _load_weights(source / run.WEIGHTS)
     manifest = _manifest(summary)
     _check_target(target, force=force)
-    fit = _fit(model, summary, data_root, say) if prior else None
+    fit = _fit(model, summary, data_root, say, on_progress) if prior else None
     if fit is not None:
         manifest["prior"] = fit.facts()
     scratch: Path | None = None
@@ -184,7 +185,11 @@ def _write_forms(
 
 
 def _fit(
-    model: VAE, summary: Summary, data_root: str | Path | None, say: Callable[[str], None]
+    model: VAE,
+    summary: Summary,
+    data_root: str | Path | None,
+    say: Callable[[str], None],
+    on_progress: Callable[[int, int, str], None] | None,
 ) -> PriorFit | None:
     """The mixture of the run's training images, or ``None`` for a model without a posterior."""
     config = summary.config
@@ -199,8 +204,12 @@ def _fit(
             f"the prior cannot be fitted without the training images: {error}\n"
             "Or export without a prior: --no-prior"
         ) from error
+    show = on_progress or (lambda _done, _total, _what: None)
     mu, logvar = encode(model, images)
-    fit = fit_prior(mu, logvar, labels, seed=config.seed % 2**32)
+    codes = refine(
+        model, images, mu, lambda done, total: show(done, total, "finding the images' codes")
+    )
+    fit = fit_prior(codes, logvar, labels, seed=config.seed % 2**32)
     say(f"fitted the prior: {sum(fit.prior.components)} components")
     return fit
 

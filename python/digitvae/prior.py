@@ -6,8 +6,8 @@ the gap (Ghosh et al., "From Variational to Deterministic Autoencoders" (2020), 
 with a Gaussian mixture); fitted per class, it knows what it draws.
 
 Here each class is a mixture of Gaussians of low rank: z = mean[k] + ε[:RANK] · factor[k]. The
-means and factors are those of the posterior means μ(x) of the training images: clusters of them,
-and the principal axes within each cluster (Tipping & Bishop, "Mixtures of Probabilistic Principal
+means and factors are those of the training images' codes (codes.py): clusters of them, and the
+principal axes within each cluster (Tipping & Bishop, "Mixtures of Probabilistic Principal
 Component Analysers" (1999), with the residual noise left out of the samples). What was tried, and
 why this form, is in docs/prior.md.
 """
@@ -21,12 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from digitvae.evaluate import as_tensor
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from digitvae.model import VAE
 
     Float64 = NDArray[np.float64]
     Labels = NDArray[np.integer]
@@ -47,7 +43,6 @@ SHRINKAGE = 20.0
 """A component's covariance counts as if so many more images had the class's average one."""
 
 _LEAST_VARIANCE = 1e-6  # of the posterior noise, so that every likelihood is finite
-_BLOCK = 1000  # images encoded at a time
 _UNREACHABLE = 2.0  # a threshold that no u in [0, 1) reaches
 
 
@@ -137,24 +132,6 @@ class LatentPrior(nn.Module):
         return torch.index_select(self.first, 0, label) + step, label
 
 
-def encode(model: VAE, images: NDArray[np.uint8]) -> tuple[Float64, Float64]:
-    """Posteriors of images uint8 [n, 28, 28]: mu and logvar, float64 [n, latents] each.
-
-    On one thread, in blocks of one size: the same bits whatever else the machine has.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        found = []
-        for start in range(0, len(images), _BLOCK):
-            with torch.inference_mode():
-                found.append(model.encoder(as_tensor(images[start : start + _BLOCK])))
-    finally:
-        torch.set_num_threads(threads)
-    mu, logvar = (torch.cat(parts).double().numpy() for parts in zip(*found, strict=True))
-    return mu, logvar
-
-
 class ClassMixture(NamedTuple):
     """The mixture of one class.
 
@@ -177,8 +154,9 @@ class PriorFit(NamedTuple):
 
     Attributes:
         prior: Fitted to all images.
-        held_out_log_likelihood: Mean over held-out images, in nats, of the density of one draw
-            from the posterior under the mixture of its class, fitted to the other images.
+        held_out_log_likelihood: Mean over held-out images, in nats, of the density of their
+            codes, with the noise of their posteriors, under the mixture of their class, fitted to
+            the other images.
     """
 
     prior: LatentPrior
@@ -194,7 +172,7 @@ class PriorFit(NamedTuple):
 
 
 def fit_prior(
-    mu: NDArray[np.floating],
+    codes: NDArray[np.floating],
     logvar: NDArray[np.floating],
     labels: Labels,
     *,
@@ -206,8 +184,8 @@ def fit_prior(
     images of it are the most likely; the mixture is then fitted to all of its images.
 
     Args:
-        mu: Means of the posteriors, [n, latents].
-        logvar: Natural logarithms of their variances, [n, latents].
+        codes: Latents of the images, [n, latents] (codes.py).
+        logvar: Natural logarithms of their posteriors' variances, [n, latents].
         labels: Whole numbers [n], 0 … labels − 1, each for at least 2 · ``LEAST_IMAGES`` rows.
         seed: Decides which images are held out and where clustering begins, 0 … 2³² − 1.
 
@@ -217,8 +195,8 @@ def fit_prior(
     """
     from threadpoolctl import threadpool_limits
 
-    _require_codes(mu, logvar, labels)
-    mu, logvar = mu.astype(np.float64), logvar.astype(np.float64)
+    _require_codes(codes, logvar, labels)
+    codes, logvar = codes.astype(np.float64), logvar.astype(np.float64)
     if not 0 <= seed < 2**32:
         raise ValueError(f"seed: {seed}; expected 0 to 2³² − 1")
     variances = np.maximum(np.exp(logvar), _LEAST_VARIANCE)
@@ -229,25 +207,25 @@ def fit_prior(
         for label in range(len(counts)):
             rows = labels == label
             rng = np.random.default_rng((seed, label))
-            components, likelihood = _choose(mu[rows], variances[rows], rng, seed)
-            mixtures.append(fit_class(mu[rows], variances[rows], components, seed=seed))
+            components, likelihood = _choose(codes[rows], variances[rows], rng, seed)
+            mixtures.append(fit_class(codes[rows], variances[rows], components, seed=seed))
             likelihoods.append(likelihood)
     frequencies = counts / counts.sum()
     return PriorFit(assemble(mixtures, frequencies), float(frequencies @ np.array(likelihoods)))
 
 
-def fit_class(mu: Float64, variances: Float64, components: int, *, seed: int) -> ClassMixture:
+def fit_class(codes: Float64, variances: Float64, components: int, *, seed: int) -> ClassMixture:
     """Fit the mixture of one class.
 
     Args:
-        mu: float64 [n, latents].
+        codes: float64 [n, latents].
         variances: float64 [n, latents].
         components: At most so many: clusters of fewer than ``LEAST_IMAGES`` are given up.
         seed: Where clustering begins.
     """
-    members, means = cluster(mu, components, seed)
-    rest = mu - means[members]
-    shared = rest.T @ rest / len(mu)
+    members, means = cluster(codes, components, seed)
+    rest = codes - means[members]
+    shared = rest.T @ rest / len(codes)
     counts = np.bincount(members)
     factors, noise = [], []
     for k, count in enumerate(counts):
@@ -255,7 +233,7 @@ def fit_class(mu: Float64, variances: Float64, components: int, *, seed: int) ->
         covariance = (own.T @ own + SHRINKAGE * shared) / (count + SHRINKAGE)
         factors.append(principal_factor(covariance, RANK))
         noise.append(variances[members == k].mean(axis=0))
-    return ClassMixture(counts / len(mu), means, np.stack(factors), np.stack(noise))
+    return ClassMixture(counts / len(codes), means, np.stack(factors), np.stack(noise))
 
 
 def log_likelihood(mixture: ClassMixture, z: Float64) -> float:
@@ -297,27 +275,27 @@ def assemble(mixtures: list[ClassMixture], frequencies: Float64) -> LatentPrior:
 
 
 def _choose(
-    mu: Float64, variances: Float64, rng: np.random.Generator, seed: int
+    codes: Float64, variances: Float64, rng: np.random.Generator, seed: int
 ) -> tuple[int, float]:
     """The number of components for one class, and the held-out log-likelihood with it."""
-    order = rng.permutation(len(mu))
-    held, kept = np.split(order, [max(1, round(HELD_OUT * len(mu)))])
-    draws = mu[held] + np.sqrt(variances[held]) * rng.standard_normal(mu[held].shape)
+    order = rng.permutation(len(codes))
+    held, kept = np.split(order, [max(1, round(HELD_OUT * len(codes)))])
+    draws = codes[held] + np.sqrt(variances[held]) * rng.standard_normal(codes[held].shape)
     found: list[tuple[float, int]] = []
     for components in CANDIDATES:
-        mixture = fit_class(mu[kept], variances[kept], components, seed=seed)
+        mixture = fit_class(codes[kept], variances[kept], components, seed=seed)
         found.append((log_likelihood(mixture, draws), components))
     best = max(found, key=lambda each: (each[0], -each[1]))
     return best[1], best[0]
 
 
-def cluster(mu: Float64, components: int, seed: int) -> tuple[NDArray[np.int64], Float64]:
+def cluster(codes: Float64, components: int, seed: int) -> tuple[NDArray[np.int64], Float64]:
     """Clusters of at least ``LEAST_IMAGES`` rows (unless there are fewer in all).
 
     k-means; a cluster that is too small is given up, its rows go to the nearest of the others.
 
     Args:
-        mu: float64 [n, latents].
+        codes: float64 [n, latents].
         components: At most so many.
         seed: Where k-means begins.
 
@@ -327,24 +305,24 @@ def cluster(mu: Float64, components: int, seed: int) -> tuple[NDArray[np.int64],
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    most = max(1, min(components, len(mu) // LEAST_IMAGES))
+    most = max(1, min(components, len(codes) // LEAST_IMAGES))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # of a collapsed model: equal rows
-        found = KMeans(most, n_init=1, random_state=seed).fit(mu)
+        found = KMeans(most, n_init=1, random_state=seed).fit(codes)
     members, centres = found.labels_.astype(np.int64), found.cluster_centers_
     alive = np.ones(most, bool)
     while True:
         counts = np.bincount(members, minlength=most)
-        counts[~alive] = len(mu) + 1
+        counts[~alive] = len(codes) + 1
         smallest = int(counts.argmin())
         if counts[smallest] >= LEAST_IMAGES or alive.sum() == 1:
             break
         alive[smallest] = False
         rows = members == smallest
-        distances = np.square(mu[rows][:, None] - centres[alive]).sum(axis=2)
+        distances = np.square(codes[rows][:, None] - centres[alive]).sum(axis=2)
         members[rows] = np.flatnonzero(alive)[distances.argmin(axis=1)]
     members = np.cumsum(alive)[members] - 1
-    return members, np.stack([mu[members == k].mean(axis=0) for k in range(int(alive.sum()))])
+    return members, np.stack([codes[members == k].mean(axis=0) for k in range(int(alive.sum()))])
 
 
 def principal_factor(covariance: Float64, rank: int) -> Float64:
@@ -357,14 +335,16 @@ def principal_factor(covariance: Float64, rank: int) -> Float64:
     return factor
 
 
-def _require_codes(mu: NDArray[np.floating], logvar: NDArray[np.floating], labels: Labels) -> None:
-    if mu.ndim != 2 or mu.shape != logvar.shape or labels.shape != mu.shape[:1]:
+def _require_codes(
+    codes: NDArray[np.floating], logvar: NDArray[np.floating], labels: Labels
+) -> None:
+    if codes.ndim != 2 or codes.shape != logvar.shape or labels.shape != codes.shape[:1]:
         raise ValueError(
-            f"mu {list(mu.shape)}, logvar {list(logvar.shape)}, labels {list(labels.shape)}; "
+            f"codes {list(codes.shape)}, logvar {list(logvar.shape)}, labels {list(labels.shape)}; "
             "expected [n, latents], the same, and [n]"
         )
-    if not (np.isfinite(mu).all() and np.isfinite(logvar).all()):
-        raise ValueError("mu, logvar: not finite everywhere")
+    if not (np.isfinite(codes).all() and np.isfinite(logvar).all()):
+        raise ValueError("codes, logvar: not finite everywhere")
     if not np.issubdtype(labels.dtype, np.integer) or labels.min(initial=0) < 0:
         raise ValueError(f"labels: {labels.dtype}; expected whole numbers from 0")
     counts = np.bincount(labels)
