@@ -117,9 +117,10 @@ $(NODE_PACKAGES): web/package.json web/package-lock.json web/.npmrc
 	cd web && npm ci --ignore-scripts --no-progress
 	@touch $@
 
-test-web: web ## Check and test the explorer, in a real browser; needs Node.js and Chromium
+test-web: web ## Check and test the explorer, in a real browser; needs Node.js
 	@$(MAKE) --no-print-directory $(DEV)
-	cd web && npm run --silent check && npm test --silent
+	@sh tools/fetch-tools.sh chromium
+	cd web && export PATH="$(TOOLS):$$PATH" && npm run --silent check && npm test --silent
 
 bench: export PATH := $(CURDIR)/$(BIN):$(PATH)
 bench: $(BENCH) ## Time generation beside other ways to do it and the machine's limits, into build/bench
@@ -137,7 +138,7 @@ wheel: web $(PACKAGING) | headers ## Build the sdist and a manylinux wheel from 
 headers: ## Fill the cache with the C++ headers that building needs (Debian; elsewhere CMake fetches them)
 	@sh tools/fetch-headers.sh
 
-tools: ## Fill the cache with valgrind, Clang and SDL2 where the machine lacks them (Debian)
+tools: ## Fill the cache with valgrind, Clang, SDL2 and Chromium where the machine lacks them (Debian)
 	@sh tools/fetch-tools.sh
 
 clean: ## Remove what building and testing leave behind (not runs/)

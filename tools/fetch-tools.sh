@@ -1,11 +1,12 @@
 #!/bin/sh
 # Fill the local cache with the tools that guard the product and this machine may lack.
-#   sh tools/fetch-tools.sh [valgrind] [clang] [sdl2]    those, or all three
-#   sh tools/fetch-tools.sh --print-path                 the folder to put in front of PATH
+#   sh tools/fetch-tools.sh [valgrind] [clang] [sdl2] [chromium]    those, or all four
+#   sh tools/fetch-tools.sh --print-path    the folder to put in front of PATH
 # They are left in $cache/tools:
 #   bin/valgrind             with the debug symbols of the C library, without which it does not start
 #   bin/clang, bin/clang++   with libFuzzer and the sanitizers
 #   bin/llvm-symbolizer      for ASAN_SYMBOLIZER_PATH: Debian's sanitizers do not look for it on PATH
+#   bin/chromium             for the browser tests
 #   sdl2                     for CMAKE_PREFIX_PATH: find_package(SDL2 CONFIG) defines SDL2::SDL2
 # On Debian they are taken from Debian packages, without root and without installing anything.
 # Elsewhere nothing is done but to say what to install.
@@ -179,15 +180,53 @@ END
     install_folder "$work/sdl2" "$tools/sdl2" && say "sdl2: cached in $tools/sdl2"
 }
 
+# chromium_works COMMAND: does it draw a page?
+chromium_works() {
+    command -v "$1" >/dev/null && HOME="$work" "$1" --headless --no-sandbox --disable-gpu --dump-dom \
+        --user-data-dir="$work/profile" 'data:text/html,<p>drawn' 2>"$work/chromium.log" | grep -q drawn
+}
+
+have_chromium() {
+    if chromium_works "$tools/bin/chromium"; then say "chromium: cached in $tools/chromium"
+    elif chromium_works "${CHROMIUM:-chromium}"; then say "chromium: on PATH"
+    else return 1
+    fi
+}
+
+fetch_chromium() {
+    say "chromium: taking chromium, its libraries and a font of Debian $VERSION_CODENAME (some 100 MB)"
+    fetch_closure "$VERSION_CODENAME" chromium chromium chromium-common fonts-dejavu-core || return 1
+    # All libraries of the packages, also those that no program names but that others load by name (NSS).
+    libraries=$(cd "$work/chromium" && find usr/lib lib -name '*.so*' ! -path '*/chromium/*' 2>/dev/null |
+        sed 's|/[^/]*$||' | sort -u | sed 's|^|$tool/|' | tr '\n' ':')
+    mkdir -p "$work/bin"
+    cat >"$work/bin/chromium" <<END
+#!/bin/sh
+# Written by tools/fetch-tools.sh.
+tool=\$(cd "\${0%/*}/../chromium" && pwd) || exit
+LD_LIBRARY_PATH="$libraries\${LD_LIBRARY_PATH:-}"
+XDG_DATA_DIRS="\$tool/usr/share:\${XDG_DATA_DIRS:-/usr/local/share:/usr/share}"
+export LD_LIBRARY_PATH XDG_DATA_DIRS
+exec "\$tool/usr/lib/chromium/chromium" "\$@"
+END
+    chmod +x "$work/bin/chromium"
+    chromium_works "$work/bin/chromium" || {
+        say "chromium: unpacked, but does not draw a page:"
+        tail -n 5 "$work/chromium.log" >&2
+        return 1
+    }
+    place chromium chromium
+}
+
 if [ "${1:-}" = --print-path ]; then
     printf '%s\n' "$tools/bin"
     exit 0
 fi
-[ $# -gt 0 ] || set -- valgrind clang sdl2
+[ $# -gt 0 ] || set -- valgrind clang sdl2 chromium
 for tool; do
     case $tool in
-    valgrind | clang | sdl2) ;;
-    *) say "no tool '$tool': ask for valgrind, clang or sdl2" >&2; exit 2 ;;
+    valgrind | clang | sdl2 | chromium) ;;
+    *) say "no tool '$tool': ask for valgrind, clang, sdl2 or chromium" >&2; exit 2 ;;
     esac
 done
 
