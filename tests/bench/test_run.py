@@ -34,7 +34,7 @@ def keys(series: list[Series]) -> set[tuple[str, int, int, int]]:
 def test_everything_is_measured_and_nothing_stays(model: dv.Model, tmp_path: Path) -> None:
     told: list[tuple[int, int, str]] = []
     results = run(
-        TINY,
+        replace(TINY, turn_seconds=0.25),  # room for all calls on a busy machine
         model.bundle,
         tmp_path,
         contenders=(OURS, ONNXRUNTIME, GHOST),
@@ -43,9 +43,7 @@ def test_everything_is_measured_and_nothing_stays(model: dv.Model, tmp_path: Pat
     both = ("ours", "onnxruntime")
     everybody = available()
     assert keys(results.warm) == {(name, n, 1, 2) for name in both for n in (1, 65)}
-    assert {key[:3] for key in keys(results.latency)} == {(name, 1, 1) for name in both}
-    # Three calls a turn at most, and one at least: on a busy machine its time may be up before.
-    assert all(2 <= len(one.seconds) <= 6 for one in results.latency)
+    assert keys(results.latency) == {(name, 1, 1, 6) for name in both}
     assert keys(results.process) == {(name, n, everybody, 2) for name in both for n in (1, 3000)}
     assert {(one.name, one.threads, len(one.per_second)) for one in results.limits} == {
         ("fma", 1, 2),
