@@ -18,7 +18,6 @@ import argparse
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from unittest.mock import patch
 
 import numpy as np
 import onnxruntime
@@ -233,8 +232,7 @@ class Training(NamedTuple):
         """Class by class."""
         z = self.mu
         if weight is not MEANS:
-            with patch.object(codes, "PRIOR_WEIGHT", weight):
-                z = codes.refine(network, self.images, self.mu)
+            z = codes.refine(network, self.images, self.mu, prior_weight=weight)
         variances = np.exp(self.logvar)
         noisy = z + np.sqrt(variances) * np.random.default_rng(1).standard_normal(z.shape)
         found = []

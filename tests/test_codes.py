@@ -85,14 +85,14 @@ def test_every_image_costs_less_and_not_much_more_than_it_must(
 
 
 def test_a_larger_weight_of_the_prior_keeps_codes_nearer_to_0(
-    trained: VAE, mnist: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    trained: VAE, mnist: dict[str, Any]
 ) -> None:
     images = mnist["test"].images[:100]
     mu, _ = encode(trained, images)
     norms = []
     for weight in (0.0, PRIOR_WEIGHT, 1.0, 100.0):
-        monkeypatch.setattr(codes, "PRIOR_WEIGHT", weight)
-        norms.append(float(np.square(refine(trained, images, mu)).sum()))
+        found = refine(trained, images, mu, prior_weight=weight)
+        norms.append(float(np.square(found).sum()))
     assert norms == sorted(norms, reverse=True)
     assert norms[-1] < 0.05 * norms[0]
 

@@ -27,7 +27,7 @@ from digitvae.model import LATENTS, PIXELS, VAE
 from digitvae.prior import RANK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 NETWORKS = {
@@ -319,6 +319,33 @@ def test_who_wants_no_prior_gets_none(
     monkeypatch.setattr(export, "_fit", fit)
     bundle = Bundle.open(export.export_run(tiny_run, tmp_path / "bundle", prior=False))
     assert "prior" not in bundle.manifest
+
+
+def test_the_prior_is_fitted_to_refined_codes_and_progress_is_told(
+    vae: VAE, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refined, fitted = np.zeros((1, LATENTS)), []
+    told: list[tuple[int, int, str]] = []
+    said: list[str] = []
+
+    def refine(_model: VAE, images: Any, _mu: Any, show: Callable[[int, int], None]) -> Any:
+        show(7, len(images))
+        return refined
+
+    def fit_prior(codes: object, *_: object, **_options: object) -> None:
+        fitted.append(codes)
+        raise InterruptedError
+
+    def tell(done: int, total: int, what: str) -> None:
+        told.append((done, total, what))
+
+    monkeypatch.setattr(export, "refine", refine)
+    monkeypatch.setattr(export, "fit_prior", fit_prior)
+    with pytest.raises(InterruptedError):
+        export._fit(vae, train.read_summary(tiny_run), None, said.append, tell)
+    assert fitted[0] is refined
+    assert told == [(7, 60_000, "finding the images' codes")]
+    assert said == ["fitting the prior to the training images of mnist"]
 
 
 def test_an_autoencoder_gets_no_prior_and_it_is_said(vae: VAE, tiny_run: Path) -> None:

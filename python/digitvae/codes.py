@@ -10,7 +10,7 @@ gains.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import PolynomialLR
 
 from digitvae.evaluate import as_tensor
 from digitvae.objective import reconstruction
+from digitvae.parallel import in_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +44,7 @@ would be shaken by what rounding leaves of their gradients."""
 PRIOR_WEIGHT = 0.1
 """What log N(z; 0, I) counts beside the likelihood: 1 would give the likeliest z, and its blur."""
 
-T = TypeVar("T")
+Result = TypeVar("Result")
 
 _BLOCK = 1000  # images at a time
 
@@ -73,10 +74,12 @@ def refine(
     images: NDArray[np.uint8],
     mu: NDArray[np.floating],
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+    *,
+    prior_weight: float = PRIOR_WEIGHT,
 ) -> Float64:
-    """Latents near ``mu`` of which the decoder makes more of each image.
+    """Latents near ``mu`` that reconstruct each image better.
 
-    ``STEPS`` steps of Adam up log p(x|z) + ``PRIOR_WEIGHT`` · log N(z; 0, I), from mu on, each
+    ``STEPS`` steps of Adam up log p(x|z) + ``prior_weight`` · log N(z; 0, I), from mu on, each
     image for itself.
 
     Args:
@@ -84,6 +87,7 @@ def refine(
         images: uint8 [n, 28, 28].
         mu: The means of their posteriors, [n, 40].
         on_progress: Called with the images done, and those in all.
+        prior_weight: At least 0.
 
     Returns:
         float64 [n, 40]; the same bits whatever else the machine does.
@@ -96,7 +100,7 @@ def refine(
         schedule = PolynomialLR(optimizer, total_iters=STEPS)
         for _ in range(STEPS):
             misfit = reconstruction(model.decoder.logits(z), x)
-            cost = misfit + PRIOR_WEIGHT * 0.5 * z.square().sum()
+            cost = misfit + prior_weight * 0.5 * z.square().sum()
             (z.grad,) = torch.autograd.grad(cost, z)
             optimizer.step()
             schedule.step()
@@ -106,10 +110,10 @@ def refine(
 
 
 def _blocks(
-    work: Callable[[int], T],
+    work: Callable[[int], Result],
     count: int,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
-) -> list[T]:
+) -> list[Result]:
     """Do all blocks of images, each on one thread and of one size: so many threads change no bit.
 
     Args:
@@ -119,13 +123,12 @@ def _blocks(
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    pool = ThreadPoolExecutor(threads)
     try:
         found = []
-        for done in pool.map(work, range(0, count, _BLOCK)):
-            found.append(done)
-            on_progress(min(len(found) * _BLOCK, count), count)
+        with closing(in_parallel(work, range(0, count, _BLOCK), threads)) as results:
+            for done in results:
+                found.append(done)
+                on_progress(min(len(found) * _BLOCK, count), count)
         return found
     finally:
-        pool.shutdown(cancel_futures=True)  # an interruption waits for the blocks at work only
         torch.set_num_threads(threads)

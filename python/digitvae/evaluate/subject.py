@@ -74,7 +74,7 @@ class Subject:
 
     @property
     def has_mixture(self) -> bool:
-        """Whether the bundle has a prior that was fitted to its aggregate posterior."""
+        """Whether the bundle has a latent mixture."""
         return PRIOR in self.engine.bundle.file_names
 
     @property

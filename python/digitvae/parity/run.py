@@ -13,8 +13,8 @@ import torch
 from threadpoolctl import threadpool_limits
 
 import digitvae
+from digitvae.parallel import in_parallel
 from digitvae.parity import divergence, search
-from digitvae.parity.blocks import in_parallel
 from digitvae.parity.compare import compare_runtimes
 from digitvae.parity.report import Check, Comparison, Pair, ParityReport, WorstCase
 
