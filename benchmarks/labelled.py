@@ -1,20 +1,20 @@
-"""What labelled digits cost beside those of N(0, I), in whole calls of ``Model.sample``.
+"""What labelled digits cost beside those of N(0, I), as images and as latents alone.
 
     python -m benchmarks.labelled [--rounds 31] [--components 10] [--prior FILE]
 
-Medians, in turns, in one process. The priors have the interface of ``prior.onnx`` and as many
-components a class, with made-up numbers, each in another graph (:mod:`benchmarks.prior_graphs`);
-``--prior`` measures a ``prior.onnx`` in their place, and without it one of the shipped bundle is
-measured, too, if there is one.
+One decoder draws from several priors, in turns, in one process. "Beside" is the median of what the
+rounds say, each by itself: a machine's speed changes more from round to round than within one.
+
+The shipped ``prior.onnx`` (or another, ``--prior``) is drawn from in both forms of the engine: by
+its own loop, which users get, and by ONNX Runtime, node by node. The other priors are made up, with
+the same interface and ``--components`` a class, each in another graph
+(:mod:`benchmarks.prior_graphs`), and run by ONNX Runtime.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import shutil
 import statistics
-import tempfile
 import time
 from functools import partial
 from pathlib import Path
@@ -22,27 +22,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import digitvae as dv
 from benchmarks import prior_graphs
 from digitvae import _native
 from digitvae.bench.processors import limited_to
-from digitvae.bundle import MANIFEST, PRIOR, describe_files, shipped_path, write_manifest
+from digitvae.bundle import DECODER, PRIOR, Bundle
+from digitvae.runtime import open_runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 DIGITS = 256 * _native.TILE_ROWS
 CLASSES = 10
-
-
-def with_prior(prior: bytes, folder: Path) -> dv.Model:
-    """The shipped bundle with that prior."""
-    bundle = shutil.copytree(shipped_path(), folder)
-    (bundle / PRIOR).write_bytes(prior)
-    manifest = json.loads((bundle / MANIFEST).read_bytes())
-    files = describe_files(bundle, {*manifest["files"], PRIOR})
-    write_manifest(bundle, manifest | {"files": files})
-    return dv.load(bundle)
 
 
 def made_up(components: int) -> dict[str, bytes]:
@@ -66,36 +56,47 @@ def made_up(components: int) -> dict[str, bytes]:
     }
 
 
-def measure(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each, in turns."""
+def measure(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each, in turns, every other round from the last to the first."""
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(rounds + 3):
-        for name, make in contenders.items():
+        names = list(contenders)
+        for name in names if number % 2 else reversed(names):
             start = time.perf_counter()
-            make()
-            if number >= 3:  # by then the engine has chosen its form
+            contenders[name]()
+            if number >= 3:  # by then the engine has chosen its forms
                 times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
+    return times
 
 
-def print_table(models: dict[str, dv.Model], rounds: int, threads: int) -> None:
+def print_table(
+    decoder: _native.Decoder, priors: dict[str, _native.Prior], rounds: int, threads: int
+) -> None:
     """Whole calls with so many threads."""
-    out = np.empty((DIGITS, 28, 28), np.uint8)
-    some = next(iter(models.values()))
-    options: dict[str, Any] = {"threads": threads, "out": out}
-    contenders: dict[str, Callable[[], object]] = {
-        "N(0, I)": lambda: some.sample(DIGITS, **options),
-        "N(0, I), truncation 0.7": lambda: some.sample(DIGITS, truncation=0.7, **options),
+    images = np.empty((DIGITS, 28, 28), np.uint8)
+    latents = np.empty((DIGITS, decoder.latent_dim), np.float32)
+    labels = np.empty(DIGITS, np.int32)
+    asked: dict[str, dict[str, Any]] = {
+        "N(0, I)": {},
+        "N(0, I), truncation 0.7": {"truncation": 0.7},
     }
-    for name, model in models.items():
-        asked = options | {"digit": range(CLASSES), "return_labels": True}
-        contenders[f"mixture: {name}"] = partial(model.sample, DIGITS, **asked)
-    times = measure(contenders, rounds)
-    plain = times["N(0, I)"]
-    print(f"| {DIGITS:,} digits, threads: {threads} | µs a digit | beside N(0, I) |")
-    print("|---|---:|---:|")
-    for name, seconds in times.items():
-        print(f"| {name} | {seconds / DIGITS * 1e6:.3f} | {seconds / plain - 1:+.1%} |")
+    for name, prior in priors.items():
+        asked[name] = {"prior": prior, "digits": range(CLASSES), "labels": labels}
+    run: dict[str, Any] = {"seed": 0, "first": 0, "threads": threads}
+    whole = {n: partial(decoder.sample, images, **run, **which) for n, which in asked.items()}
+    alone = {n: partial(decoder.latents, latents, **run, **which) for n, which in asked.items()}
+    of_images, of_latents = measure(whole, rounds), measure(alone, rounds)
+    plain = of_images["N(0, I)"]
+    print(
+        f"| {DIGITS:,} digits, threads: {threads} | µs a digit | beside N(0, I) | latents alone |"
+    )
+    print("|---|---:|---:|---:|")
+    for name, seconds in of_images.items():
+        ratio = statistics.median(mine / its for mine, its in zip(seconds, plain, strict=True))
+        digit, latent = (
+            statistics.median(values) / DIGITS * 1e6 for values in (seconds, of_latents[name])
+        )
+        print(f"| {name} | {digit:.3f} | {ratio - 1:+.1%} | {latent:.3f} |")
     print()
 
 
@@ -104,23 +105,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What labelled digits cost beside N(0, I).")
     parser.add_argument("--rounds", type=int, default=31)
     parser.add_argument("--components", type=int, default=10)
-    parser.add_argument("--prior", type=Path, help="measure this prior.onnx")
+    parser.add_argument("--prior", type=Path, help="measure this prior.onnx, not the shipped one")
     asked = parser.parse_args()
-    if asked.prior is not None:
-        priors = {asked.prior.name: asked.prior.read_bytes()}
-    else:
-        priors = made_up(asked.components)
-        shipped = dv.load().bundle
-        if PRIOR in shipped.file_names:
-            priors["the shipped bundle's"] = shipped.read(PRIOR)
-    with tempfile.TemporaryDirectory() as folder:
-        models = {
-            name: with_prior(prior, Path(folder) / str(number))
-            for number, (name, prior) in enumerate(priors.items())
-        }
-        with limited_to(1):
-            print_table(models, asked.rounds, 1)
-        print_table(models, asked.rounds, _native.available_threads())
+    runtime, bundle = open_runtime(), Bundle.open()
+    name = "the shipped mixture" if asked.prior is None else asked.prior.name
+    content = bundle.read(PRIOR) if asked.prior is None else asked.prior.read_bytes()
+    decoder = _native.Decoder(runtime, bundle.read(DECODER))
+    priors = {
+        name: _native.Prior(runtime, content),
+        f"{name}, by ONNX Runtime": _native.Prior(runtime, content, second=False),
+    }
+    for graph, model in made_up(asked.components).items():
+        priors[f"made up: {graph}"] = _native.Prior(runtime, model)
+    with limited_to(1):
+        print_table(decoder, priors, asked.rounds, 1)
+    print_table(decoder, priors, asked.rounds, _native.available_threads())
 
 
 if __name__ == "__main__":

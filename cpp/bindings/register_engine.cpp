@@ -29,7 +29,13 @@ std::unique_ptr<Network> load(const std::shared_ptr<Runtime>& runtime, const py:
 std::unique_ptr<Decoder> load_decoder(const std::shared_ptr<Runtime>& runtime, const py::bytes& model,
                                       std::optional<bool> sparse) {
   if (!sparse.has_value()) return load<Decoder>(runtime, model);
-  return load<Decoder>(runtime, model, *sparse ? Form::kSparse : Form::kDense);
+  return load<Decoder>(runtime, model, *sparse ? Form::kSecond : Form::kFirst);
+}
+
+std::unique_ptr<Mixture> load_prior(const std::shared_ptr<Runtime>& runtime, const py::bytes& model,
+                                    std::optional<bool> second) {
+  if (!second.has_value()) return load<Mixture>(runtime, model);
+  return load<Mixture>(runtime, model, *second ? Form::kSecond : Form::kFirst);
 }
 
 bool is_sparse(const Decoder& decoder, std::size_t rows) {
@@ -118,7 +124,8 @@ void register_engine(py::module_& module) {
   module.def("available_threads", &available_threads);
 
   py::class_<Mixture>(module, "Prior")
-      .def(py::init(&load<Mixture>), py::arg("runtime"), py::arg("model"))
+      .def(py::init(&load_prior), py::arg("runtime"), py::arg("model"), py::kw_only(), py::arg("second") = py::none())
+      .def_property_readonly("is_second", &Mixture::is_second)
       .def_property_readonly("latent_dim", [](const Mixture& prior) { return prior.info().latent_dim; })
       .def_property_readonly("labels", [](const Mixture& prior) { return prior.info().labels; })
       .def_property_readonly("dataset", [](const Mixture& prior) { return prior.info().dataset; });

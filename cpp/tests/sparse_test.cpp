@@ -289,9 +289,9 @@ TEST_CASE("a decoder gives the same bytes before and after it turns to the spars
   const std::string model = read_model("decoder.onnx");
   const Decoder decoder(open_runtime(), model.data(), model.size());
   constexpr std::size_t kCount = 1000;
-  REQUIRE(kCount < Networks::kWorthwhileRows);
+  REQUIRE(kCount < kWorthwhileRows);
   const std::vector<std::uint8_t> before = sample(decoder, 77, kCount);
-  const std::vector<std::uint8_t> many = sample(decoder, 0, Networks::kWorthwhileRows);
+  const std::vector<std::uint8_t> many = sample(decoder, 0, kWorthwhileRows);
   CHECK(std::equal(before.begin(), before.end(), many.begin() + 77 * kPixels));
   CHECK(sample(decoder, 77, kCount) == before);
   // Few rows, of which the threads share the outputs, in one tile and across the border of two.
@@ -309,7 +309,7 @@ TEST_CASE("the sparse session is made once it pays, if its bits are those of the
   const Networks networks(open_runtime(), model.data(), model.size());
   const Session& dense = networks.dense().session;
   const bool usable = dense_sums_are_as_specified(dense, model);
-  networks.prepare_for(Networks::kWorthwhileRows - 1);
+  networks.prepare_for(kWorthwhileRows - 1);
   for (std::size_t rows = 1; rows <= kTileRows; ++rows) REQUIRE_FALSE(networks.is_sparse(rows));
   networks.prepare_for(1);
   for (const std::size_t rows : {1U, 2U, 8U, 64U, 128U}) {
@@ -323,7 +323,7 @@ TEST_CASE("the sparse session is made once it pays, if its bits are those of the
   CHECK_FALSE(same_bits(dense, Session(open_runtime(), other_weights.data(), other_weights.size())));
 
   const Networks in_small_calls(open_runtime(), model.data(), model.size());
-  for (std::size_t i = 1; i < Networks::kWorthwhileCalls; ++i) in_small_calls.prepare_for(1);
+  for (std::size_t i = 1; i < kWorthwhileCalls; ++i) in_small_calls.prepare_for(1);
   CHECK_FALSE(in_small_calls.is_sparse(1));
   in_small_calls.prepare_for(1);
   CHECK(in_small_calls.is_sparse(1) == usable);
@@ -337,16 +337,16 @@ TEST_CASE("the sparse session is made once it pays, if its bits are those of the
 
 TEST_CASE("each form of a decoder can be asked for, and both give the same bytes", "[large]") {
   const std::string model = read_model("decoder.onnx");
-  const Decoder dense(open_runtime(), model.data(), model.size(), Form::kDense);
-  const Decoder sparse(open_runtime(), model.data(), model.size(), Form::kSparse);
+  const Decoder dense(open_runtime(), model.data(), model.size(), Form::kFirst);
+  const Decoder sparse(open_runtime(), model.data(), model.size(), Form::kSecond);
   CHECK(sparse.is_sparse(kTileRows) ==
         (dense_sums_are_as_specified(dense.session(), model) && sparse::Product::pays(kTileRows)));
-  const std::vector<std::uint8_t> many = sample(dense, 0, Networks::kWorthwhileRows);
+  const std::vector<std::uint8_t> many = sample(dense, 0, kWorthwhileRows);
   CHECK_FALSE(dense.is_sparse(kTileRows));  // however much was asked of it
-  CHECK(sample(sparse, 0, Networks::kWorthwhileRows) == many);
+  CHECK(sample(sparse, 0, kWorthwhileRows) == many);
 
   REQUIRE(setenv("DIGITVAE_DENSE", "1", 1) == 0);
-  const Decoder asked_for(open_runtime(), model.data(), model.size(), Form::kSparse);
+  const Decoder asked_for(open_runtime(), model.data(), model.size(), Form::kSecond);
   REQUIRE(unsetenv("DIGITVAE_DENSE") == 0);
   CHECK(asked_for.is_sparse(kTileRows) == sparse.is_sparse(kTileRows));
 }

@@ -16,7 +16,8 @@ namespace digitvae {
 // Pixel is float (intensities in [0, 1]) or std::uint8_t (round-half-even(255 · x)).
 class Decoder {
  public:
-  // `model`: the bytes of decoder.onnx; not needed after the constructor returns.
+  // `model`: the bytes of decoder.onnx; not needed after the constructor returns. With Form::kSecond, is_sparse()
+  // tells whether there is such a form.
   Decoder(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes,
           Form form = Form::kWhicheverPays);
 

@@ -1,25 +1,64 @@
 #include "engine/mixture.hpp"
 
 #include <algorithm>
+#include <cstring>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "engine/pixels.hpp"
 #include "error.hpp"
+#include "latent_mixture/draw.hpp"
 #include "random/latents.hpp"
 
 namespace digitvae {
 
-Mixture::Mixture(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes)
-    : session_(std::move(runtime), model, bytes), info_(read_prior_info(session_)) {
+Mixture::Mixture(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes, Form form)
+    : session_(std::move(runtime), model, bytes),
+      info_(read_prior_info(session_)),
+      second_(may_be_second(form) ? make_second(model, bytes) : nullptr) {
   require_interface(
       session_,
       {batch_of_scalars("u", "float32"), batch_of_scalars("digit", "int64"), batch_of("eps", info_.latent_dim)},
       {batch_of("z", info_.latent_dim), batch_of_scalars("label", "int64")});
+  if (form == Form::kSecond) second_.prepare();
 }
 
 namespace {
+
+// Memory of a tile: what the mixture reads, and what it draws.
+struct MixtureRows {
+  explicit MixtureRows(std::size_t dim)
+      : choice(kTileRows), digit(kTileRows), noise(kTileRows * dim), latents(kTileRows * dim), label(kTileRows) {}
+
+  std::vector<float> choice;
+  std::vector<std::int64_t> digit;  // wanted of each row
+  std::vector<float> noise;         // 0 where the mixture does not read it
+  std::vector<float> latents;
+  std::vector<std::int64_t> label;
+};
+
+// The same, wrapped as tensors.
+struct MixtureTensors {
+  MixtureTensors(const Session& own_session, MixtureRows& rows, std::size_t dim)
+      : session(own_session),
+        choice(session, rows.choice.data(), kTileRows),
+        digit(session, rows.digit.data(), kTileRows),
+        noise(session, rows.noise.data(), kTileRows, dim),
+        latents(session, rows.latents.data(), kTileRows, dim),
+        label(session, rows.label.data(), kTileRows) {}
+
+  void run() const { session.run({&choice, &digit, &noise}, {&latents, &label}); }
+
+  const Session& session;
+  Session::Tensor choice;
+  Session::Tensor digit;
+  Session::Tensor noise;
+  Session::Tensor latents;
+  Session::Tensor label;
+};
 
 // A truncation of 1 takes no time, and changes no bit.
 void truncate(float truncation, float* noise, std::size_t count) {
@@ -28,6 +67,30 @@ void truncate(float truncation, float* noise, std::size_t count) {
 }
 
 }  // namespace
+
+Mixture::Second::Make Mixture::make_second(const void* model, std::size_t bytes) const {
+  using latent_mixture::Parameters;
+  std::optional<Parameters> read = latent_mixture::read_parameters(model, bytes);
+  if (!read || read->latents != info_.latent_dim || read->labels != info_.labels) return nullptr;
+  return [this, parameters = std::make_shared<Parameters>(std::move(*read))]() -> std::unique_ptr<const Parameters> {
+    const std::size_t dim = info_.latent_dim;
+    // Rows of any class, and of each. The order in which a kernel adds does not depend on the values: some thousands
+    // of sums that agree leave no room for another.
+    MixtureRows first(dim);
+    fill_standard_normal(0, Stream::kLatent, 0, kTileRows, dim, first.noise.data());
+    for (std::size_t i = 0; i < kTileRows; ++i) {
+      first.choice[i] = mixture_uniform(0, i);
+      first.digit[i] = static_cast<std::int64_t>(i % (info_.labels + 1)) - 1;
+    }
+    MixtureRows second = first;
+    MixtureTensors(session_, first, dim).run();
+    latent_mixture::draw(*parameters, second.choice.data(), second.digit.data(), second.noise.data(), kTileRows,
+                         second.latents.data(), second.label.data());
+    const bool same = first.label == second.label && std::memcmp(first.latents.data(), second.latents.data(),
+                                                                 first.latents.size() * sizeof(float)) == 0;
+    return same ? std::make_unique<const Parameters>(std::move(*parameters)) : nullptr;
+  };
+}
 
 void require_fit(const LatentSource& source, const ModelInfo& decoder) {
   if (!(source.truncation >= 0.0F && source.truncation <= 1.0F)) {
@@ -50,73 +113,70 @@ void require_fit(const LatentSource& source, const ModelInfo& decoder) {
   }
 }
 
-// Scratch for one tile, wrapped as tensors.
+// What one worker draws a tile with.
 class LatentMaker::MixtureTile {
  public:
   MixtureTile(const LatentSource& source, std::size_t dim)
-      : session_(source.mixture->session()),
-        source_(source),
+      : source_(source),
         labels_(static_cast<std::int64_t>(source.mixture->info().labels)),
         dim_(dim),
         noise_dim_(source.mixture->info().noise_dim),
-        choice_(kTileRows),
-        digit_(kTileRows, source.digit_of(0)),
-        noise_(kTileRows * dim),
-        latents_(kTileRows * dim),
-        label_(kTileRows),
-        choice_tensor_(session_, choice_.data(), kTileRows),
-        digit_tensor_(session_, digit_.data(), kTileRows),
-        noise_tensor_(session_, noise_.data(), kTileRows, dim),
-        latents_tensor_(session_, latents_.data(), kTileRows, dim),
-        label_tensor_(session_, label_.data(), kTileRows) {}
+        parameters_(source.mixture->parameters()),
+        rows_(dim),
+        tensors_(source.mixture->session(), rows_, dim) {
+    std::fill(rows_.digit.begin(), rows_.digit.end(), source.digit_of(0));
+  }
 
   void make(std::uint64_t start, std::size_t rows, float* z, std::int32_t* labels) {
-    // The whole tile, whichever rows of it are wanted: its content is the same for every cut of a range.
-    const std::uint64_t tile_start = start - start % kTileRows;
-    const auto begin = static_cast<std::size_t>(start - tile_start);
-    fill_standard_normal(source_.seed, Stream::kLatent, tile_start, kTileRows, noise_dim_, dim_, noise_.data());
-    truncate(source_.truncation, noise_.data(), noise_.size());
-    for (std::size_t i = 0; i < kTileRows; ++i) choice_[i] = mixture_uniform(source_.seed, tile_start + i);
-    if (source_.digits.size() > 1) {
-      for (std::size_t i = 0; i < kTileRows; ++i) digit_[i] = source_.digit_of(tile_start + i);
+    const auto begin = static_cast<std::size_t>(start % kTileRows);
+    if (parameters_ != nullptr) {
+      prepare(start, begin, rows);
+      latent_mixture::draw(*parameters_, rows_.choice.data() + begin, rows_.digit.data() + begin,
+                           rows_.noise.data() + begin * dim_, rows, z, rows_.label.data() + begin);
+    } else {
+      // The whole tile, whichever rows of it are wanted: its content is the same for every cut of a range.
+      prepare(start - begin, 0, kTileRows);
+      tensors_.run();
+      std::copy_n(rows_.latents.data() + begin * dim_, rows * dim_, z);
     }
-    session_.run({&choice_tensor_, &digit_tensor_, &noise_tensor_}, {&latents_tensor_, &label_tensor_});
-    require_sound(begin, rows);
-    std::copy_n(latents_.data() + begin * dim_, rows * dim_, z);
+    require_sound(begin, rows, z);
     if (labels == nullptr) return;
-    for (std::size_t i = 0; i < rows; ++i) labels[i] = static_cast<std::int32_t>(label_[begin + i]);
+    for (std::size_t i = 0; i < rows; ++i) labels[i] = static_cast<std::int32_t>(rows_.label[begin + i]);
   }
 
  private:
-  void require_sound(std::size_t begin, std::size_t rows) const {
-    const std::size_t index = first_outside(latents_.data() + begin * dim_, rows * dim_, -kMaxLatent, kMaxLatent);
+  // What the mixture reads for the images from `start`, whose rows begin at `begin`.
+  void prepare(std::uint64_t start, std::size_t begin, std::size_t rows) {
+    float* const noise = rows_.noise.data() + begin * dim_;
+    fill_standard_normal(source_.seed, Stream::kLatent, start, rows, noise_dim_, dim_, noise);
+    truncate(source_.truncation, noise, rows * dim_);
+    for (std::size_t i = 0; i < rows; ++i) rows_.choice[begin + i] = mixture_uniform(source_.seed, start + i);
+    if (source_.digits.size() <= 1) return;
+    for (std::size_t i = 0; i < rows; ++i) rows_.digit[begin + i] = source_.digit_of(start + i);
+  }
+
+  void require_sound(std::size_t begin, std::size_t rows, const float* z) const {
+    const std::size_t index = first_outside(z, rows * dim_, -kMaxLatent, kMaxLatent);
     if (index != rows * dim_) {
-      throw ModelError("the prior computed a latent that is not finite, or beyond ±1e20: " +
-                       std::to_string(latents_[begin * dim_ + index]));
+      throw ModelError("the prior computed a latent that is not finite, or beyond ±1e20: " + std::to_string(z[index]));
     }
     for (std::size_t i = begin; i < begin + rows; ++i) {
-      const bool known = label_[i] >= 0 && label_[i] < labels_;
-      if (known && (digit_[i] == kAnyDigit || label_[i] == digit_[i])) continue;
-      throw ModelError("the prior gave the label " + std::to_string(label_[i]) + ", expected " +
-                       (digit_[i] == kAnyDigit ? "0 to " + std::to_string(labels_ - 1) : std::to_string(digit_[i])));
+      const std::int64_t label = rows_.label[i];
+      const std::int64_t digit = rows_.digit[i];
+      const bool known = label >= 0 && label < labels_;
+      if (known && (digit == kAnyDigit || label == digit)) continue;
+      throw ModelError("the prior gave the label " + std::to_string(label) + ", expected " +
+                       (digit == kAnyDigit ? "0 to " + std::to_string(labels_ - 1) : std::to_string(digit)));
     }
   }
 
-  const Session& session_;
   const LatentSource& source_;
   std::int64_t labels_;
   std::size_t dim_;
   std::size_t noise_dim_;
-  std::vector<float> choice_;
-  std::vector<std::int64_t> digit_;  // wanted of each row
-  std::vector<float> noise_;         // 0 where the mixture does not read it
-  std::vector<float> latents_;
-  std::vector<std::int64_t> label_;
-  Session::Tensor choice_tensor_;
-  Session::Tensor digit_tensor_;
-  Session::Tensor noise_tensor_;
-  Session::Tensor latents_tensor_;
-  Session::Tensor label_tensor_;
+  const latent_mixture::Parameters* parameters_;
+  MixtureRows rows_;
+  MixtureTensors tensors_;
 };
 
 LatentMaker::LatentMaker(const LatentSource& source, std::size_t latent_dim) : source_(source), dim_(latent_dim) {

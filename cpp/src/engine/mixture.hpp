@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "engine/model.hpp"
+#include "engine/second_form.hpp"
 #include "engine/tiles.hpp"
+#include "latent_mixture/parameters.hpp"
 
 namespace digitvae {
 
@@ -17,15 +19,30 @@ inline constexpr std::int32_t kAnyDigit = -1;
 // Thread-safe: any number of calls may use one mixture at the same time.
 class Mixture {
  public:
-  // `model`: the bytes of prior.onnx; not needed after the constructor returns.
-  Mixture(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes);
+  // `model`: the bytes of prior.onnx; not needed after the constructor returns. With Form::kSecond, is_second()
+  // tells whether there is such a form.
+  Mixture(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes,
+          Form form = Form::kWhicheverPays);
 
   const ModelInfo& info() const { return info_; }
+
+  // To be told of every call and how many rows it is for.
+  void prepare_for(std::size_t rows) const { second_.prepare_for(rows); }
+
+  // The first form, a tile at a time.
   const Session& session() const { return session_; }
 
+  // The second one, for any rows: what latent_mixture::draw draws from. Null as long as there is none.
+  const latent_mixture::Parameters* parameters() const { return second_.get(); }
+  bool is_second() const { return parameters() != nullptr; }
+
  private:
+  using Second = SecondForm<latent_mixture::Parameters>;
+  Second::Make make_second(const void* model, std::size_t bytes) const;
+
   Session session_;
   ModelInfo info_;
+  Second second_;
 };
 
 // Which latents are meant: those of a seed, from N(0, I) or from a mixture.

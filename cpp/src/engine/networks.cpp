@@ -1,14 +1,11 @@
 #include "engine/networks.hpp"
 
-#include <algorithm>
-#include <cstdint>
-#include <cstdlib>
 #include <cstring>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "engine/tiles.hpp"
-#include "error.hpp"
 #include "random/latents.hpp"
 #include "sparse/model.hpp"
 #include "sparse/operator.hpp"
@@ -16,11 +13,6 @@
 
 namespace digitvae {
 namespace {
-
-bool wants_dense() {
-  const char* const value = secure_getenv("DIGITVAE_DENSE");
-  return value != nullptr && *value != '\0' && std::strcmp(value, "0") != 0;
-}
 
 std::vector<float> run_tile(const Session& session, std::vector<float>& input, std::size_t outputs) {
   std::vector<float> output(kTileRows * outputs);
@@ -45,43 +37,22 @@ bool same_bits(const Session& a, const Session& b) {
 }
 
 Networks::Networks(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes, Form form)
-    : dense_(std::move(runtime), model, bytes),
-      sparse_model_(form == Form::kDense || (form == Form::kWhicheverPays && wants_dense())
-                        ? std::string()
-                        : sparse::with_sparse_layer(model, bytes)),
-      decided_(sparse_model_.empty()) {
-  if (form == Form::kSparse) prepare_for(kWorthwhileRows);
-}
-
-void Networks::prepare_for(std::size_t rows) const {
-  if (decided_.load(std::memory_order_acquire)) return;
-  // However few rows a call is for, the weights have to come from memory.
-  const std::size_t weight = std::max(rows, kWorthwhileRows / kWorthwhileCalls);
-  if (rows_.fetch_add(weight, std::memory_order_relaxed) + weight < kWorthwhileRows) return;
-  const std::lock_guard<std::mutex> lock(making_);
-  if (decided_.load(std::memory_order_relaxed)) return;
-  make_sparse();
-  decided_.store(true, std::memory_order_release);
-}
+    : dense_(std::move(runtime), model, bytes), sparse_(may_be_second(form) ? make_sparse(model, bytes) : nullptr) {}
 
 const Network& Networks::for_run(std::size_t rows) const {
-  const Network* const sparse = usable_sparse_.load(std::memory_order_acquire);
+  const Network* const sparse = sparse_.get();
   return sparse != nullptr && sparse::Product::pays(rows) ? *sparse : dense_;
 }
 
-void Networks::make_sparse() const {
-  const std::string model = std::exchange(sparse_model_, {});
-  try {
-    auto sparse =
-        std::make_unique<const Network>(dense_.session.runtime(), model.data(), model.size(), sparse::operators());
-    if (sparse->session.inputs() == dense_.session.inputs() && sparse->session.outputs() == dense_.session.outputs() &&
-        same_bits(dense_.session, sparse->session)) {
-      sparse_ = std::move(sparse);
-      usable_sparse_.store(sparse_.get(), std::memory_order_release);
-    }
-  } catch (const ModelError&) {           // an ONNX Runtime without operators of others, or weights not finite
-  } catch (const RuntimeLibraryError&) {  // whatever it is, there is a network that works
-  }
+SecondForm<Network>::Make Networks::make_sparse(const void* model, std::size_t bytes) const {
+  std::string changed = sparse::with_sparse_layer(model, bytes);
+  if (changed.empty()) return nullptr;
+  return [this, changed = std::move(changed)]() -> std::unique_ptr<const Network> {
+    const Session& dense = dense_.session;
+    auto sparse = std::make_unique<const Network>(dense.runtime(), changed.data(), changed.size(), sparse::operators());
+    const bool fits = sparse->session.inputs() == dense.inputs() && sparse->session.outputs() == dense.outputs();
+    return fits && same_bits(dense, sparse->session) ? std::move(sparse) : nullptr;
+  };
 }
 
 }  // namespace digitvae
