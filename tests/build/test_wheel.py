@@ -26,6 +26,8 @@ from tests.build.conftest import ROOT, library_version
 # Not for users of the sources, or not part of them.
 JUNK = {".git", ".ci", "build", "dist", "runs", ".venv"}
 LENT = "DIGITVAE_TEST_LENT"
+KEPT_BACK = {".git_archival.txt", ".gitattributes", ".pre-commit-config.yaml", ".gitignore"}
+PAGE = "python/digitvae/explorer/page"
 JUNK_KINDS = {".so", ".o", ".pyc", ".whl"}
 
 USER_PROGRAM = """\
@@ -148,7 +150,15 @@ def test_the_sdist_holds_the_sources_and_nothing_else(dist: Distribution) -> Non
     } <= names
     assert not {path.split("/")[0] for path in names} & JUNK
     assert not [name for name in names if PurePosixPath(name).suffix in JUNK_KINDS]
-    assert dist.sdist.stat().st_size < 25_000_000
+    if (ROOT / ".git").exists():
+        tracked = set(run("git", "ls-files", cwd=ROOT).splitlines())
+        folders = {str(folder) for name in tracked for folder in Path(name).parents}
+        others = names - tracked - folders
+        page = {name for name in others if name.startswith(PAGE)}
+        assert f"{PAGE}/index.html" in page
+        assert others - page == {"PKG-INFO"}
+        assert {name for name in tracked - names if name.split("/")[0] not in JUNK} <= KEPT_BACK
+    assert dist.sdist.stat().st_size < 30_000_000
 
 
 @pytest.mark.slow
