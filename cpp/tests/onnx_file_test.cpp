@@ -79,6 +79,12 @@ TEST_CASE("what a formula cannot say makes it one that is equal to none that is 
         "?[equation=0](a,b)");
   CHECK(formula(model_of({node("Add", {"a", "b"}, "c", field(7, "somebody"))}), "c") == "?(a,b)");
   CHECK(formula(model_of({node("Split", {"a"}, "c", field(2, "d"))}), "d") == "?(a)");
+  // Names that could pass for a number, or for a part of a formula.
+  for (const std::string name : {"0", "[1]", "Neg(b)", ""}) {
+    CHECK(formula(model_of({node("Add", {"a", name}, "c")}), "c") == "Add(a,?)");
+    const std::string initializer = field(5, number_field(1, 2) + number_field(2, 7) + field(8, name));
+    CHECK(formula(model_of({node("Add", {"a", name}, "c")}, initializer), "c") == "Add(a,?)");
+  }
   // A value that is made of itself, and one whose text would double with every node.
   CHECK(formula(model_of({node("Neg", {"c"}, "c")}), "c").find('?') != std::string::npos);
   std::vector<std::string> doubling;

@@ -4,12 +4,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <utility>
-
-#include "error.hpp"
 
 namespace digitvae {
 
@@ -31,8 +30,7 @@ class SecondForm {
  public:
   using Make = std::function<std::unique_ptr<const T>()>;
 
-  // `make` gives null, or throws ModelError or RuntimeLibraryError, if the second form is of no use; an empty one
-  // says that there is none.
+  // `make`, called once, gives null or throws if the second form is of no use; an empty one says that there is none.
   explicit SecondForm(Make make) : make_(std::move(make)), decided_(make_ == nullptr) {}
 
   // To be told of every call and how many rows it is for.
@@ -44,10 +42,10 @@ class SecondForm {
     const std::lock_guard<std::mutex> lock(making_);
     if (decided_.load(std::memory_order_relaxed)) return;
     try {
-      made_ = std::exchange(make_, nullptr)();
-    } catch (const ModelError&) {           // an ONNX Runtime without operators of others, or a model unfit for them
-    } catch (const RuntimeLibraryError&) {  // whatever it is, there is a first form, which works
-    }
+      made_ = make_();
+    } catch (const std::exception&) {  // an ONNX Runtime without operators of others, a model unfit for them, no
+    }  // memory: whatever it is, there is a first form, which works
+    make_ = nullptr;
     usable_.store(made_.get(), std::memory_order_release);
     decided_.store(true, std::memory_order_release);
   }

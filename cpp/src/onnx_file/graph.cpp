@@ -1,5 +1,6 @@
 #include "onnx_file/graph.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -214,7 +215,7 @@ class Formula {
     } else if (const Node* const node = graph_.maker_of(value)) {
       append_node(*node, depth);
     } else {
-      text_ += value;
+      append_name(value);
     }
   }
 
@@ -224,14 +225,19 @@ class Formula {
   static constexpr std::size_t kDeepest = 64;
   static constexpr std::size_t kLongest = 8'192;
 
+  // Only names that cannot be taken for anything else.
+  void append_name(std::string_view name) {
+    const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+    const auto is_usual = [&](char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '.'; };
+    const bool is_plain = !name.empty() && is_letter(name[0]) && std::all_of(name.begin(), name.end(), is_usual);
+    text_ += is_plain ? name : "?";
+  }
+
   void append_initializer(std::string_view name, const Initializer& initializer) {
     std::int64_t number = 0;
     const bool is_number = initializer.type == Type::kInt64 && initializer.raw.size() == sizeof number &&
                            (initializer.dims.empty() || initializer.dims == std::vector<std::uint64_t>{1});
-    if (!is_number) {
-      text_ += name;
-      return;
-    }
+    if (!is_number) return append_name(name);
     std::memcpy(&number, initializer.raw.data(), sizeof number);
     const std::string digits = std::to_string(number);
     text_ += initializer.dims.empty() ? digits : '[' + digits + ']';

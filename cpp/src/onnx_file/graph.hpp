@@ -46,7 +46,8 @@ struct Graph {
   // How a value is computed from inputs and initializers, as text without spaces:
   // "Add(x,Reshape[allowzero=0](w,[-1]))". Initializers stand by name, but int64 of one number by that number, in
   // brackets if it has a dimension. Equal texts, equal functions, if the named initializers are equal; what has no such
-  // text (other operators than ONNX's, attributes that are not numbers, more than some thousand characters) contains a
+  // text (other operators than ONNX's, attributes that are not numbers, names that are no words, more than some
+  // thousand characters) contains a
   // "?".
   std::string formula(std::string_view value) const;
 };
