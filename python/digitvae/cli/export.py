@@ -50,7 +50,7 @@ def export(
     a model card for the Hugging Face hub is written, README.md. `digitvae evaluate BUNDLE --update`
     puts measurements of samples and a picture into it.
 
-    Fitting takes half a minute on two cores, verifying as long, with --quick ten seconds.
+    On two cores fitting takes half a minute, verifying up to a minute, with --quick ten seconds.
 
     RUN is a finished run directory.
     """
