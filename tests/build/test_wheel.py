@@ -6,12 +6,15 @@ Both are taken from the folder DIGITVAE_DIST, or built first.
 from __future__ import annotations
 
 import email
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import urllib.request
 import zipfile
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -20,7 +23,7 @@ import numpy as np
 import pytest
 
 import digitvae as dv
-from digitvae.bundle import MANIFEST, Bundle
+from digitvae.bundle import DECODER, MANIFEST, PRIOR, Bundle
 from tests.build.conftest import ROOT, library_version
 
 # Not for users of the sources, or not part of them.
@@ -212,6 +215,29 @@ def test_with_torch_the_wheel_verifies_and_evaluates(fresh: Fresh) -> None:
     assert Path(place.strip()).is_relative_to(fresh.folder)
     assert "checks passed" in fresh("digitvae", "verify", "--quick", lent=True)
     assert "nats" in fresh("digitvae", "evaluate", "--quick", "--draws", "200", lent=True)
+
+
+@pytest.mark.slow
+def test_explore_serves_the_page_and_the_shipped_bundle(fresh: Fresh) -> None:
+    page = fresh("python", "-c", "import digitvae.explorer.files as f; print(len(f.page_files()))")
+    assert int(page) > 3
+    with subprocess.Popen(
+        [fresh.binaries / "digitvae", "explore", "--no-browser", "--json"],
+        cwd=fresh.folder,
+        env={"PATH": str(fresh.binaries)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        try:
+            assert server.stdout is not None
+            url = json.loads(server.stdout.readline())["url"]
+            with urllib.request.urlopen(url, timeout=30) as answer:
+                assert b"<title>" in answer.read()
+            for name in (DECODER, PRIOR):
+                with urllib.request.urlopen(f"{url}bundle/{name}", timeout=30) as answer:
+                    assert answer.read() == Bundle.open().read(name)
+        finally:
+            server.send_signal(signal.SIGINT)
 
 
 @pytest.mark.slow
