@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 DIGITS = 16_384
 WORTHWHILE = 8192
-"""Digits from which on the engine uses the sparse product (cpp/src/engine/networks.hpp)."""
+"""Digits from which on the engine uses the sparse product (cpp/src/engine/second_form.hpp)."""
 BATCH = 256
 MILLION = 1_000_000
 

@@ -26,16 +26,12 @@ std::unique_ptr<Network> load(const std::shared_ptr<Runtime>& runtime, const py:
   return network;
 }
 
-std::unique_ptr<Decoder> load_decoder(const std::shared_ptr<Runtime>& runtime, const py::bytes& model,
-                                      std::optional<bool> sparse) {
-  if (!sparse.has_value()) return load<Decoder>(runtime, model);
-  return load<Decoder>(runtime, model, *sparse ? Form::kSecond : Form::kFirst);
-}
-
-std::unique_ptr<Mixture> load_prior(const std::shared_ptr<Runtime>& runtime, const py::bytes& model,
-                                    std::optional<bool> second) {
-  if (!second.has_value()) return load<Mixture>(runtime, model);
-  return load<Mixture>(runtime, model, *second ? Form::kSecond : Form::kFirst);
+// The same for those of two forms: nothing, the one of its file (false), or the other (true).
+template <typename Network>
+std::unique_ptr<Network> load_form(const std::shared_ptr<Runtime>& runtime, const py::bytes& model,
+                                   std::optional<bool> second) {
+  if (!second.has_value()) return load<Network>(runtime, model);
+  return load<Network>(runtime, model, *second ? Form::kSecond : Form::kFirst);
 }
 
 bool is_sparse(const Decoder& decoder, std::size_t rows) {
@@ -124,7 +120,8 @@ void register_engine(py::module_& module) {
   module.def("available_threads", &available_threads);
 
   py::class_<Mixture>(module, "Prior")
-      .def(py::init(&load_prior), py::arg("runtime"), py::arg("model"), py::kw_only(), py::arg("second") = py::none())
+      .def(py::init(&load_form<Mixture>), py::arg("runtime"), py::arg("model"), py::kw_only(),
+           py::arg("second") = py::none())
       .def_property_readonly("is_second", &Mixture::is_second)
       .def_property_readonly("latent_dim", [](const Mixture& prior) { return prior.info().latent_dim; })
       .def_property_readonly("labels", [](const Mixture& prior) { return prior.info().labels; })
@@ -132,7 +129,8 @@ void register_engine(py::module_& module) {
 
   py::class_<Decoder> decoder(module, "Decoder");
   decoder
-      .def(py::init(&load_decoder), py::arg("runtime"), py::arg("model"), py::kw_only(), py::arg("sparse") = py::none())
+      .def(py::init(&load_form<Decoder>), py::arg("runtime"), py::arg("model"), py::kw_only(),
+           py::arg("sparse") = py::none())
       .def("is_sparse", &is_sparse, py::arg("rows"))
       .def("sample", &sample, py::arg("out"), py::kw_only(), py::arg("seed"), py::arg("first"), py::arg("threads"),
            py::arg("prior") = py::none(), py::arg("digits") = py::tuple(), py::arg("truncation") = 1.0F,

@@ -76,10 +76,6 @@ float expected(const Parameters& p, std::size_t component, const float* noise, s
   return p.means[component * p.latents + j] + sum;
 }
 
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
 Drawn latents(const Mixture& mixture, std::vector<std::int32_t> digits, std::uint64_t first, std::size_t count) {
   static const std::string model = read_model("decoder.onnx");
   static const Decoder decoder(open_runtime(), model.data(), model.size(), Form::kFirst);
@@ -89,12 +85,6 @@ Drawn latents(const Mixture& mixture, std::vector<std::int32_t> digits, std::uin
   decoder.latents(source, first, count, drawn.z.data(), labels.data(), 2, {});
   drawn.label.assign(labels.begin(), labels.end());
   return drawn;
-}
-
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  const std::size_t at = text.find(from);
-  REQUIRE(at != std::string::npos);
-  return text.replace(at, from.size(), to);
 }
 
 bool is_read(const std::string& model) {

@@ -86,10 +86,6 @@ std::vector<float> multiply(const Layer& layer, const std::vector<float>& hidden
   return multiply(layer, hidden, {layer.weights.data(), layer.bias.data(), layer.inputs, layer.outputs});
 }
 
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
 bool has_kernel() { return sparse::Product::supports(kHidden, kPixels); }
 
 std::vector<std::uint8_t> sample(const Decoder& decoder, std::uint64_t first, std::size_t count) {
@@ -98,12 +94,6 @@ std::vector<std::uint8_t> sample(const Decoder& decoder, std::uint64_t first, st
   std::vector<std::uint8_t> images(count * kPixels);
   decoder.sample(source, first, count, images.data(), nullptr, 2, {});
   return images;
-}
-
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  const std::size_t at = text.find(from);
-  REQUIRE(at != std::string::npos);
-  return text.replace(at, from.size(), to);
 }
 
 // Whether this processor's dense kernels add in the order of the sparse one.

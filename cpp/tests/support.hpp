@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "runtime/library.hpp"
 
@@ -34,5 +36,16 @@ inline std::string read_corpus(const std::string& name) {
   return read_file(environment("DIGITVAE_TEST_CORPUS") + "/" + name);
 }
 inline std::string read_test_prior() { return read_file(environment("DIGITVAE_TEST_PRIOR")); }
+
+// A model with the first occurrence of some bytes replaced.
+inline std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const std::size_t at = text.find(from);
+  if (at == std::string::npos) throw std::runtime_error("there is no " + from + " to replace");
+  return text.replace(at, from.size(), to);
+}
+
+inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
 
 }  // namespace digitvae::testing

@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 LATENTS = 40
 TRUNCATED = make_corpus.PRIOR.read_bytes()[:-1000]
 SAME_LABELS = "gives the same labels in every runtime"
-FORMS = [1000, 10_000]
-"""Rows of a call that the engine draws in its first and in its second form."""
 SAME_BITS = "gives the same latents through the C API, bit for bit"
 SAME_VALUES = "gives the same latents without optimization and in the ONNX reference"
 RUNS = "runs in every runtime"
+CALLS = [1000, 10_000]
+"""Rows of the calls of the C API, before and after it turns to the second form of a prior that has one."""
 
 
 @dataclass(frozen=True)
@@ -368,7 +368,7 @@ def with_latents(change: Callable[[Float32, NDArray[Any]], object]) -> Callable[
     return faulty
 
 
-@pytest.mark.parametrize("rows", FORMS)
+@pytest.mark.parametrize("rows", CALLS)
 def test_one_bit_that_the_c_api_has_otherwise_is_found(
     rows: int, honest: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -380,7 +380,7 @@ def test_one_bit_that_the_c_api_has_otherwise_is_found(
     assert failed(check_prior_runtimes(honest)) == {SAME_BITS: "1 of 440000 differ"}
 
 
-@pytest.mark.parametrize("rows", FORMS)
+@pytest.mark.parametrize("rows", CALLS)
 def test_one_label_that_the_c_api_has_otherwise_is_found(
     rows: int, honest: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:

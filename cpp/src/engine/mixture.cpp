@@ -74,8 +74,8 @@ Mixture::Second::Make Mixture::make_second(const void* model, std::size_t bytes)
   if (!read || read->latents != info_.latent_dim || read->labels != info_.labels) return nullptr;
   return [this, parameters = std::make_shared<Parameters>(std::move(*read))]() -> std::unique_ptr<const Parameters> {
     const std::size_t dim = info_.latent_dim;
-    // Rows of any class, and of each. The order in which a kernel adds does not depend on the values: some thousands
-    // of sums that agree leave no room for another.
+    // Rows of any class, and of each (of the first, if there are more than rows). The order in which a kernel adds does
+    // not depend on the values: some thousands of sums that agree leave no room for another.
     MixtureRows first(dim);
     fill_standard_normal(0, Stream::kLatent, 0, kTileRows, dim, first.noise.data());
     for (std::size_t i = 0; i < kTileRows; ++i) {

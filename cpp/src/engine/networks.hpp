@@ -33,7 +33,7 @@ class Networks {
 
   // To be told of every call and how many rows it is for. Thread-safe, like the next.
   void prepare_for(std::size_t rows) const { sparse_.prepare_for(rows); }
-  void prepare() const { sparse_.prepare(); }
+  void prepare() const { sparse_.prepare(); }  // now: for Form::kSecond, which does not do it by itself
 
   // What to run `rows` rows with.
   const Network& for_run(std::size_t rows) const;

@@ -12,7 +12,7 @@
 
 namespace digitvae {
 
-// Which form of a model to use: as it is in its file, or with an operator of ours in the place of some nodes, which
+// Which form of a model to use: as it is in its file, or with code of ours in the place of some nodes or of all, which
 // gives the same bits sooner. To compare them, each can be asked for.
 enum class Form { kWhicheverPays, kFirst, kSecond };
 

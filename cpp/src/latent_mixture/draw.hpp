@@ -13,7 +13,7 @@ namespace digitvae::latent_mixture {
 //
 // Summed in the order of ONNX Runtime's kernel for a matrix of one row on x86-64 processors (products and sums
 // rounded apart; four products, the sum before last; then two, then one), so that the bits are the same as its;
-// whoever uses it checks that (engine/mixture.hpp).
+// whoever uses it checks that (engine/mixture.cpp).
 void draw(const Parameters& p, const float* u, const std::int64_t* digit, const float* eps, std::size_t rows, float* z,
           std::int64_t* label);
 
