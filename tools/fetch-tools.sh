@@ -1,15 +1,17 @@
 #!/bin/sh
 # Fill the local cache with the tools that guard the product and this machine may lack.
-#   sh tools/fetch-tools.sh [valgrind] [clang] [sdl2] [chromium]    those, or all four
+#   sh tools/fetch-tools.sh [valgrind] [clang] [sdl2] [chromium] [node]    those, or all
+#   sh tools/fetch-tools.sh --have TOOL...  is it there? Fetches nothing, says nothing
 #   sh tools/fetch-tools.sh --print-path    the folder to put in front of PATH
+# Exits with 3 if the machine lacks a tool that this script cannot fetch. Then it says how to get it.
 # They are left in $cache/tools:
 #   bin/valgrind             with the debug symbols of the C library, without which it does not start
 #   bin/clang, bin/clang++   with libFuzzer and the sanitizers
 #   bin/llvm-symbolizer      for ASAN_SYMBOLIZER_PATH: Debian's sanitizers do not look for it on PATH
 #   bin/chromium             for the browser tests
 #   sdl2                     for CMAKE_PREFIX_PATH: find_package(SDL2 CONFIG) defines SDL2::SDL2
-# On Debian they are taken from Debian packages, without root and without installing anything.
-# Elsewhere nothing is done but to say what to install.
+# On Debian they are taken from Debian packages, without root and without installing anything. Node.js is looked for,
+# and never fetched: Debian's is too old.
 # shellcheck disable=SC2329   # have_* and fetch_* are called by name
 set -eu
 
@@ -218,30 +220,51 @@ END
     place chromium chromium
 }
 
+have_node() {
+    command -v npm >/dev/null && node -e '
+        const [major, minor] = process.versions.node.split(".").map(Number);
+        process.exit(major > 20 || (major == 20 && minor >= 19) ? 0 : 1)' 2>/dev/null || return 1
+    say "node: on PATH"
+}
+
 if [ "${1:-}" = --print-path ]; then
     printf '%s\n' "$tools/bin"
     exit 0
 fi
-[ $# -gt 0 ] || set -- valgrind clang sdl2 chromium
+only_ask=false
+if [ "${1:-}" = --have ]; then
+    only_ask=true
+    shift
+fi
+[ $# -gt 0 ] || set -- valgrind clang sdl2 chromium node
 for tool; do
     case $tool in
-    valgrind | clang | sdl2 | chromium) ;;
-    *) say "no tool '$tool': ask for valgrind, clang, sdl2 or chromium" >&2; exit 2 ;;
+    valgrind | clang | sdl2 | chromium | node) ;;
+    *) say "no tool '$tool': ask for valgrind, clang, sdl2, chromium or node" >&2; exit 2 ;;
     esac
 done
 
 work=$(mktemp -d)
 missing=''
 for tool; do
-    "have_$tool" || missing="$missing $tool"
+    if $only_ask; then
+        "have_$tool" >/dev/null || exit 1
+    else
+        "have_$tool" || missing="$missing $tool"
+    fi
 done
 [ -n "$missing" ] || exit 0
-if ! on_debian; then
-    say "not a Debian release: install$missing with your package manager"
-    exit 0
-fi
-failed=0
+status=0
 for tool in $missing; do
-    "fetch_$tool" || { say "$tool: not fetched, see above; or install it with your package manager" >&2; failed=1; }
+    if [ "$tool" = node ]; then
+        say "node: install Node.js >= 20.19 with npm, from https://nodejs.org or your system's packages"
+        status=3
+    elif ! on_debian; then
+        say "$tool: install it with your package manager"
+        status=3
+    elif ! "fetch_$tool"; then
+        say "$tool: not fetched, see above; or install it with your package manager" >&2
+        exit 1
+    fi
 done
-exit $failed
+exit $status

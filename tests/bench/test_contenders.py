@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("contender", ALL, ids=lambda one: one.name)
 def test_it_computes_the_decoder_and_generates(contender: Contender) -> None:
     if contender.missing():
-        pytest.skip(f"needs {' and '.join(contender.missing())}")
+        pytest.skip(f"{contender.title} beside us ({contender.install})")
     with Worker(contender, shipped_path(), threads=1) as worker:
         ready = worker.prepare()
         assert ready["versions"]
@@ -48,7 +48,7 @@ def test_it_computes_the_decoder_and_generates(contender: Contender) -> None:
 )
 def test_its_program_writes_digits(contender: Contender, model: dv.Model, tmp_path: Path) -> None:
     if contender.missing():
-        pytest.skip(f"needs {' and '.join(contender.missing())}")
+        pytest.skip(f"{contender.title} beside us ({contender.install})")
     out = tmp_path / "digits.npy"
     done = subprocess.run(
         command(contender, shipped_path(), 2500, out), check=False, capture_output=True, text=True

@@ -43,7 +43,7 @@ SAME_BITS = "gives the same latents through the C API, bit for bit"
 SAME_VALUES = "gives the same latents without optimization and in the ONNX reference"
 RUNS = "runs in every runtime"
 CALLS = [1000, 10_000]
-"""Rows of the calls of the C API, before and after it turns to the second form of a prior that has one."""
+"""Rows of the calls of the C API, before and after it turns to the second form of a prior."""
 
 
 @dataclass(frozen=True)
