@@ -1,0 +1,118 @@
+"""Run the tests of what has changed since main: the middle of `make check`.
+
+The tests of a changed module are those that import it, those of its folder's or its own name, and
+those of a changed page of documentation. Tests that are marked slow run only if their own file has
+changed. `make test` runs everything.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "python" / "digitvae"
+NO_TESTS_FOUND = 5
+"""The exit status of pytest if all tests of the files that it is given are slow."""
+
+BESIDES = {
+    ("cpp/", "cmake/", "CMake"): ("tests/native", "tests/build/test_abi.py"),
+    ("docs/", "README.md", "mkdocs.yml"): (
+        "tests/docs/test_links.py",
+        "tests/docs/test_references.py",
+    ),
+    ("export/",): ("tests/test_bundle.py", "tests/test_engine.py"),
+    ("Makefile", ".ci/", "tools/", "pyproject.toml"): (
+        "tests/build/test_two_commands.py",
+        "tests/build/test_stages.py",
+    ),
+}
+"""Tests of files that no test imports, by how their paths begin."""
+
+
+def git(*words: str) -> list[str]:
+    """The lines that git prints; none if it fails."""
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.splitlines() if done.returncode == 0 else []
+
+
+def changed_files() -> list[str]:
+    """Files that differ from where this branch left main, committed or not."""
+    base = git("merge-base", "HEAD", "origin/main") or git("merge-base", "HEAD", "main") or ["HEAD"]
+    return git("diff", "--name-only", base[0]) + git("ls-files", "--others", "--exclude-standard")
+
+
+def imported(test: Path) -> set[str]:
+    """Dotted names of all that a file imports, inside functions, too."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(test.read_bytes())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
+    return names
+
+
+def tests_of(changed: list[str]) -> set[str]:
+    """Paths of the tests of changed files."""
+    tests = {str(path.relative_to(ROOT)): imported(path) for path in (ROOT / "tests").rglob("*.py")}
+    sources = {module_name(path): imported(path) for path in PACKAGE.rglob("*.py")}
+    found: set[str] = set()
+    for name in changed:
+        for starts, own in BESIDES.items():
+            found.update(own if name.startswith(starts) else ())
+        path = ROOT / name
+        if path.name.startswith("test_"):
+            found.add(name)
+        elif name in tests:  # what the tests of a folder share
+            found.add(str(path.parent.relative_to(ROOT)))
+        elif path.is_relative_to(PACKAGE):
+            module = module_name(path)
+            of_its_name = _mirror(module)
+            # What no test imports is tested with what imports it.
+            users = {module, *(user for user, names in sources.items() if module in names)}
+            direct = {test for test, names in tests.items() if module in names}
+            found.update(direct or {t for t, names in tests.items() if names & users})
+            found.update(test for test in tests if test.startswith(of_its_name))
+    return {
+        test
+        for test in found
+        if (ROOT / test).is_dir() or ("/test_" in test and (ROOT / test).exists())
+    }
+
+
+def module_name(path: Path) -> str:
+    """The dotted name of a module of the package."""
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(
+        ".__init__"
+    )
+
+
+def _mirror(module: str) -> str:
+    """How the paths of a module's own tests begin: tests/cli/test_data of digitvae.cli.data."""
+    *folders, name = module.split(".")[1:] or [""]
+    return "/".join(["tests", *folders, f"test_{name}"])
+
+
+def main() -> int:
+    """Run them; the exit status."""
+    changed = changed_files()
+    if any(name.startswith(("cpp/", "cmake/", "CMake")) for name in changed):
+        subprocess.run(["make", "--no-print-directory", "test-cpp"], cwd=ROOT, check=True)
+    tests = tests_of(changed)
+    whole = tests & set(changed)
+    pytest = [sys.executable, "-m", "pytest", "-q", "-n", "2"]
+    for words, some in ((["-m", "not slow"], tests - whole), ([], whole)):
+        if some:
+            status = subprocess.run(
+                [*pytest, *words, *sorted(some)], cwd=ROOT, check=False
+            ).returncode
+            if status not in (0, NO_TESTS_FOUND):
+                return status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
