@@ -41,7 +41,7 @@ CPP_ENVIRONMENT = $(BUILD_ENVIRONMENT) ASAN_SYMBOLIZER_PATH="$(TOOLS)/llvm-symbo
 	DIGITVAE_ORT_LIBRARY="$$($(BIN)/python -m digitvae.runtime)" ORT_DISABLE_TELEMETRY=1
 CMAKE_BUILD = cmake --preset $(1) $(CMAKE_OPTIONS) && cmake --build --preset $(1)
 
-.PHONY: help headers tools demo data test ready check guard test-cpp build-cpp test-asan test-tsan test-sanitizers test-valgrind fuzz test-python lint format train bundle classifier notebook verify cluster web web-if-possible sdl2 test-web bench docs wheel clean
+.PHONY: help headers tools demo data test ready check guard test-cpp build-cpp test-asan test-tsan test-sanitizers test-valgrind fuzz test-python mutants lint format train bundle classifier notebook verify cluster web web-if-possible sdl2 test-web bench docs wheel clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,10 @@ test-valgrind: $(DEV) ## The C++ tests under valgrind, but for the largest
 fuzz: $(DEV) ## Fuzz model loading and the C ABI for FUZZ_SECONDS each; what is found stays in build/fuzz
 	@$(CPP_ENVIRONMENT) && $(STAGE) "fuzzing" sh tools/with-tool.sh clang "hostile input to C++, by fuzzing" \
 		sh -c '$(call CMAKE_BUILD,fuzz) && sh cpp/fuzz/run.sh build/fuzz $(FUZZ_SECONDS)'
+
+mutants: web $(DEV) data ## Break the code in 30 places, one at a time: the tests must catch each
+	@sh tools/fetch-tools.sh sdl2
+	$(BIN)/python -m tools.mutate
 
 lint: $(DEV) ## Formatting, static checks and types, Python and C++
 	@$(STAGE) lint sh -c '$(BIN)/ruff check . && $(BIN)/ruff format --check . && \

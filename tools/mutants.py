@@ -1,0 +1,249 @@
+"""Thirty faults that the tests must catch, one in every part of the code."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+CPP_TESTS = "ctest"
+"""Stands for the C++ tests of the preset ``release``; other tests are paths for pytest."""
+
+PACKAGING = "tests/build"
+"""The folder of the tests that build, install and package."""
+
+
+class Mutant(NamedTuple):
+    """A fault: where it is made, and who has to notice.
+
+    Attributes:
+        name: What goes wrong, in words.
+        file: The file that is changed.
+        old: What stands there, once.
+        new: What replaces it.
+        tests: Folders or files for pytest, or ``CPP_TESTS``; never a single test, which may be
+            given another name.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+MUTANTS = (
+    # Training and exporting.
+    Mutant(
+        "a TorchScript has its constants in the order of a set",
+        "python/digitvae/forms.py",
+        'layer.__dict__["__constants__"] = []',
+        'layer.__dict__["__constants__"] = getattr(layer, "__constants__", [])',
+        "tests/test_export.py",
+    ),
+    Mutant(
+        "the mixture is fitted with a seed that differs from process to process",
+        "python/digitvae/export.py",
+        "seed=config.seed % 2**32",
+        "seed=hash(config) % 2**32",
+        "tests/test_export.py",
+    ),
+    Mutant(
+        "Adam forgets its moments when a run is resumed",
+        "python/digitvae/run.py",
+        'if f"adam.step.{name}" in checkpoint.tensors:',
+        'if f"adam.step.{name}" in adam.state:',
+        "tests/cli/test_train.py",
+    ),
+    Mutant(
+        "processes that train together keep their gradients to themselves",
+        "python/digitvae/distributed.py",
+        "        return DistributedDataParallel(model)\n",
+        "        return model\n",
+        "tests/test_distributed.py",
+    ),
+    Mutant(
+        "a finished run is looked for where the program was started",
+        "python/digitvae/train.py",
+        "        if not (folder / run.SUMMARY).exists():\n            return opened",
+        "        if not Path(run.SUMMARY).exists():\n            return opened",
+        "tests/test_notebook.py",
+    ),
+    Mutant(
+        "the codes of images depend on the number of threads",
+        "python/digitvae/codes.py",
+        "torch.set_num_threads(1)",
+        "torch.set_num_threads(threads)",
+        "tests/test_codes.py",
+    ),
+    # The command line, and what it writes.
+    Mutant(
+        "a closed terminal ends what nohup has started",
+        "python/digitvae/cli/app.py",
+        "if signal.getsignal(number) != signal.SIG_IGN:",
+        "if signal.getsignal(number) is not None:",
+        "tests/cli/test_interruption.py",
+    ),
+    Mutant(
+        "a shard that a killed run has left is hashed up to its first megabyte",
+        "python/digitvae/sinks/manifest.py",
+        "while piece := file.read(_READ_BYTES):",
+        "if piece := file.read(_READ_BYTES):",
+        "tests/cli/test_generate_killed.py",
+    ),
+    Mutant(
+        "every group of rows of a table begins with the same index",
+        "python/digitvae/sinks/parquet.py",
+        "        self._index += rows\n",
+        "",
+        "tests/sinks/test_datasets.py",
+    ),
+    Mutant(
+        "an object is sent in one piece, from memory",
+        "python/digitvae/stores/objects.py",
+        "_BLOCK_BYTES = 16 << 20",
+        "_BLOCK_BYTES = 64 << 20",
+        "tests/stores/test_killed.py",
+    ),
+    Mutant(
+        "a shard whose worker dies is not made again",
+        "python/digitvae/ray/schedule.py",
+        "max_retries=ATTEMPTS - 1",
+        "max_retries=0",
+        "tests/ray/test_generate.py",
+    ),
+    # Judging exports and models.
+    Mutant(
+        "the gate's faulty copies are caught by their hashes alone",
+        "python/digitvae/parity/gate/run.py",
+        "or not copy.keeps_hashes:",
+        "or copy.keeps_hashes:",
+        "tests/parity/test_gate.py",
+    ),
+    Mutant(
+        "the noise limit leaves honest exports no room",
+        "python/digitvae/parity/enclosure.py",
+        "NOISE_DEVIATIONS = 16.0",
+        "NOISE_DEVIATIONS = 6.0",
+        "tests/parity/test_honest_exports.py",
+    ),
+    Mutant(
+        "the C API draws one class, and is compared with draws of all",
+        "python/digitvae/parity/runtimes/c_api.py",
+        "digit=-1,",
+        "digit=0,",
+        "tests/parity/test_c_api.py",
+    ),
+    Mutant(
+        "an evaluation that looked at less replaces one that looked at more",
+        "python/digitvae/evaluate/update.py",
+        "if before[key] > now[key]]",
+        "if before[key] < now[key]]",
+        "tests/cli/test_evaluate.py",
+    ),
+    Mutant(
+        "the explorer answers pages of other hosts",
+        "python/digitvae/explorer/server.py",
+        'self.headers.get("Host", "").lower() not in self.server.hosts',
+        'not self.headers.get("Host", "")',
+        "tests/explorer",
+    ),
+    Mutant(
+        "contenders run on while others are timed",
+        "python/digitvae/bench/worker.py",
+        "        self._process.send_signal(signal.SIGSTOP)\n",
+        "",
+        "tests/bench/test_contenders.py",
+    ),
+    # The core in C++.
+    Mutant(
+        "components of the mixture are chosen by the numbers of the latents",
+        "cpp/src/random/latents.cpp",
+        "static_cast<std::uint32_t>(Stream::kMixture)",
+        "static_cast<std::uint32_t>(Stream::kLatent)",
+        CPP_TESTS,
+    ),
+    Mutant(
+        "the last part of a call is left out",
+        "cpp/src/engine/decoder.cpp",
+        "part_of(last_) - part_of(first_) + 1;",
+        "part_of(last_) - part_of(first_);",
+        CPP_TESTS,
+    ),
+    Mutant(
+        "a later block of a sum forgets those before it",
+        "cpp/src/sparse/product.cpp",
+        "block.bias = end <= kSumInputs ?",
+        "block.bias = end <= inputs_ ?",
+        CPP_TESTS,
+    ),
+    Mutant(
+        "a component is reached only beyond its threshold",
+        "cpp/src/latent_mixture/draw.cpp",
+        "u >= thresholds[i]",
+        "u > thresholds[i]",
+        CPP_TESTS,
+    ),
+    Mutant(
+        "a graph in pieces is read as its last piece",
+        "cpp/src/onnx_file/graph.cpp",
+        "if (!graph_message.empty() || field.wire_type != kBytes)",
+        "if (field.wire_type != kBytes)",
+        CPP_TESTS,
+    ),
+    Mutant(
+        "a model that memory has no room for is told as a faulty one",
+        "cpp/src/runtime/library.cpp",
+        ' || std::strstr(message, "Failed to allocate memory") != nullptr',
+        "",
+        CPP_TESTS,
+    ),
+    Mutant(
+        "every chunk of a stream is the first one",
+        "cpp/src/c_api/generate.cpp",
+        "core.sample(source, options.first + done, rows,",
+        "core.sample(source, options.first, rows,",
+        CPP_TESTS,
+    ),
+    Mutant(
+        "Ctrl-C does not end a call of the engine",
+        "cpp/bindings/without_gil.cpp",
+        "interrupted = PyErr_CheckSignals() != 0;",
+        "interrupted = PyErr_CheckSignals() > 0;",
+        "tests/test_engine.py",
+    ),
+    Mutant(
+        "the C++ API ignores where a caller wants to begin",
+        "cpp/include/digitvae/digitvae.hpp",
+        "    c_options.first = options.first;\n",
+        "",
+        f"{PACKAGING}/test_examples.py",
+    ),
+    # What users install, and what they read.
+    Mutant(
+        "the header of C++ is not installed",
+        "cmake/InstallPackage.cmake",
+        'PATTERN "*.h" PATTERN "*.hpp")',
+        'PATTERN "*.h")',
+        f"{PACKAGING}/test_examples.py",
+    ),
+    Mutant(
+        "the explorer's page is missing from the sdist, and so from the wheel",
+        "pyproject.toml",
+        'sdist.include = ["python/digitvae/explorer/page"]',
+        "sdist.include = []",
+        f"{PACKAGING}/test_wheel.py",
+    ),
+    Mutant(
+        "the reference leaves the defaults of options out",
+        "tools/docs/commands.py",
+        'partition("[default: ")',
+        'partition("(default: ")',
+        "tests/docs/test_references.py",
+    ),
+    Mutant(
+        "a page shows a command with an option that does not exist",
+        "docs/command-line.md",
+        "--digit 0-9 --per-digit 1000 -o data",
+        "--digit 0-9 --each 1000 -o data",
+        "tests/docs/test_code_blocks.py",
+    ),
+)
