@@ -1,4 +1,4 @@
-"""The library, built and installed once for all tests of its package."""
+"""The library, installed once for all tests of its package from the build of `make build-cpp`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from typing import NamedTuple
 import pytest
 
 from digitvae.runtime import packaged_library
+from tests.once import made_once
 
 ROOT = Path(__file__).parents[2]
+RELEASE = ROOT / "build" / "release"
 EXAMPLES = ROOT / "cpp" / "examples"
 DECODER = ROOT / "export" / "mnist" / "decoder.onnx"
+FIRST_PLACE = "first place"
 
 
 def library_version() -> str:
@@ -50,15 +53,20 @@ def must_run(
 
 
 class Installed(NamedTuple):
-    """A prefix that the library was installed to, and the build it came from."""
+    """A prefix that the library was installed to."""
 
     prefix: Path
-    build: Path
+
+    @property
+    def libraries(self) -> Path:
+        """``lib``, or what the system calls it."""
+        (found,) = self.prefix.glob("lib*")
+        return found
 
     @property
     def shared_library(self) -> Path:
         """What programs load."""
-        return self.prefix / "lib" / "libdigitvae.so"
+        return self.libraries / "libdigitvae.so"
 
     def cmake_build(self, source: Path, build: Path, *options: str) -> Path:
         """Build a project that finds the package in the prefix; returns the build folder."""
@@ -86,35 +94,27 @@ def _sdl() -> str:
     return f";{Path(bin_folder).parent / 'sdl2'}"
 
 
-def install_library(folder: Path, *options: str) -> Installed:
-    """Build the library as a user would, and install it to ``folder/prefix``."""
-    build, prefix = folder / "build", folder / "prefix"
-    must_run(
-        "cmake",
-        "-S",
-        ROOT,
-        "-B",
-        build,
-        "-G",
-        "Ninja",
-        "-DCMAKE_BUILD_TYPE=Release",
-        "-DDIGITVAE_BUILD_TESTS=OFF",
-        f"-DCMAKE_INSTALL_PREFIX={prefix}",
-        "-DCMAKE_INSTALL_LIBDIR=lib",
-        *options,
-    )
-    must_run("cmake", "--build", build)
-    must_run("cmake", "--install", build)
-    return Installed(prefix, build)
+def build_and_install(build: Path, prefix: Path) -> Installed:
+    """Bring the library in a configured build folder up to date, and install it to a prefix."""
+    cache = (build / "CMakeCache.txt").read_text(encoding="utf-8")
+    cmake = re.search(r"^CMAKE_COMMAND:INTERNAL=(.*)$", cache, re.MULTILINE)
+    assert cmake is not None
+    must_run(cmake[1], "--build", build, "--target", "digitvae", "digitvae_static")
+    must_run(cmake[1], "--install", build, "--prefix", prefix)
+    return Installed(prefix)
 
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """The library with ONNX Runtime opened at run time, in a prefix that was moved once."""
-    made = install_library(tmp_path_factory.mktemp("library") / "first place")
-    moved = tmp_path_factory.mktemp("moved") / "with a space"
-    shutil.move(made.prefix, moved)
-    return Installed(moved, made.build)
+
+    def install(folder: Path) -> None:
+        if not (RELEASE / "CMakeCache.txt").exists():
+            must_run("cmake", "--preset", "release", cwd=ROOT)
+        build_and_install(RELEASE, folder / FIRST_PLACE)
+        shutil.move(folder / FIRST_PLACE, folder / "with a space")
+
+    return Installed(made_once(tmp_path_factory, "installed", install) / "with a space")
 
 
 @pytest.fixture(scope="session")

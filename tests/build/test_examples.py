@@ -48,6 +48,14 @@ def programs(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
+def viewer(programs: Programs) -> Path:
+    """The example `viewer`, where there is SDL2."""
+    if run("sh", ROOT / "tools" / "fetch-tools.sh", "--have", "sdl2").returncode != 0:
+        pytest.skip("the SDL2 viewer (needs SDL2: install libsdl2-dev)")
+    return programs["viewer"]
+
+
+@pytest.fixture(scope="session")
 def expected() -> Bytes:
     """What the Python module makes."""
     return np.asarray(dv.load().sample(COUNT, seed=SEED))
@@ -208,7 +216,7 @@ def test_a_full_standard_output_is_told(programs: Programs) -> None:
 
 @pytest.mark.parametrize("corner", range(4))
 def test_the_viewer_shows_the_corner_s_digit_in_the_corner(
-    programs: Programs, tmp_path: Path, corner: int
+    viewer: Path, tmp_path: Path, corner: int
 ) -> None:
     """The first four digits of the seed, each pixel a square of one colour, in the middle."""
     frame = tmp_path / "frame.bmp"
@@ -223,7 +231,7 @@ def test_the_viewer_shows_the_corner_s_digit_in_the_corner(
         "--frame",
         frame,
     ]
-    must_run(programs["viewer"], *words, env={"SDL_VIDEODRIVER": "dummy"})
+    must_run(viewer, *words, env={"SDL_VIDEODRIVER": "dummy"})
     with Image.open(frame) as image:
         assert image.size == (720, 720)
         picture = np.asarray(image.convert("RGB"))
@@ -240,10 +248,8 @@ def is_shown(picture: npt.NDArray[np.uint8], digit: Bytes, scale: int) -> bool:
     return bool((middle == enlarged[..., None]).all())
 
 
-def test_the_viewer_opens_a_window_and_closes_it_when_told(
-    programs: Programs, tmp_path: Path
-) -> None:
-    command = [str(programs["viewer"]), "--model", str(DECODER)]
+def test_the_viewer_opens_a_window_and_closes_it_when_told(viewer: Path, tmp_path: Path) -> None:
+    command = [str(viewer), "--model", str(DECODER)]
     environment = {**os.environ, "SDL_VIDEODRIVER": "dummy"}
     with started(command, env=environment, stderr=subprocess.PIPE, cwd=tmp_path) as program:
         with pytest.raises(subprocess.TimeoutExpired):
