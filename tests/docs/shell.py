@@ -1,38 +1,45 @@
 """The commands of shell blocks: run, or held against what there is.
 
-``digitvae`` and ``python`` run, in the folder of their page. Where a command would take long, it
-runs with options that make it short (`SHORT`). Of ``make``, ``pip install`` and our benchmarks it
-is checked that the target, the extra and the module exist. Anything else needs a mark.
+``digitvae`` and ``python`` run, in the folder of their page, by a shell. A ``digitvae`` of plain
+words, after which variables it may be, runs in this process, which has imported torch already.
+Where a command would take long, it runs with options that make it short (`SHORT`). Of ``make``,
+``pip install`` and our benchmarks it is checked that the target, the extra and the module exist.
+Anything else needs a mark.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import os
 import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import click
 
+from digitvae.cli.app import main
 from digitvae.cli.commands import app
 from tests.docs.blocks import ROOT
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.docs.blocks import Block
 
 SHORT = {
     "train": ("--epochs", "1", "--limit", "512"),
     "export": ("--quick", "--no-prior"),
     "verify": ("--quick",),
-    "evaluate": ("--quick",),
+    "evaluate": ("--quick", "--draws", "200"),
 }
 """What is added to commands that would take minutes. Of an option given twice the last counts."""
 SECONDS = 240
+# What a shell does more with than to split it, and what imports a module of the page's folder.
+NEEDS_SHELL = re.compile(r"[|&;<>()$`*?~]| --torch ")
 
 
 def commands(block: Block) -> list[str]:
@@ -48,9 +55,7 @@ def commands(block: Block) -> list[str]:
 
 def run_command(command: str, block: Block, folder: Path) -> None:
     """Run a command, or check what it names."""
-    words = shlex.split(command)
-    while re.match(r"[A-Z_]+=", words[0]):
-        words.pop(0)
+    _, words = split_variables(shlex.split(command))
     match words:
         case ["digitvae", name, *_] if name in app.list_commands(click.Context(app)):
             parse_command(command, block)
@@ -92,21 +97,47 @@ def _insert(command: str, added: tuple[str, ...]) -> str:
 
 
 def _run(command: str, block: Block, folder: Path) -> None:
+    variables, words = split_variables(shlex.split(command))
+    if words[0] == "digitvae" and not NEEDS_SHELL.search(command):
+        with patch.dict(os.environ, variables):
+            code, said = run_here(words[1:], folder)
+    else:
+        code, said = run_by_shell(command, folder)
+    assert code == 0, f"{block.place}: {command}\n{said}"
+
+
+def split_variables(words: list[str]) -> tuple[dict[str, str], list[str]]:
+    """What a command sets in its environment, and the command."""
+    start = next(i for i, word in enumerate(words) if not re.match(r"[A-Z_]+=", word))
+    return dict(word.split("=", 1) for word in words[:start]), words[start:]
+
+
+def run_here(words: list[str], folder: Path) -> tuple[int, str]:
+    """Run the command line in this process; its exit code, and what it printed."""
+    said, before = io.StringIO(), Path.cwd()
+    os.chdir(folder)
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            return main(words), said.getvalue()
+    finally:
+        os.chdir(before)
+
+
+def run_by_shell(command: str, folder: Path) -> tuple[int, str]:
+    """Run a command as a user does; its exit code, and what it printed last."""
     scripts = folder / ".bin"
     _programs(scripts)
     paths = (str(scripts), os.environ.get("PATH", ""))
-    environment = {**os.environ, "PATH": os.pathsep.join(paths)}
     done = subprocess.run(
         ["sh", "-c", command],
         cwd=folder,
-        env=environment,
+        env={**os.environ, "PATH": os.pathsep.join(paths)},
         capture_output=True,
         text=True,
         check=False,
         timeout=SECONDS,
     )
-    said = f"{block.place}: {command}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
-    assert done.returncode == 0, said
+    return done.returncode, done.stdout[-2000:] + done.stderr[-4000:]
 
 
 def _programs(scripts: Path) -> None:
