@@ -27,11 +27,16 @@ TINY = Settings(
 
 
 @pytest.fixture
-def odd(monkeypatch: pytest.MonkeyPatch) -> Odd:
-    """A contender that does something wrong."""
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs find the modules of the tests."""
     root = str(Path(__file__).parents[2])
     path = os.environ.get("PYTHONPATH")
     monkeypatch.setenv("PYTHONPATH", f"{root}{os.pathsep}{path}" if path else root)
+
+
+@pytest.fixture
+def odd(monkeypatch: pytest.MonkeyPatch, importable: None) -> Odd:
+    """A contender that does something wrong."""
 
     def make(behaviour: str) -> Contender:
         monkeypatch.setenv("ODD", behaviour)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,10 +28,15 @@ if TYPE_CHECKING:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("contender", ALL, ids=lambda one: one.name)
-def test_it_computes_the_decoder_and_generates(contender: Contender) -> None:
+@pytest.mark.usefixtures("importable")
+def test_it_computes_the_decoder_and_generates(
+    contender: Contender, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if contender.missing():
         pytest.skip(f"{contender.title} beside us ({contender.install})")
-    with Worker(contender, shipped_path(), threads=1) as worker:
+    monkeypatch.setenv("HURRIED", contender.module)
+    hurried = replace(contender, module="tests.bench.hurried_contender")
+    with Worker(hurried, shipped_path(), threads=1) as worker:
         ready = worker.prepare()
         assert ready["versions"]
         checked = worker.check()
