@@ -137,10 +137,12 @@ def tiny_run(mnist: dict[str, Split], tmp_path_factory: pytest.TempPathFactory) 
 def tiny_bundle(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """That run, exported. Tests that damage a bundle damage a copy."""
     # By a process of its own: names in a TorchScript depend on what the process scripted before.
+    # tests/test_export.py exports with another hash seed, to the same bytes.
+    env = os.environ | {"PYTHONHASHSEED": "1"}
     command = [sys.executable, "-m", "digitvae.cli.app", "export", str(tiny_run), "--quick"]
 
     def export(folder: Path) -> None:
-        subprocess.run([*command, "--out", str(folder)], check=True, capture_output=True)
+        subprocess.run([*command, "--out", str(folder)], check=True, capture_output=True, env=env)
 
     return made_once(tmp_path_factory, "tiny_bundle", export)
 

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 PARITY = "parity.json"
 PRIOR_PARAMETERS = "prior.safetensors"
 
+LEAST_FITTED = 4096
+"""Images that a prior is fitted to, even for a run of fewer: every class has enough among them."""
+
 
 def export_run(
     run_dir: str | Path,
@@ -62,8 +65,9 @@ def export_run(
         bundle_dir: The bundle to make.
         force: Replace the bundle that is there. Anything else that is there is never replaced.
         allow_collapsed: Export a model whose posterior has collapsed.
-        prior: Fit a latent mixture to the training images and put it into the bundle. An
-            autoencoder gets none: it has no posterior.
+        prior: Fit a latent mixture to the images that the run was trained on, but to no fewer than
+            ``LEAST_FITTED`` of the data set, and put it into the bundle. An autoencoder gets none:
+            it has no posterior.
         data_root: Where the data set for the mixture and the verification is; ``None`` for the
             cache.
         quick: Verify with fewer inputs (``digitvae verify --quick``).
@@ -90,13 +94,14 @@ def export_run(
     weights, model = _load_weights(source / run.WEIGHTS)
     manifest = _manifest(summary)
     _check_target(target, force=force)
-    fit = _fit(model, summary, data_root, say, on_progress) if prior else None
-    if fit is not None:
-        manifest["prior"] = fit.facts()
     scratch: Path | None = None
     try:
+        # First of all, so that nobody waits for a prior to learn that its place cannot be written.
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        fit = _fit(model, summary, data_root, say, on_progress) if prior else None
+        if fit is not None:
+            manifest["prior"] = fit.facts()
         folder = scratch / "bundle"
         folder.mkdir()
         write_networks(folder, model, weights, summary.config.dataset, say)
@@ -198,12 +203,15 @@ def _fit(
         return None
     say(f"fitting the prior to the training images of {config.dataset}")
     try:
-        images, labels = data.load(config.dataset, data_root, splits=("train",))["train"]
+        split = data.load(config.dataset, data_root, splits=("train",))["train"]
     except DataError as error:
         raise DataError(
             f"the prior cannot be fitted without the training images: {error}\n"
             "Or export without a prior: --no-prior"
         ) from error
+    if config.limit is not None:
+        split = split.head(max(config.limit, LEAST_FITTED))
+    images, labels = split
     show = on_progress or (lambda _done, _total, _what: None)
     mu, logvar = encode(model, images)
     codes = refine(

@@ -102,7 +102,7 @@ Examples:
     "--limit",
     type=int,
     metavar="N",
-    help="Train on the first N images only, for quick tries.",
+    help="Train, and later fit the latent mixture, on the first N images only, for quick tries.",
 )
 @options.data
 @click.option("--resume", is_flag=True, help="Go on with the run that is there, as it was begun.")
