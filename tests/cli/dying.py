@@ -1,15 +1,22 @@
-"""The command line, but it dies without a word before a given change of the disk.
+"""Runs of the command line, each in a process of its own, that die at a given change of the disk.
 
-``python dying.py STEP WORDS…`` counts calls that make, flush, rename or delete something.
+``python dying.py`` reads a list ``[STEP, WORDS…]`` as a line of JSON, and writes the exit code of
+the command line; then the next. The process is forked from this one, which has imported everything
+and used nothing. It dies without a word before the call STEP of those that make, flush, rename or
+delete something; step 0 never comes.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+import digitvae.cli.commands
+import digitvae.cli.generate_shards  # noqa: F401  # so that no process has to import it
 from digitvae.cli.app import main
+from digitvae.runtime import open_in_background
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +35,12 @@ def counted(original: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-steps_left = int(sys.argv[1])
-for name in STEPS:
-    setattr(os, name, counted(getattr(os, name)))
-sys.exit(main(sys.argv[2:]))
+open_in_background().join()  # ONNX Runtime is open, and has no session yet
+for line in sys.stdin:
+    steps_left, *words = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        for name in STEPS:
+            setattr(os, name, counted(getattr(os, name)))
+        os._exit(main(words))
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)  # noqa: T201
