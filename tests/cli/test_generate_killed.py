@@ -98,8 +98,9 @@ def dying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DyingCommand]:
         errors.open("w") as stderr,
         started([sys.executable, str(DYING)], stderr=stderr, **options) as process,
     ):
-        yield DyingCommand(process, errors)
-        process.stdin.close()
+        assert process.stdin is not None
+        with process.stdin:
+            yield DyingCommand(process, errors)
     assert process.returncode == 0
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from digitvae.ray.cluster import _own_signals, leave
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +28,7 @@ def cluster(s3_environment: dict[str, str]) -> Iterator[Any]:
         with pytest.MonkeyPatch.context() as patch:
             # Nodes hand the environment that they are started with on to their workers.
             patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+            patch.setenv("RAY_health_check_period_ms", "500")  # a dead node is noticed soon
             for name, value in s3_environment.items():
                 patch.setenv(name, value)
             cluster = Cluster(initialize_head=True, head_node_args=NODE)
@@ -32,6 +37,7 @@ def cluster(s3_environment: dict[str, str]) -> Iterator[Any]:
         try:
             yield cluster
         finally:
+            disconnect()
             cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
@@ -42,11 +48,29 @@ def on_cluster(cluster: Any, s3_environment: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture
-def connected(cluster: Any) -> Iterator[Any]:
-    """This process, connected to the cluster: the package ``ray``."""
-    from digitvae.ray.cluster import connected, ray_package
+def connected(cluster: Any) -> Any:
+    """This process, connected to the cluster: the package ``ray``.
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with connected(cluster.address):
-            yield ray_package()
+    It stays so from test to test, and so do its workers, unless a test ends the connection.
+    """
+    import ray
+
+    if not ray.is_initialized():
+        with warnings.catch_warnings(), _own_signals(), pytest.MonkeyPatch.context() as patch:
+            warnings.simplefilter("ignore")
+            patch.chdir(Path(__file__).parents[2])  # from where workers import functions of tests
+            ray.init(cluster.address, log_to_driver=False, logging_level=logging.ERROR)
+    return ray
+
+
+@pytest.fixture
+def unconnected() -> None:
+    """This process, connected to no cluster."""
+    disconnect()
+
+
+def disconnect() -> None:
+    import ray
+
+    if ray.is_initialized():
+        leave()

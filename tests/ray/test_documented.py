@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.running import run_program
 from tests.docs.blocks import blocks
 from tests.ray.programs import Environment, generate
 from tests.stores.bucket import Bucket
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.cli.running import Runner
 
 
 def command(page: str) -> list[str]:
@@ -31,20 +32,22 @@ def test_the_command_of_the_readme(tmp_path: Path, on_cluster: Environment) -> N
     assert words[0] == "10_000_000"
     done = generate(tmp_path, 1_000, *words[1:], env=on_cluster)
     assert done.stdout.startswith("digits: 1,000 digits, 1 of 1 shards, in ")
+    assert done.stderr == ""
 
 
-@pytest.mark.usefixtures("s3")
-def test_the_command_of_scale_md(tmp_path: Path, on_cluster: Environment) -> None:
+@pytest.mark.usefixtures("connected", "s3")
+def test_the_command_of_scale_md(run: Runner) -> None:
     words = command("docs/scale.md")
     assert words[0] == "1_000_000_000"
     # Into a bucket of its own: other tests find nothing in the one of that name.
     bucket = Bucket("documented")
     assert "s3://bucket/digits.npy" in words
     words = [bucket.uri("digits.npy") if word.startswith("s3:") else word for word in words]
-    generate(tmp_path, 2_000, "--shard-size", 500, *words[1:], env=on_cluster)
+    made = run("generate", 2_000, "--shard-size", 500, *words[1:])
+    assert made.code == 0, made
     assert len(bucket.tree("digits")) == 5
-    found = run_program("check", bucket.uri(), "--engine", "ray", env=on_cluster)
-    assert found.returncode == 0, found.stderr
+    found = run("check", bucket.uri(), "--engine", "ray")
+    assert found.code == 0, found
 
 
 def test_the_program_of_scale_md(tmp_path: Path, on_cluster: Environment) -> None:

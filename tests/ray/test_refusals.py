@@ -22,7 +22,6 @@ from digitvae.sinks.request import Request
 from digitvae.sinks.shards import ShardedOutput, open_shards
 from digitvae.stores import Folder
 from tests.cli.running import Runner, assert_explained
-from tests.ray.programs import Environment, generate
 from tests.sinks.test_atomic import tree
 
 if TYPE_CHECKING:
@@ -64,6 +63,7 @@ def free_port() -> int:
         return port
 
 
+@pytest.mark.usefixtures("unconnected")
 @pytest.mark.parametrize("way", ["option", "environment"])
 def test_where_nobody_answers_there_is_no_cluster(
     run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
@@ -77,6 +77,7 @@ def test_where_nobody_answers_there_is_no_cluster(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("unconnected")
 @pytest.mark.parametrize(
     "address", ["nonsense", "host:port", "127.0.0.1:99999", "ray://127.0.0.1:10001", "[::1"]
 )
@@ -85,6 +86,7 @@ def test_an_address_that_is_none_is_told(run: Runner, address: str) -> None:
     assert_explained(result, 1, f"there is no Ray cluster at '{address}'")
 
 
+@pytest.mark.usefixtures("unconnected")
 def test_without_a_cluster_on_this_machine_it_is_told_how_to_start_one(
     run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,6 +102,7 @@ def test_without_a_cluster_on_this_machine_it_is_told_how_to_start_one(
     assert_explained(result, 1, "there is no Ray cluster on this machine: start one with 'ray sta")
 
 
+@pytest.mark.usefixtures("unconnected")
 def test_a_cluster_on_this_machine_that_has_died_is_none(
     run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +116,7 @@ def test_a_cluster_on_this_machine_that_has_died_is_none(
     assert_explained(result, 1, f"there is no Ray cluster at '{address}' (Connection refused)")
 
 
+@pytest.mark.usefixtures("unconnected")
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -133,25 +137,26 @@ def test_wrong_usage_is_told_before_a_cluster_is_asked(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, on_cluster: Environment) -> None:
-    asked = (20, "--shard-size", 10, "--engine", "ray")
+@pytest.mark.usefixtures("connected", "s3")
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, run: Runner) -> None:
+    asked = ("generate", 20, "--shard-size", 10, "--engine", "ray")
     for place, message in (
         ("missing/a.npy", "its folder '"),
         ("s3://no-such-bucket/a.npy", "cannot write 's3://no-such-bucket/a"),
     ):
-        done = generate(tmp_path, *asked, "-o", place, env=on_cluster, code=1)
-        assert message in done.stderr
-        assert len(done.stderr.splitlines()) == 1
+        result = run(*asked, "-o", place)
+        assert_explained(result, 1, message)
+        assert len(result.err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
 
 
-def test_an_output_that_exists_is_kept(tmp_path: Path, on_cluster: Environment) -> None:
-    asked = (20, "--shard-size", 10, "--engine", "ray", "-o", "out.npy")
-    generate(tmp_path, *asked, env=on_cluster)
+@pytest.mark.usefixtures("connected")
+def test_an_output_that_exists_is_kept(tmp_path: Path, run: Runner) -> None:
+    asked = ("generate", 20, "--shard-size", 10, "--engine", "ray", "-o", "out.npy")
+    assert run(*asked).code == 0
     before = tree(tmp_path)
-    assert "--resume" in generate(tmp_path, *asked, env=on_cluster, code=1).stderr
-    other = generate(tmp_path, *asked, "--seed", 1, "--resume", env=on_cluster, code=2)
-    assert "begun with seed 0, not 1" in other.stderr
+    assert_explained(run(*asked), 1, "--resume")
+    assert_explained(run(*asked, "--seed", 1, "--resume"), 2, "begun with seed 0, not 1")
     assert tree(tmp_path) == before
 
 
@@ -170,7 +175,7 @@ def output_in(folder: Path, model: dv.Model, *, count: int = 40, size: int = 10)
     return ShardedOutput(Folder(folder), Request(str(folder), "npy", count), size, origin_of(model))
 
 
-@pytest.mark.usefixtures("connected")
+@pytest.mark.usefixtures("unconnected", "connected")  # to workers that have no engine yet
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -267,6 +272,7 @@ def test_a_worker_that_fails_in_an_unforeseen_way_is_told_in_a_line() -> None:
         list(schedule.spread(always_fails, None, [7], threads=1))
 
 
+@pytest.mark.usefixtures("unconnected")
 def test_what_errors_hold_is_let_go_of_before_the_cluster_is_left(
     cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
