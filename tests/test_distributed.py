@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pytest
@@ -15,100 +15,136 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
-from digitvae import run
+from digitvae import run as run_files
 from digitvae.distributed import Group, joined
 from digitvae.train import Progress, TrainConfig, read_config, train
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from digitvae.data import Split
-
-    Start = Callable[..., "subprocess.CompletedProcess[str]"]
+    from tests.cli.running import Runner
 
 # 600 images in batches of 97: the parts are not equal, nor is the last batch.
+CONFIG = TrainConfig(epochs=3, batch_size=97, limit=600, threads=1)
 OPTIONS = (
     *("--epochs", "3", "--batch-size", "97", "--limit", "600", "--threads", "1"),
     *("--precision", "float32"),
 )
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Start:
-    """Runs ``digitvae train``, in so many processes."""
+# In one group of processes, one command after the other.
+COMMANDS = """
+import json, sys
+from contextlib import nullcontext
+from digitvae import distributed
+from digitvae.cli.app import main
 
-    def begin(processes: int, *words: str) -> subprocess.CompletedProcess[str]:
-        torchrun = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
-        command = [*(torchrun if processes > 1 else ()), "digitvae", "train", *words]
-        return subprocess.run(
-            [sys.executable, "-m", *command],
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-
-    return begin
+with distributed.joined() as group:
+    distributed.joined = lambda: nullcontext(group)
+    for words in json.loads(sys.argv[1]):
+        assert main(words) == 0
+        if group.is_first:
+            print("END", flush=True)
+"""
 
 
-def weights(folder: Path) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    held = load_file(folder / run.WEIGHTS)
-    return np.concatenate([held[name].ravel() for name in sorted(held)])
+def torchrun(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a Python program in two processes, in a folder."""
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *words]
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("objective", ["elbo", "pixel-mean", "autoencoder"])
-def test_two_processes_train_the_model_of_one_but_for_rounding(
-    objective: str, start: Start, tmp_path: Path
-) -> None:
-    for processes, name in ((1, "one"), (2, "two")):
-        done = start(processes, "--out", name, "--objective", objective, *OPTIONS)
-        assert done.returncode == 0, done.stderr
-        assert sum(line.startswith("epoch ") for line in done.stdout.splitlines()) == 3
-        assert done.stdout.count("active latents") == 1
-    one, two = tmp_path / "one", tmp_path / "two"
-    assert sorted(p.name for p in two.iterdir()) == sorted(run.FILES)
-    assert read_config(two) == replace(read_config(one), processes=2)
-    before, after = (json.loads((folder / run.LOG_JSON).read_text()) for folder in (one, two))
-    for a, b in zip(before, after, strict=True):
-        for name in ("train_loss", "train_bce", "test_bce"):
-            assert b[name] == pytest.approx(a[name], rel=1e-4)
-        for name in ("learning_rate", "kl_weight", "epoch"):
-            assert b[name] == a[name]
-    # Adam turns a gradient of rounding errors into a step, so that few weights are far off.
-    difference = np.abs(weights(one) - weights(two))
-    assert 0 < difference.mean() < 1e-4
+class Two(NamedTuple):
+    """What two processes did: the folder of all runs, what each said, and what went to stderr."""
+
+    folder: Path
+    told: dict[str, str]
+    errors: str
 
 
-@pytest.mark.slow
-def test_what_one_process_began_two_complete(
-    mnist: dict[str, Split], start: Start, tmp_path: Path
-) -> None:
-    assert start(2, "--out", "whole", *OPTIONS).returncode == 0
-    config = replace(read_config(tmp_path / "whole"), processes=1)
-    assert config == TrainConfig(epochs=3, batch_size=97, limit=600, threads=1)
+@pytest.fixture(scope="module")
+def two(mnist: dict[str, Split], tmp_path_factory: pytest.TempPathFactory) -> Two:
+    """A run of each objective, and ``part``, which one process began.
+
+    ``elbo`` is trained by the command itself, the others by commands of one group.
+    """
+    folder = tmp_path_factory.mktemp("two")
 
     def interrupt(progress: Progress) -> None:
         if progress.epoch == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path / "part", data=mnist, on_progress=interrupt)
-    done = start(2, "--out", "part", "--resume")
+        train(CONFIG, folder / "part", data=mnist, on_progress=interrupt)
+    done = torchrun(folder, "-m", "digitvae", "train", "--out", "elbo", *OPTIONS)
     assert done.returncode == 0, done.stderr
-    assert "begun with 1 processes, going on with 2" in done.stderr
-    part, whole = weights(tmp_path / "part"), weights(tmp_path / "whole")
+    assert "begun with" not in done.stderr
+    others = [
+        ["train", "--out", name, "--objective", name, *OPTIONS]
+        for name in ("pixel-mean", "autoencoder")
+    ]
+    (folder / "commands.py").write_text(COMMANDS)
+    commands = json.dumps([*others, ["train", "--out", "part", "--resume"]])
+    all_done = torchrun(folder, "commands.py", commands)
+    assert all_done.returncode == 0, all_done.stderr
+    told = [done.stdout, *all_done.stdout.split("END\n")]
+    names = ("elbo", "pixel-mean", "autoencoder", "part")
+    return Two(folder, dict(zip(names, told, strict=False)), all_done.stderr)
+
+
+def weights(folder: Path) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    held = load_file(folder / run_files.WEIGHTS)
+    return np.concatenate([held[name].ravel() for name in sorted(held)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", ["elbo", "pixel-mean", "autoencoder"])
+def test_two_processes_train_the_model_of_one_but_for_rounding(
+    objective: str, two: Two, run: Runner, tmp_path: Path
+) -> None:
+    here = run("train", "--out", "one", "--objective", objective, *OPTIONS)
+    assert here.code == 0, here.err
+    for said in (here.out, two.told[objective]):
+        assert sum(line.startswith("epoch ") for line in said.splitlines()) == 3
+        assert said.count("active latents") == 1
+    one, other = tmp_path / "one", two.folder / objective
+    assert sorted(p.name for p in other.iterdir()) == sorted(run_files.FILES)
+    assert read_config(other) == replace(read_config(one), processes=2)
+    before, after = (
+        json.loads((folder / run_files.LOG_JSON).read_text()) for folder in (one, other)
+    )
+    for a, b in zip(before, after, strict=True):
+        for name in ("train_loss", "train_bce", "test_bce"):
+            assert b[name] == pytest.approx(a[name], rel=1e-4)
+        for name in ("learning_rate", "kl_weight", "epoch"):
+            assert b[name] == a[name]
+    # Adam turns a gradient of rounding errors into a step, so that few weights are far off.
+    difference = np.abs(weights(one) - weights(other))
+    assert 0 < difference.mean() < 1e-4
+
+
+@pytest.mark.slow
+def test_what_one_process_began_two_complete(two: Two) -> None:
+    assert replace(read_config(two.folder / "elbo"), processes=1) == CONFIG
+    assert "begun with 1 processes, going on with 2" in two.errors
+    part, whole = weights(two.folder / "part"), weights(two.folder / "elbo")
     assert np.abs(part - whole).mean() < 1e-4
 
 
 @pytest.mark.slow
-def test_a_refusal_ends_every_process_and_is_said_once(start: Start, tmp_path: Path) -> None:
+def test_a_refusal_ends_every_process_and_is_said_once(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "mine").write_text("")
-    done = start(2, "--out", "taken", *OPTIONS)
+    done = torchrun(tmp_path, "-m", "digitvae", "train", "--out", "taken", *OPTIONS)
     assert done.returncode != 0
     assert "exists and is not empty" in done.stderr
     assert [p.name for p in (tmp_path / "taken").iterdir()] == ["mine"]
