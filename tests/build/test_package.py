@@ -189,7 +189,7 @@ def test_the_library_is_found_by_the_name_that_debian_gives_it(
 
 @pytest.fixture(scope="module")
 def linked_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A build folder: what differs between the ONNX Runtimes to link is not compiled twice."""
+    """A build folder for all that is linked: what is compiled is the same."""
     return tmp_path_factory.mktemp("linked") / "build"
 
 
@@ -218,7 +218,7 @@ def test_onnx_runtime_can_be_linked_instead(
 ) -> None:
     first = install_linked(linked_build, tmp_path / "linked", ort_library)
     shutil.rmtree(linked_build)  # nothing of it is needed
-    linked = Installed(shutil.move(first.prefix, tmp_path / "moved"))
+    linked = Installed(first.prefix.rename(tmp_path / "moved"))
     build = linked.cmake_build(guide_project, tmp_path / "program")
     not_looked_at = {"DIGITVAE_ORT_LIBRARY": "/missing"}
     assert must_run(build / "digit", DECODER, env=not_looked_at).decode() == ascii_art(7)
