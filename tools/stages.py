@@ -43,6 +43,7 @@ def count(said: str) -> int | None:
 def run(name: str, command: list[str]) -> int:
     """Run a command, show what it prints as it comes, and keep what it took; its exit status."""
     began = time.time()
+    print(f"== {name}", flush=True)  # for some of them say nothing for a minute
     # Ctrl-C reaches the command itself. It decides what to do, and its last words are shown.
     signal.signal(signal.SIGINT, lambda *_: None)
     said = b""

@@ -49,7 +49,7 @@ def test_a_stage_is_shown_and_kept(capfdbinary: pytest.CaptureFixture[bytes]) ->
     assert stages.run("a", ["sh", "-c", "echo 5 passed in 1s; echo aside >&2"]) == 0
     assert stages.run("b", ["sh", "-c", "echo 'not tested: the moon (go there)'; exit 3"]) == 3
     shown = capfdbinary.readouterr().out
-    assert shown == b"5 passed in 1s\naside\nnot tested: the moon (go there)\n"
+    assert shown == b"== a\n5 passed in 1s\naside\n== b\nnot tested: the moon (go there)\n"
     head, a, b, total, gaps = stages.table().splitlines()
     assert head.split() == ["stage", "seconds", "tests"]
     assert a.split()[::2] == ["a", "5"]
@@ -84,7 +84,7 @@ def test_ctrl_c_is_the_command_s_affair(kept: Path) -> None:
         command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "go\n"
+        assert process.stdout.readline() + process.stdout.readline() == "== a\ngo\n"
         os.killpg(process.pid, signal.SIGINT)
         assert process.communicate(timeout=30)[0] == "last words\n"
     assert process.returncode == 130
