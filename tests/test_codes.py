@@ -59,13 +59,13 @@ def test_encoding_gives_the_encoder_s_numbers_block_by_block(
 def test_every_image_costs_less_and_not_much_more_than_it_must(
     trained: VAE, mnist: dict[str, Any]
 ) -> None:
-    images = mnist["test"].images[:200]
+    images = mnist["test"].images[:50]
     mu, _ = encode(trained, images)
     misfit, norm = costs(trained, images, mu)
     found, larger = costs(trained, images, refine(trained, images, mu))
     before, after = misfit + PRIOR_WEIGHT * norm, found + PRIOR_WEIGHT * larger
     assert (after < before).all()
-    x = torch.from_numpy(images.reshape(200, -1)).double() / 255
+    x = torch.from_numpy(images.reshape(50, -1)).double() / 255
     z = torch.tensor(mu, requires_grad=True)
     decoder = Subject.open(None).network.decoder.double()
     best = torch.optim.LBFGS([z], max_iter=500, line_search_fn="strong_wolfe")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -27,14 +28,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from digitvae.parity import ParityReport
+    from digitvae.parity.gate.run import Outcome
 
 MUTANTS = {mutant.name: mutant for mutant in all_mutants()}
 HONEST_COPIES = {copy.name: copy for copy in honest.all_honest_copies()}
 
 
+@pytest.fixture(scope="session")
+def judged(tiny_bundle: Path) -> Callable[[str], Outcome]:
+    """What becomes of a mutant, which is found out once."""
+
+    @functools.cache
+    def judged(name: str) -> Outcome:
+        return judge(tiny_bundle, MUTANTS[name])
+
+    return judged
+
+
 @pytest.mark.parametrize("name", MUTANTS)
-def test_a_faulty_export_fails_and_is_named(name: str, tiny_bundle: Path) -> None:
-    outcome = judge(tiny_bundle, MUTANTS[name])
+def test_a_faulty_export_fails_and_is_named(name: str, judged: Callable[[str], Outcome]) -> None:
+    outcome = judged(name)
     assert not outcome.passed, "it passed"
     for words in MUTANTS[name].wanted:
         assert words in outcome.said
@@ -70,27 +83,27 @@ def test_mutants_have_names_of_their_own_and_say_what_is_wanted() -> None:
     assert sum("flipped" in name for name in MUTANTS) == BIT_FLIPS == 50
 
 
-def test_only_the_faulty_file_is_blamed(tiny_bundle: Path) -> None:
+def test_only_the_faulty_file_is_blamed(judged: Callable[[str], Outcome]) -> None:
     for name, innocent in (
         ("decoder.onnx: bias set to zero", ("encoder", "TorchScript", "ExportedProgram")),
         ("encoder.onnx: log σ² halved", ("decoder", "TorchScript", "ExportedProgram")),
         ("decoder.pt2: Sigmoid → HardSigmoid", ("encoder", "TorchScript", "ONNX", NATIVE, "C API")),
     ):
-        for line in judge(tiny_bundle, MUTANTS[name]).said.splitlines():
+        for line in judged(name).said.splitlines():
             # A reconstruction is made of both networks.
             assert "reconstruction" in line or not line.startswith(innocent), line
             assert f"{innocent[0]} " not in line.split(":", maxsplit=1)[0], line
 
 
-def test_numbers_alone_catch_what_changes_numbers(tiny_bundle: Path) -> None:
+def test_numbers_alone_catch_what_changes_numbers(judged: Callable[[str], Outcome]) -> None:
     for name, by_numbers in (
         ("encoder.onnx: means too large by 2⁻¹⁵", True),
         ("decoder.onnx: weights through float16", True),
         ("decoder.onnx: random operator", False),
         ("encoder.onnx: stale hash", False),
     ):
-        mutant = MUTANTS.get(name) or MUTANTS["decoder.onnx: stale hash"]
-        assert judge(tiny_bundle, mutant).by_numbers is by_numbers, name
+        known = name if name in MUTANTS else "decoder.onnx: stale hash"
+        assert judged(known).by_numbers is by_numbers, name
 
 
 def check(folder: Path) -> ParityReport:
@@ -243,8 +256,10 @@ def test_the_command_tests_the_gate_when_asked(
     assert "gate: the gate catches every faulty copy and accepts every honest one: failed" in err
 
 
-def test_comparisons_and_checks_are_told_apart(tiny_bundle: Path) -> None:
-    outcome = judge(tiny_bundle, MUTANTS["decoder.onnx: pixels too dark by 2⁻¹⁸"])
+def test_comparisons_and_checks_are_told_apart(
+    tiny_bundle: Path, judged: Callable[[str], Outcome]
+) -> None:
+    outcome = judged("decoder.onnx: pixels too dark by 2⁻¹⁸")
     assert outcome.by_numbers
     assert outcome.as_it_should
     report = verify_with(tiny_bundle, GATE)
