@@ -14,6 +14,7 @@ PACKAGE_SOURCES := pyproject.toml CMakeLists.txt $(shell find cmake cpp/CMakeLis
 	-not -name '*.so' -not -path '*/__pycache__/*' 2>/dev/null)
 CPP_SOURCES = $(shell git ls-files '*.c' '*.cpp' '*.h' '*.hpp')
 FUZZ_SECONDS ?= 60
+export CMAKE_CXX_COMPILER_LAUNCHER ?= $(shell command -v ccache)
 # Processes that run the Python tests beside each other.
 WORKERS ?= auto
 
