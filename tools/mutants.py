@@ -83,10 +83,10 @@ MUTANTS = (
         "tests/cli/test_interruption.py",
     ),
     Mutant(
-        "a shard that a killed run has left is hashed up to its first megabyte",
-        "python/digitvae/sinks/manifest.py",
-        "while piece := file.read(_READ_BYTES):",
-        "if piece := file.read(_READ_BYTES):",
+        "shards are made before a manifest says of what",
+        "python/digitvae/sinks/shards.py",
+        "if found is None or found.complete or len(found.files) != shards.finished:",
+        "if found is not None and len(found.files) != shards.finished:",
         "tests/cli/test_generate_killed.py",
     ),
     Mutant(
@@ -190,9 +190,9 @@ MUTANTS = (
         CPP_TESTS,
     ),
     Mutant(
-        "a model that memory has no room for is told as a faulty one",
-        "cpp/src/runtime/library.cpp",
-        ' || std::strstr(message, "Failed to allocate memory") != nullptr',
+        "another library is opened than the one that a caller names",
+        "cpp/src/runtime/open_at_run_time.cpp",
+        "  if (!library.empty()) return open(library);\n",
         "",
         CPP_TESTS,
     ),
