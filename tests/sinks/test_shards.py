@@ -88,6 +88,16 @@ def test_a_shard_is_byte_for_byte_the_output_of_its_range(tmp_path: Path, kind: 
     assert (tmp_path / "part").read_bytes() == (tmp_path / "out" / output.name(2)).read_bytes()
 
 
+def test_a_shard_is_hashed_to_its_end(tmp_path: Path) -> None:
+    """Also one of several reads, as most are: those of the other tests are small."""
+    content = np.random.default_rng(0).bytes((2 << 20) + 1)
+    (tmp_path / "shard").write_bytes(content)
+    record = manifest.describe(Folder(tmp_path), "shard", 3, 4)
+    assert record == manifest.FileRecord(
+        "shard", 3, 4, len(content), hashlib.sha256(content).hexdigest()
+    )
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_manifest_has_what_was_asked_for_and_what_was_made(tmp_path: Path, kind: str) -> None:
     output = wanted(tmp_path / "out", kind)
