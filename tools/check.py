@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -18,6 +19,7 @@ NO_TESTS_FOUND = 5
 """The exit status of pytest if all tests of the files that it is given are slow."""
 
 BESIDES = {
+    ("python/digitvae/__main__.py",): ("tests/cli/test_app.py",),
     ("cpp/", "cmake/", "CMake"): ("tests/native", "tests/build/test_abi.py"),
     ("docs/", "README.md", "mkdocs.yml"): (
         "tests/docs/test_links.py",
@@ -44,6 +46,7 @@ def changed_files() -> list[str]:
     return git("diff", "--name-only", base[0]) + git("ls-files", "--others", "--exclude-standard")
 
 
+@cache
 def imported(test: Path) -> set[str]:
     """Dotted names of all that a file imports, inside functions, too."""
     names: set[str] = set()
@@ -57,30 +60,32 @@ def imported(test: Path) -> set[str]:
 
 def tests_of(changed: list[str]) -> set[str]:
     """Paths of the tests of changed files."""
-    tests = {str(path.relative_to(ROOT)): imported(path) for path in (ROOT / "tests").rglob("*.py")}
+    tests: dict[str, set[str]] = {}
+    for path in (ROOT / "tests").rglob("*.py"):
+        # What the tests of a folder share stands for all of them.
+        place = path if path.name.startswith("test_") else path.parent
+        tests.setdefault(str(place.relative_to(ROOT)), set()).update(imported(path))
     sources = {module_name(path): imported(path) for path in PACKAGE.rglob("*.py")}
     found: set[str] = set()
     for name in changed:
-        for starts, own in BESIDES.items():
-            found.update(own if name.startswith(starts) else ())
+        for starts, besides in BESIDES.items():
+            found.update(besides if name.startswith(starts) else ())
         path = ROOT / name
-        if path.name.startswith("test_"):
-            found.add(name)
-        elif name in tests:  # what the tests of a folder share
-            found.add(str(path.parent.relative_to(ROOT)))
+        if path.is_relative_to(ROOT / "tests"):
+            found.add(name if path.name.startswith("test_") else str(path.parent.relative_to(ROOT)))
         elif path.is_relative_to(PACKAGE):
             module = module_name(path)
-            of_its_name = _mirror(module)
-            # What no test imports is tested with what imports it.
-            users = {module, *(user for user, names in sources.items() if module in names)}
-            direct = {test for test, names in tests.items() if module in names}
-            found.update(direct or {t for t, names in tests.items() if names & users})
-            found.update(test for test in tests if test.startswith(of_its_name))
-    return {
-        test
-        for test in found
-        if (ROOT / test).is_dir() or ("/test_" in test and (ROOT / test).exists())
-    }
+            mirror = _mirror(module)
+            own = {t for t, names in tests.items() if module in names or t.startswith(mirror)}
+            users = {user for user, names in sources.items() if module in names}
+            own = own or {t for t, names in tests.items() if names & users}
+            found.update(own or {_folder(mirror)})
+    return {test for test in found - {"tests"} if (ROOT / test).exists()}
+
+
+def _folder(path: str) -> str:
+    """The first folder around a path that exists."""
+    return next(str(up) for up in Path(path).parents if (ROOT / up).is_dir())
 
 
 def module_name(path: Path) -> str:
