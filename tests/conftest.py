@@ -36,6 +36,8 @@ SPREAD = {
 # Sooner than commands have it: tests run next to programs that they have started, and threads that
 # spin take the processor from them (docs/training.md, "Time").
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+if "PYTEST_XDIST_WORKER" in os.environ:  # then other processes have the other processors
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Whoever starts the tests in the background has them ignore Ctrl-C, and so would every program that
 # they start. Some of them are there to be interrupted.
