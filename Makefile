@@ -16,13 +16,13 @@ CPP_SOURCES = $(shell git ls-files '*.c' '*.cpp' '*.h' '*.hpp')
 FUZZ_SECONDS ?= 60
 export CMAKE_CXX_COMPILER_LAUNCHER ?= $(shell command -v ccache)
 # Processes that run the Python tests beside each other.
-WORKERS ?= auto
+WORKERS ?= $(shell nproc)
 
 # Runs a command as a stage of the table that `make test` and .ci/run end with.
 STAGE := $(PYTHON) tools/stages.py run
 MAKE_QUIETLY := $(MAKE) --no-print-directory
 # Two targets at a time, unless the caller has said how many.
-IN_PAIRS = $(MAKE_QUIETLY) $(if $(filter -j%,$(MAKEFLAGS)),,--jobs 2 --output-sync=target)
+IN_PAIRS = $(MAKE_QUIETLY) $(if $(filter -j%,$(MAKEFLAGS)),,--jobs 2)
 
 # One environment, five states: the product alone (no torch), with Ray, with all that tests and training need, with
 # whatever generation is compared with too, and with what makes the site.
@@ -55,16 +55,16 @@ demo: $(PRODUCT) ## Install without torch, generate digits from the shipped bund
 	@echo "Look at demo/digits.png"
 
 test: ## Everything needed (torch, MNIST, the page), then all tests, C++ and Python
-	+@began=$$(date +%s); $(IN_PAIRS) ready && $(MAKE_QUIETLY) test-cpp && $(MAKE_QUIETLY) test-python; status=$$?; \
+	+@began=$$(date +%s); $(MAKE_QUIETLY) web-if-possible && $(IN_PAIRS) ready && $(MAKE_QUIETLY) test-cpp && $(MAKE_QUIETLY) test-python; status=$$?; \
 		$(PYTHON) tools/stages.py table $$began; exit $$status
 
-ready: $(DEV) data web-if-possible sdl2 build-cpp
+ready: $(DEV) data sdl2 build-cpp
 
-check: lint ## Lint, types and the tests of what changed since main; `make test` runs all of them
+check: lint data ## Lint, types and the tests of what changed since main; `make test` runs all of them
 	@$(CPP_ENVIRONMENT) && $(BIN)/python -m tools.check
 
 guard: ## What .ci/run does after `make demo` and `make test`
-	+@$(MAKE_QUIETLY) $(DOCS) && $(IN_PAIRS) test-tsan test-valgrind test-asan lint fuzz test-web docs verify
+	+@$(MAKE_QUIETLY) web-if-possible && $(MAKE_QUIETLY) $(DEV) && $(MAKE_QUIETLY) $(DOCS) && $(IN_PAIRS) --output-sync=target test-tsan test-valgrind test-asan lint fuzz test-web docs verify
 
 build-cpp: $(BUILDING) | headers
 	@$(BUILD_ENVIRONMENT) && $(STAGE) "build of C++ tests" sh -c '$(call CMAKE_BUILD,$(PRESET))'
@@ -72,7 +72,7 @@ build-cpp: $(BUILDING) | headers
 test-cpp: $(DEV) build-cpp
 	@$(CPP_ENVIRONMENT) && $(STAGE) "C++ tests" ctest --preset $(PRESET) --verbose
 
-test-python: $(DEV) data web-if-possible sdl2
+test-python: $(DEV) data sdl2
 	@$(STAGE) "Python tests" $(BIN)/python -m pytest -n $(WORKERS)
 
 test-sanitizers: test-asan test-tsan ## The C++ tests under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer
@@ -88,8 +88,7 @@ fuzz: $(DEV) ## Fuzz model loading and the C ABI for FUZZ_SECONDS each; what is 
 	@$(CPP_ENVIRONMENT) && $(STAGE) "fuzzing" sh tools/with-tool.sh clang "hostile input to C++, by fuzzing" \
 		sh -c '$(call CMAKE_BUILD,fuzz) && sh cpp/fuzz/run.sh build/fuzz $(FUZZ_SECONDS)'
 
-mutants: web $(DEV) data ## Break the code in 30 places, one at a time: the tests must catch each
-	@sh tools/fetch-tools.sh sdl2
+mutants: web $(DEV) data sdl2 ## Break the code in 30 places, one at a time: the tests must catch each
 	$(BIN)/python -m tools.mutate
 
 lint: $(DEV) ## Formatting, static checks and types, Python and C++
@@ -146,7 +145,8 @@ $(NODE_PACKAGES): web/package.json web/package-lock.json web/.npmrc
 	@$(STAGE) "page: packages" sh -c 'cd web && npm ci --ignore-scripts --no-progress'
 	@touch $@
 
-test-web: web-if-possible $(DEV) ## Check and test the explorer, in a real browser; needs Node.js
+test-web: web-if-possible ## Check and test the explorer, in a real browser; needs Node.js
+	+@$(MAKE_QUIETLY) $(DEV)   # which takes the page along
 	@export PATH="$(TOOLS):$$PATH" && $(STAGE) "page: tests" sh tools/with-tool.sh node,chromium "the explorer in a browser" \
 		sh -c 'cd web && npm run --silent check && npm test --silent'
 
@@ -178,7 +178,7 @@ sdl2:
 $(BIN)/pip:
 	$(PYTHON) -m venv --clear $(VENV)
 
-# Installs the package with EXTRAS. If only sources have changed since the last time, their dependencies are not looked at.
+# Installs the package with EXTRAS. If only sources have changed since the last time, dependencies are not checked again.
 define INSTALL
 	@if [ $@ -nt pyproject.toml ]; then set -- --no-deps .; else set -- '.$(EXTRAS)'; fi; \
 		$(STAGE) "install $(EXTRAS)" $(BIN)/pip install --quiet --disable-pip-version-check --no-compile "$$@"

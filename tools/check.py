@@ -29,21 +29,24 @@ BESIDES = {
     ("Makefile", ".ci/", "tools/", "pyproject.toml"): (
         "tests/build/test_two_commands.py",
         "tests/build/test_stages.py",
+        "tests/build/test_check.py",
     ),
 }
 """Tests of files that no test imports, by how their paths begin."""
 
 
 def git(*words: str) -> list[str]:
-    """The lines that git prints; none if it fails."""
-    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.stdout.splitlines() if done.returncode == 0 else []
+    """The lines that git prints."""
+    done = subprocess.run(["git", *words], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.splitlines()
 
 
 def changed_files() -> list[str]:
     """Files that differ from where this branch left main, committed or not."""
-    base = git("merge-base", "HEAD", "origin/main") or git("merge-base", "HEAD", "main") or ["HEAD"]
-    return git("diff", "--name-only", base[0]) + git("ls-files", "--others", "--exclude-standard")
+    branches = set(git("for-each-ref", "--format=%(refname:short)"))
+    main = next((name for name in ("origin/main", "main") if name in branches), "HEAD")
+    (base,) = git("merge-base", "HEAD", main)
+    return git("diff", "--name-only", base) + git("ls-files", "--others", "--exclude-standard")
 
 
 @cache
@@ -107,6 +110,7 @@ def main() -> int:
     if any(name.startswith(("cpp/", "cmake/", "CMake")) for name in changed):
         subprocess.run(["make", "--no-print-directory", "test-cpp"], cwd=ROOT, check=True)
     tests = tests_of(changed)
+    print(f"tests of what has changed: {' '.join(sorted(tests)) or 'none'}", flush=True)
     whole = tests & set(changed)
     pytest = [sys.executable, "-m", "pytest", "-q", "-n", "2"]
     for words, some in ((["-m", "not slow"], tests - whole), ([], whole)):

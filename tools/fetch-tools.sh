@@ -1,6 +1,6 @@
 #!/bin/sh
 # Fill the local cache with the tools that guard the product and this machine may lack.
-#   sh tools/fetch-tools.sh [valgrind] [clang] [sdl2] [chromium] [node]    those, or all
+#   sh tools/fetch-tools.sh [valgrind] [clang] [sdl2] [chromium] [node]    those, or all but node
 #   sh tools/fetch-tools.sh --have TOOL...  is it there? Fetches nothing, says nothing
 #   sh tools/fetch-tools.sh --print-path    the folder to put in front of PATH
 # Exits with 3 if the machine lacks a tool that this script cannot fetch. Then it says how to get it.
@@ -236,7 +236,7 @@ if [ "${1:-}" = --have ]; then
     only_ask=true
     shift
 fi
-[ $# -gt 0 ] || set -- valgrind clang sdl2 chromium node
+[ $# -gt 0 ] || set -- valgrind clang sdl2 chromium
 for tool; do
     case $tool in
     valgrind | clang | sdl2 | chromium | node) ;;
@@ -255,11 +255,13 @@ for tool; do
 done
 [ -n "$missing" ] || exit 0
 status=0
+case "$missing " in *" node "*)   # first: what goes with it need not be fetched
+    say "node: install Node.js >= 20.19 with npm, from https://nodejs.org or your system's packages"
+    exit 3
+    ;;
+esac
 for tool in $missing; do
-    if [ "$tool" = node ]; then
-        say "node: install Node.js >= 20.19 with npm, from https://nodejs.org or your system's packages"
-        status=3
-    elif ! on_debian; then
+    if ! on_debian; then
         say "$tool: install it with your package manager"
         status=3
     elif ! "fetch_$tool"; then

@@ -63,7 +63,7 @@ def run(name: str, command: list[str]) -> int:
     stage = {
         "name": name,
         "began": began,
-        "seconds": time.time() - began,
+        "ended": time.time(),
         "tests": count(text),
         "status": status,
         "gaps": [line[len(GAP) :] for line in text.splitlines() if line.startswith(GAP)],
@@ -75,12 +75,14 @@ def run(name: str, command: list[str]) -> int:
 
 
 def table(since: float = 0.0) -> str:
-    """The last run of every stage since a Unix time, and the gaps."""
+    """What every stage took since a Unix time, how its last run ended, and the gaps."""
     lines = KEPT.read_text(encoding="utf-8").splitlines() if KEPT.exists() else []
     stages: dict[str, dict[str, Any]] = {}
     for stage in map(json.loads, lines):
         if stage["began"] >= since:
-            stages[stage["name"]] = stage
+            before = stages.get(stage["name"], {"began": stage["began"], "seconds": 0.0})
+            seconds = before["seconds"] + stage["ended"] - stage["began"]
+            stages[stage["name"]] = stage | {"began": before["began"], "seconds": seconds}
     if not stages:
         return "no stage was run"
     rows = sorted(stages.values(), key=lambda stage: float(stage["began"]))
@@ -90,7 +92,7 @@ def table(since: float = 0.0) -> str:
         tests = "" if row["tests"] is None else f"{row['tests']:,}"
         failed = f"  failed ({row['status']})" if row["status"] else ""
         told.append(f"{row['name']:{width}} {row['seconds']:8.1f} {tests:>7}{failed}")
-    ended = max(row["began"] + row["seconds"] for row in rows)
+    ended = max(stage["ended"] for stage in stages.values())
     total = sum(row["tests"] or 0 for row in rows)
     told.append(f"{'from start to end':{width}} {ended - rows[0]['began']:8.1f} {total:>7,}")
     gaps = sorted({gap for row in rows for gap in row["gaps"]})

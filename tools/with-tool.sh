@@ -8,9 +8,9 @@ shift 2
 status=0
 # shellcheck disable=SC2086   # a word a tool
 said=$(sh "$(dirname "$0")/fetch-tools.sh" $tools) || status=$?
-echo "$said"
+printf '%s\n' "$said"
 case $status in
 0) exec "$@" ;;
-3) echo "not tested: $what ($(echo "$said" | sed -n 's/^tools: \(.*: install .*\)/\1/p' | paste -sd ';'))" ;;
+3) echo "not tested: $what ($(printf '%s\n' "$said" | sed -n 's/^tools: \(.*: install .*\)/\1/p' | paste -sd ';' -))" ;;
 *) exit "$status" ;;
 esac

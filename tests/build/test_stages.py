@@ -59,10 +59,15 @@ def test_a_stage_is_shown_and_kept(capfdbinary: pytest.CaptureFixture[bytes]) ->
     assert gaps == "Not tested on this machine: the moon (go there)"
 
 
-def test_the_last_run_of_a_stage_counts() -> None:
-    stages.run("a", ["false"])
-    stages.run("a", ["true"])
+def test_a_stage_that_runs_twice_has_the_time_of_both_and_the_end_of_the_last() -> None:
+    stages.run("a", ["sh", "-c", "sleep 0.3; exit 1"])
+    stages.run("b", ["true"])
+    stages.run("a", ["sleep", "0.3"])
     assert "failed" not in stages.table()
+    a, b = stages.table().splitlines()[1:3]
+    assert a.split()[0] == "a"
+    assert float(a.split()[1]) >= 0.6
+    assert b.split()[0] == "b"
 
 
 def test_older_stages_can_be_left_out() -> None:

@@ -155,9 +155,9 @@ def test_a_disk_that_is_really_full_is_told_and_what_is_finished_is_kept(tmp_pat
     try:
         done = subprocess.run([*script, *PROGRAM, *words], capture_output=True, check=False)
     except FileNotFoundError:
-        pytest.skip("needs unshare")
+        pytest.skip("a disk that is full (needs unshare: install util-linux)")
     if done.returncode == 77 or b"unshare" in done.stderr:
-        pytest.skip("needs file systems of its own")
+        pytest.skip("a disk that is full (needs user namespaces: allow them)")
     assert done.returncode == 0, done.stderr
     first, *listed = done.stdout.decode().split("\n")
     assert first == "exit 1"

@@ -265,9 +265,9 @@ def test_a_disk_that_is_really_full_is_told_and_what_is_finished_is_kept(
             [*script, *ON_RAY], capture_output=True, text=True, check=False, env=env, timeout=180
         )
     except FileNotFoundError:
-        pytest.skip("needs unshare")
+        pytest.skip("a disk that is full (needs unshare: install util-linux)")
     if done.returncode == 77 or "unshare" in done.stderr:
-        pytest.skip("needs file systems of its own")
+        pytest.skip("a disk that is full (needs user namespaces: allow them)")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("exit 1 ")
     listed = done.stdout.splitlines()[0].split()
