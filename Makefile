@@ -179,11 +179,10 @@ $(BIN)/pip:
 	$(PYTHON) -m venv --clear $(VENV)
 
 # Installs the package with EXTRAS. If only sources have changed since the last time, dependencies are not checked again.
-define INSTALL
+$(PRODUCT) $(CLUSTER) $(DEV) $(BENCH) $(DOCS): $(BIN)/pip $(PACKAGE_SOURCES) | headers
 	@if [ $@ -nt pyproject.toml ]; then set -- --no-deps .; else set -- '.$(EXTRAS)'; fi; \
-		$(STAGE) "install $(EXTRAS)" $(BIN)/pip install --quiet --disable-pip-version-check --no-compile "$$@"
-	@touch $@
-endef
+		$(STAGE) "install$(EXTRAS)" $(BIN)/pip install --quiet --disable-pip-version-check --no-compile "$$@"
+	@touch $@ $(HAS)
 
 # Before all else, so that the C++ tests can be built beside the installing.
 $(BUILDING): $(BIN)/pip
@@ -191,10 +190,6 @@ $(BUILDING): $(BIN)/pip
 	@touch $@
 
 $(DEV): | $(BUILDING)
-$(PRODUCT) $(CLUSTER) $(DEV) $(BENCH) $(DOCS): $(BIN)/pip $(PACKAGE_SOURCES) | headers
-	$(INSTALL)
-	@touch $(HAS)
-
 $(CLUSTER): EXTRAS := [ray,s3]
 $(CLUSTER): HAS := $(PRODUCT)
 $(DEV): EXTRAS := [dev]
