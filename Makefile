@@ -15,8 +15,8 @@ PACKAGE_SOURCES := pyproject.toml CMakeLists.txt $(shell find cmake cpp/CMakeLis
 CPP_SOURCES = $(shell git ls-files '*.c' '*.cpp' '*.h' '*.hpp')
 FUZZ_SECONDS ?= 60
 export CMAKE_CXX_COMPILER_LAUNCHER ?= $(shell command -v ccache)
-# Processes that run the Python tests beside each other: one more than processors, since some wait for what others make.
-WORKERS ?= $(shell expr 1 + $$(nproc))
+# Processes that run the Python tests beside each other.
+WORKERS ?= $(shell nproc)
 
 # Runs a command as a stage of the table that `make test` and .ci/run end with.
 STAGE := $(PYTHON) tools/stages.py run
