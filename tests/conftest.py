@@ -31,7 +31,7 @@ SPREAD = {
     "tests/parity/test_gate.py",
     "tests/parity/test_honest_exports.py",
 }
-"""Modules of long tests that share no fixture of their own: any process takes any of them."""
+"""Modules of long tests whose fixtures cost little: any process takes any of them."""
 
 # Sooner than commands have it: tests run next to programs that they have started, and threads that
 # spin take the processor from them (docs/training.md, "Time").

@@ -18,9 +18,10 @@ PACKAGE = ROOT / "python" / "digitvae"
 NO_TESTS_FOUND = 5
 """The exit status of pytest if all tests of the files that it is given are slow."""
 
+CPP = ("cpp/", "cmake/", "CMake")
 BESIDES = {
     ("python/digitvae/__main__.py",): ("tests/cli/test_app.py",),
-    ("cpp/", "cmake/", "CMake"): ("tests/native", "tests/build/test_abi.py"),
+    CPP: ("tests/native", "tests/build/test_abi.py"),
     ("docs/", "README.md", "mkdocs.yml"): (
         "tests/docs/test_links.py",
         "tests/docs/test_references.py",
@@ -107,7 +108,7 @@ def _mirror(module: str) -> str:
 def main() -> int:
     """Run them; the exit status."""
     changed = changed_files()
-    if any(name.startswith(("cpp/", "cmake/", "CMake")) for name in changed):
+    if any(name.startswith(CPP) for name in changed):
         subprocess.run(["make", "--no-print-directory", "test-cpp"], cwd=ROOT, check=True)
     tests = tests_of(changed)
     print(f"tests of what has changed: {' '.join(sorted(tests)) or 'none'}", flush=True)

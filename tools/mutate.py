@@ -73,7 +73,6 @@ class Copy:
             "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
             "PYTHONPATH": str(folder / "python"),
         }
-        self.environment.pop("DIGITVAE_DIST", None)  # a wheel that was built without the mutant
         # A clone, since tests ask git; its files are those that lie here.
         self._must("git", "clone", "--quiet", "--shared", "--no-checkout", str(ROOT), str(folder))
         listed = self._must("git", "-C", str(ROOT), "ls-files", "-zco", "--exclude-standard")

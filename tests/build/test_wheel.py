@@ -1,7 +1,4 @@
-"""The product as users get it: the sdist and the wheel of ``make wheel``, where nothing else is.
-
-Both are taken from the folder DIGITVAE_DIST, or built first.
-"""
+"""The product as users get it: the sdist and the wheel of ``make wheel``, where nothing else is."""
 
 from __future__ import annotations
 
@@ -77,11 +74,8 @@ def run(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> s
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Distribution:
-    if "DIGITVAE_DIST" in os.environ:
-        folder = ROOT / os.environ["DIGITVAE_DIST"]
-    else:
-        folder = tmp_path_factory.mktemp("dist")
-        run("sh", ROOT / "tools" / "build-wheel.sh", sys.executable, folder, cwd=folder)
+    folder = tmp_path_factory.mktemp("dist")
+    run("sh", ROOT / "tools" / "build-wheel.sh", sys.executable, folder, cwd=folder)
     (sdist,) = folder.glob("digitvae-*.tar.gz")
     (wheel,) = folder.glob("digitvae-*.whl")
     return Distribution(sdist, wheel)
