@@ -175,13 +175,16 @@ def output_in(folder: Path, model: dv.Model, *, count: int = 40, size: int = 10)
     return ShardedOutput(Folder(folder), Request(str(folder), "npy", count), size, origin_of(model))
 
 
-@pytest.mark.usefixtures("unconnected", "connected")  # to workers that have no engine yet
+@pytest.mark.usefixtures("connected")
 @pytest.mark.parametrize(
     ("change", "message"),
-    [
-        ({"digitvae": "0.1"}, r"has digitvae .*begun with 0\.1: install the same everywhere"),
-        ({"onnxruntime": "0.2"}, r"has onnxruntime .*begun with 0\.2"),
-        ({"trial": "ab" * 32}, "rounds differently.*--mixed-processors"),
+    [  # each with a trial of its own, so that no worker has such an engine yet
+        (
+            {"digitvae": "0.1", "trial": "ab" * 32},
+            r"has digitvae .*begun with 0\.1: install the same everywhere",
+        ),
+        ({"onnxruntime": "0.2", "trial": "cd" * 32}, r"has onnxruntime .*begun with 0\.2"),
+        ({"trial": "ef" * 32}, "rounds differently.*--mixed-processors"),
     ],
 )
 def test_machines_that_would_make_other_bytes_are_refused(
@@ -197,7 +200,7 @@ def test_machines_that_would_make_other_bytes_are_refused(
         return replace(original(model, same_bits=same_bits), **change)
 
     monkeypatch.setattr("digitvae.ray.executor.recipe_of", changed)
-    output = output_in(tmp_path / "out", model)
+    output = output_in(tmp_path / "out", model, count=10)  # one shard: none goes on beside it
     executor = RayExecutor(output, origin_of(model), model)
     with (
         pytest.raises(dv.ClusterError, match=message) as raised,
@@ -221,13 +224,13 @@ def test_processors_that_round_differently_may_be_accepted(
 
 
 @pytest.mark.usefixtures("connected")
-@pytest.mark.parametrize("there", ["nothing", "another output"])
+@pytest.mark.parametrize(("there", "count"), [("nothing", 10), ("another output", 40)])
 def test_a_folder_that_machines_do_not_share_is_refused(
-    tmp_path: Path, model: dv.Model, there: str
+    tmp_path: Path, model: dv.Model, there: str, count: int
 ) -> None:
     """As on a machine on whose disk the folder is another one, or missing."""
-    output = output_in(tmp_path / "out", model)
-    with open_shards(output_in(tmp_path / "out", model)) as shards:
+    output = output_in(tmp_path / "out", model, count=count)
+    with open_shards(output) as shards:
         pass
     elsewhere = output_in(tmp_path / "elsewhere", model, size=20)
     if there == "another output":
