@@ -1,4 +1,7 @@
+#include <onnxruntime_c_api.h>
+
 #include <catch2/catch.hpp>
+#include <new>
 
 #include "error.hpp"
 #include "runtime/session.hpp"
@@ -50,4 +53,18 @@ TEST_CASE("a session keeps its runtime alive") {
   const Session session(runtime, model.data(), model.size());
   runtime.reset();
   CHECK(session.metadata().at("digitvae.schema") == "digitvae-bundle/1");
+}
+
+TEST_CASE("what ONNX Runtime says when memory is exhausted is std::bad_alloc, and anything else is not") {
+  const std::shared_ptr<const Runtime> runtime = open_runtime();
+  const auto failed = [&](const char* message) { return runtime->api().CreateStatus(ORT_FAIL, message); };
+  for (const char* const message :
+       {"std::bad_alloc", "BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 1"}) {
+    CHECK_THROWS_AS(runtime->message_of(failed(message)), std::bad_alloc);
+    CHECK_THROWS_AS(runtime->check(failed(message), "running"), std::bad_alloc);
+  }
+  CHECK(runtime->message_of(failed("a wrong shape")) == "a wrong shape");
+  CHECK(runtime->message_of(failed("")) == "unknown error");
+  CHECK_THROWS_WITH(runtime->check(failed("a wrong shape"), "running"),
+                    Catch::StartsWith("running: a wrong shape (ONNX Runtime "));
 }
