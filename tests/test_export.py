@@ -490,6 +490,21 @@ def test_a_place_that_cannot_be_written_is_an_output_error_before_anything_is_fi
         export.export_run(tiny_run, tmp_path / "file" / "bundle")
 
 
+def test_folders_that_were_made_for_an_export_that_fails_are_taken_away(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+
+    def fail(*_: object) -> None:
+        assert list((tmp_path / "mine" / "new" / "newer").iterdir())
+        raise DataError("it cannot be had")
+
+    monkeypatch.setattr(export, "_fit", fail)
+    with pytest.raises(DataError):
+        export.export_run(tiny_run, tmp_path / "mine" / "new" / "newer" / "bundle")
+    assert [place.name for place in tmp_path.rglob("*")] == ["mine"]
+
+
 @pytest.mark.usefixtures("quick")
 def test_a_date_is_written_only_if_the_build_asks_for_one(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -95,6 +96,7 @@ def export_run(
     manifest = _manifest(summary)
     _check_target(target, force=force)
     scratch: Path | None = None
+    made = [parent for parent in target.parents if not parent.exists()]  # the innermost first
     try:
         # First of all, so that nobody waits for a prior to learn that its place cannot be written.
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -115,6 +117,9 @@ def export_run(
     finally:
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
+        for parent in made:
+            with suppress(OSError):  # one that holds something, as after a success, stays
+                parent.rmdir()
     return target
 
 
