@@ -17,6 +17,7 @@ void register_errors(pybind11::module_& module);
 void register_random(pybind11::module_& module);
 void register_runtime(pybind11::module_& module);
 void register_engine(pybind11::module_& module);
+void register_onnx_file(pybind11::module_& module);
 void register_interpolation(pybind11::module_& module);
 void register_bench(pybind11::module_& module);
 

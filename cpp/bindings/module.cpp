@@ -8,6 +8,7 @@ PYBIND11_MODULE(_native, module) {
   digitvae::bindings::register_random(module);
   digitvae::bindings::register_runtime(module);
   digitvae::bindings::register_engine(module);
+  digitvae::bindings::register_onnx_file(module);
   digitvae::bindings::register_interpolation(module);
   digitvae::bindings::register_bench(module);
 }

@@ -1,25 +1,35 @@
 #include "onnx_file/graph.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "error.hpp"
 #include "support.hpp"
 
 using namespace digitvae;
 using namespace digitvae::testing;
+using onnx_file::Model;
+using onnx_file::Role;
 
 namespace {
 
-// A length-delimited field of Protocol Buffers, shorter than 128 bytes.
-std::string field(int number, const std::string& bytes) {
-  REQUIRE(bytes.size() < 128);
-  return std::string(1, static_cast<char>(number << 3 | 2)) + static_cast<char>(bytes.size()) + bytes;
+std::string varint(std::uint64_t value) {
+  std::string bytes;
+  for (; value >= 0x80; value >>= 7) bytes += static_cast<char>(value | 0x80U);
+  return bytes + static_cast<char>(value);
 }
 
-std::string number_field(int number, int value) {
-  return std::string(1, static_cast<char>(number << 3)) + static_cast<char>(value);
+// Fields of Protocol Buffers: a number, bytes, and numbers of 32 and 64 bits.
+std::string number_field(std::uint64_t number, std::uint64_t value) { return varint(number << 3) + varint(value); }
+std::string field(std::uint64_t number, const std::string& bytes) {
+  return varint(number << 3 | 2) + varint(bytes.size()) + bytes;
 }
+std::string fixed32_field(std::uint64_t number) { return varint(number << 3 | 5) + std::string(4, '\0'); }
+std::string fixed64_field(std::uint64_t number) { return varint(number << 3 | 1) + std::string(8, '\0'); }
 
 std::string node(const std::string& op_type, const std::vector<std::string>& inputs, const std::string& output,
                  const std::string& rest = "") {
@@ -29,25 +39,21 @@ std::string node(const std::string& op_type, const std::vector<std::string>& inp
 }
 
 // An attribute with an integer (field 3), or a string (field 4).
-std::string attribute(const std::string& name, int value) { return field(5, field(1, name) + number_field(3, value)); }
+std::string attribute(const std::string& name, std::uint64_t value) {
+  return field(5, field(1, name) + number_field(3, value));
+}
 std::string attribute(const std::string& name, const std::string& text) {
   return field(5, field(1, name) + field(4, text));
 }
 
-std::string model_of(const std::vector<std::string>& nodes, const std::string& initializers = "") {
+std::string model_of(const std::vector<std::string>& nodes, const std::string& rest = "") {
   std::string graph;
-  for (const std::string& message : nodes)
-    graph += '\x0a' + std::string(1, static_cast<char>(message.size())) + message;
-  graph += initializers;
-  // Longer than 127 bytes: a length in two.
-  const std::string length = {static_cast<char>((graph.size() & 0x7F) | 0x80), static_cast<char>(graph.size() >> 7)};
-  return '\x3a' + length + graph;
+  for (const std::string& message : nodes) graph += field(1, message);
+  return field(7, graph + rest);
 }
 
 std::string formula(const std::string& model, const std::string& value) {
-  const auto read = onnx_file::Model::read(model.data(), model.size());
-  REQUIRE(read.has_value());
-  return read->graph().formula(value);
+  return Model(model.data(), model.size(), Role::kAny).graph().formula(value);
 }
 
 }  // namespace
@@ -64,10 +70,10 @@ TEST_CASE("the formula of a decoder is its network") {
 
 TEST_CASE("numbers stand in a formula as such, other initializers by name") {
   const std::string eight = '\x05' + std::string(7, '\0');
-  const auto initializer = [&](const std::string& name, const std::string& dims, int type) {
+  const auto initializer = [&](const std::string& name, const std::string& dims, std::uint64_t type) {
     return field(5, dims + number_field(2, type) + field(8, name) + field(9, eight));
   };
-  const std::string model = model_of({node("Reshape", {"a", "scalar"}, "b", attribute("allowzero", 0)),
+  const std::string model = model_of({node("Reshape", {"a", "scalar"}, "b", attribute("allowzero", std::uint64_t{0})),
                                       node("Add", {"b", "row"}, "c"), node("Add", {"c", "floats"}, "d")},
                                      initializer("scalar", "", 7) + initializer("row", number_field(1, 1), 7) +
                                          initializer("floats", number_field(1, 2), 1));
@@ -97,12 +103,294 @@ TEST_CASE("what a formula cannot say makes it one that is equal to none that is 
   CHECK(text.size() < 10'000);
 }
 
-TEST_CASE("what is not a model, or is cut short, is not read") {
-  CHECK_FALSE(onnx_file::Model::read("no model", 8).has_value());
-  const std::string model = read_test_prior();
-  for (std::size_t size = 1; size < model.size(); size += 7) {
-    const std::string cut = model.substr(0, size);  // of its own, so that reading beyond it is seen
-    const auto read = onnx_file::Model::read(cut.data(), cut.size());
-    if (read) CHECK(read->graph().formula("z").size() < 10'000);
+namespace {
+
+// A graph that holds a message of each kind, with room for a field more in one of them.
+struct Parts {
+  std::string model, graph, node, attribute, tensor, input;
+
+  std::string whole() const {
+    const std::string table = number_field(1, 2) + number_field(2, 1) + field(8, "w") + field(9, std::string(8, '\1'));
+    const std::string value = field(1, "axis") + number_field(3, 1) + attribute;
+    const std::string add = field(1, "x") + field(1, "w") + field(2, "y") + field(4, "Add") + field(5, value) + node;
+    return field(7, field(1, add) + field(5, table + tensor) + field(11, field(1, "x") + input) + graph) + model;
   }
+};
+
+// Why a model is refused; empty if it is read.
+std::string refusal(const std::string& model, Role role = Role::kNetwork) {
+  // Of its own, so that sanitizers see its end.
+  const std::vector<char> file(model.begin(), model.end());
+  try {
+    const Model read(file.data(), file.size(), role);
+    return "";
+  } catch (const ModelError& error) {
+    return error.what();
+  }
+}
+
+using Place = std::string Parts::*;
+
+std::string refusal(Place place, const std::string& bytes, Role role = Role::kNetwork) {
+  Parts parts;
+  parts.*place = bytes;
+  return refusal(parts.whole(), role);
+}
+
+// What ONNX has in a message: the numbers of its fields by their form, those that come once, and of these the ones
+// that Parts has put there already.
+struct Message {
+  Place place;
+  std::vector<std::uint64_t> numbers, bytes, floats, doubles;
+  std::vector<std::uint64_t> once, taken;
+};
+
+const std::vector<Message> kMessages = {
+    {&Parts::model, {1, 5}, {2, 3, 4, 6, 7, 8, 14}, {}, {}, {1, 2, 3, 4, 5, 6, 7}, {7}},
+    {&Parts::graph, {}, {1, 2, 5, 10, 11, 12, 13, 14, 16}, {}, {}, {2, 10}, {}},
+    {&Parts::node, {}, {1, 2, 3, 4, 5, 6, 7, 9}, {}, {}, {3, 4, 6, 7}, {4}},
+    {&Parts::attribute, {3, 8, 20}, {1, 4, 5, 7, 8, 9, 10, 13}, {2, 7}, {}, {1, 3, 13, 20}, {1, 3}},
+    {&Parts::tensor, {1, 2, 5, 7, 11, 14}, {1, 4, 5, 7, 8, 9, 10, 11, 12, 16}, {4}, {10}, {2, 8, 9, 12, 14}, {2, 8, 9}},
+    {&Parts::input, {}, {1, 2, 3, 4}, {}, {}, {1, 2, 3}, {1}},
+};
+
+bool contains(const std::vector<std::uint64_t>& numbers, std::uint64_t number) {
+  return std::find(numbers.begin(), numbers.end(), number) != numbers.end();
+}
+
+}  // namespace
+
+TEST_CASE("fields that ONNX does not have, or has in another form, are refused in every message") {
+  REQUIRE(refusal(Parts().whole()).empty());
+  const std::string unknown = "that ONNX, as digitvae knows it, does not have";
+  const std::vector<std::uint64_t> refused_by_name = {6, 11, 14, 15, 21, 22, 23, 25, 26, 20, 3, 13, 8, 10};
+  for (const Message& message : kMessages) {
+    for (std::uint64_t number = 1; number <= 40; ++number) {
+      INFO("message " << &message - kMessages.data() << ", field " << number);
+      const std::pair<std::string, bool> forms[] = {
+          {number_field(number, 0), contains(message.numbers, number)},
+          {field(number, ""), contains(message.bytes, number)},
+          {fixed32_field(number), contains(message.floats, number)},
+          {fixed64_field(number), contains(message.doubles, number)},
+      };
+      for (const auto& [bytes, is_known] : forms) {
+        const std::string why = refusal(message.place, bytes);
+        if (is_known) {
+          CHECK(why.find(unknown) == std::string::npos);
+        } else if (bytes == field(number, "") && contains(refused_by_name, number)) {
+          CHECK_FALSE(why.empty());  // in words of its own
+        } else {
+          CHECK(why.find(unknown) != std::string::npos);
+        }
+      }
+    }
+    CHECK(refusal(message.place, number_field(std::uint64_t{1} << 29 | 13, 0)).find(unknown) != std::string::npos);
+  }
+}
+
+TEST_CASE("what a message has once it cannot have twice") {
+  for (const Message& message : kMessages) {
+    for (const std::uint64_t number : message.once) {
+      INFO("message " << &message - kMessages.data() << ", field " << number);
+      const std::string one = contains(message.numbers, number)  ? number_field(number, 0)
+                              : contains(message.floats, number) ? fixed32_field(number)
+                                                                 : field(number, "");
+      const std::string all = contains(message.taken, number) ? one : one + one;
+      CHECK(refusal(message.place, all).find("has its field " + std::to_string(number) + " twice") !=
+            std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("what a model of ours has no need of is refused by name, in one of the user's own as far as it is harmless") {
+  struct Refused {
+    Place place;
+    std::string bytes;
+    std::string why;
+    bool always;
+  };
+  const std::string outside = "keeps values outside of the file";
+  const Refused all[] = {
+      {&Parts::model, field(20, ""), "holds training steps", true},
+      {&Parts::model, field(25, ""), "defines functions of its own", false},
+      {&Parts::model, field(26, ""), "says which devices compute it", false},
+      {&Parts::graph, field(15, ""), "holds sparse values", false},
+      {&Parts::node, field(8, ""), "defines functions of its own", false},
+      {&Parts::node, field(10, ""), "says which devices compute it", false},
+      {&Parts::node, field(5, field(1, "g") + field(6, "")), "holds a graph within a node", false},
+      {&Parts::node, field(5, field(1, "g") + field(11, "")), "holds a graph within a node", false},
+      {&Parts::node, field(5, field(1, "g") + field(14, "")), "holds types as attributes", false},
+      {&Parts::node, field(5, field(1, "g") + field(15, "")), "holds types as attributes", false},
+      {&Parts::node, field(5, field(1, "g") + field(21, "")), "defines functions of its own", false},
+      {&Parts::node, field(5, field(1, "g") + field(22, "")), "holds sparse values", false},
+      {&Parts::node, field(5, field(1, "g") + field(23, "")), "holds sparse values", false},
+      {&Parts::tensor, field(3, ""), "holds a part of a tensor only", true},
+      {&Parts::tensor, field(13, ""), outside, true},
+      {&Parts::tensor, number_field(14, 1), outside, true},
+      {&Parts::tensor, number_field(14, std::uint64_t{1} << 32), outside, true},
+  };
+  for (const Refused& refused : all) {
+    INFO(refused.why << ", " << refused.bytes);
+    CHECK(refusal(refused.place, refused.bytes).find(refused.why) != std::string::npos);
+    CHECK(refusal(refused.place, refused.bytes, Role::kAny).empty() != refused.always);
+  }
+  CHECK(refusal(&Parts::graph, field(5, field(8, "s") + field(6, "text"))) ==
+        "the model's tensor holds strings as values");
+  CHECK(refusal(&Parts::tensor, number_field(14, 0)).empty());
+}
+
+TEST_CASE("values outside of the file are found wherever a tensor can be") {
+  const std::string external = field(8, "t") + field(13, "");
+  const std::string constant = field(4, "Constant");
+  const auto attribute_of = [](std::uint64_t number, const std::string& value) {
+    return field(5, field(1, "a") + field(number, value));
+  };
+  const std::string graph = field(5, external);
+  const std::string in_node = field(1, constant + attribute_of(5, external));
+  const std::pair<Place, std::string> places[] = {
+      {&Parts::graph, graph},
+      {&Parts::graph, in_node},
+      {&Parts::graph, field(15, field(1, external))},
+      {&Parts::graph, field(15, field(2, external))},
+      {&Parts::node, attribute_of(10, external)},
+      {&Parts::node, attribute_of(22, field(1, external))},
+      {&Parts::node, attribute_of(23, field(2, external))},
+      {&Parts::node, attribute_of(6, graph)},
+      {&Parts::node, attribute_of(11, in_node)},
+      {&Parts::model, field(25, field(7, constant + attribute_of(5, external)))},
+      {&Parts::model, field(25, field(11, field(1, "a") + field(5, external)))},
+      {&Parts::model, field(25, field(7, attribute_of(6, graph)))},
+  };
+  for (const auto& [place, bytes] : places) {
+    CHECK(refusal(place, bytes, Role::kAny).find("keeps values outside of the file") != std::string::npos);
+    CHECK_FALSE(refusal(place, bytes).empty());
+  }
+  std::string deep;
+  for (int i = 0; i < 15; ++i) deep = field(1, attribute_of(6, deep));
+  CHECK(refusal(&Parts::graph, deep, Role::kAny).empty());
+  CHECK(refusal(&Parts::graph, field(1, attribute_of(6, deep)), Role::kAny).find("16 deep") != std::string::npos);
+}
+
+TEST_CASE("every value has one definition") {
+  const auto initializer = [](const std::string& name) { return field(5, field(8, name)); };
+  const std::pair<Place, std::string> twice[] = {
+      {&Parts::graph, initializer("w")},                     // two initializers
+      {&Parts::graph, initializer("y")},                     // an initializer and a node
+      {&Parts::graph, initializer("x")},                     // an initializer and an input
+      {&Parts::graph, field(1, node("Constant", {}, "w"))},  // a node and an initializer
+      {&Parts::graph, field(1, node("Relu", {"x"}, "y"))},   // two nodes
+      {&Parts::graph, field(1, node("Relu", {"y"}, "x"))},   // a node and an input
+      {&Parts::graph, field(11, field(1, "x"))},             // two inputs
+      {&Parts::graph, field(11, field(1, "w"))},             // an input and an initializer
+      {&Parts::node, field(2, "y")},                         // two outputs of a node
+      {&Parts::node, field(2, "w")},                         // its second output
+  };
+  for (const auto& [place, bytes] : twice) {
+    INFO(bytes);
+    CHECK(refusal(place, bytes).find("' twice") != std::string::npos);
+  }
+  const std::string sparse = field(15, field(1, field(8, "w")));
+  CHECK(refusal(&Parts::graph, sparse, Role::kAny) == "the model defines 'w' twice");
+  // Older files list initializers among the inputs.
+  CHECK(refusal(&Parts::graph, field(11, field(1, "w")), Role::kAny).empty());
+  CHECK(refusal(&Parts::graph, field(11, field(1, "y")), Role::kAny) == "the model defines 'y' twice");
+  // Outputs that nobody wants have no name.
+  CHECK(refusal(&Parts::node, field(2, "") + field(2, "")).empty());
+  CHECK(refusal(&Parts::graph, initializer("a\x1b[31m\n")).empty());
+  CHECK(refusal(&Parts::graph, initializer("a\x1b[31m\n") + initializer("a\x1b[31m\n")) ==
+        "the model defines 'a\\x1b[31m\\x0a' twice");
+  const std::string name(200, 'n');
+  CHECK(refusal(&Parts::graph, initializer(name) + initializer(name)) ==
+        "the model defines '" + name.substr(0, 60) + "…' twice");
+}
+
+TEST_CASE("an attribute and a tensor have one value") {
+  const std::string values[] = {fixed32_field(2), number_field(3, 1), field(4, ""), field(5, ""),
+                                field(7, ""),     field(8, ""),       field(9, ""), field(10, "")};
+  for (const std::string& first : values) {
+    for (const std::string& second : values) {
+      if (first == second) continue;
+      CHECK(refusal(&Parts::node, field(5, field(1, "b") + first + second)) ==
+            "the model has an attribute with two values");
+    }
+  }
+  for (const std::string& once : {values[0], values[1], values[2], values[3]}) {
+    CHECK(refusal(&Parts::node, field(5, field(1, "b") + once)).empty());
+    CHECK(refusal(&Parts::node, field(5, field(1, "b") + once + once)).find("twice") != std::string::npos);
+  }
+  CHECK(refusal(&Parts::node, field(5, field(1, "axis") + number_field(3, 2))) ==
+        "the model has an attribute 'axis' twice in one node");
+  for (const std::uint64_t other : {4, 5, 7, 10, 11}) {
+    CHECK(refusal(&Parts::tensor, field(other, "")) == "the model has a tensor with two sets of values");
+  }
+}
+
+TEST_CASE("a model may use the operators of its role, and one of the user's own every operator") {
+  const auto using_operator = [](const std::string& op_type, Role role, const std::string& domain = "") {
+    return refusal(model_of({node(op_type, {"a"}, "b", field(7, domain))}), role);
+  };
+  for (const char* const op_type : {"Loop", "If", "Scan", "RandomNormal", "SequenceMap", "StringConcat", "Gem", ""}) {
+    INFO(op_type);
+    CHECK_FALSE(using_operator(op_type, Role::kNetwork).empty());
+    CHECK_FALSE(using_operator(op_type, Role::kMixture).empty());
+    CHECK(using_operator(op_type, Role::kAny).empty());
+  }
+  for (const char* const op_type : {"Conv", "Relu", "Sigmoid", "BatchNormalization"}) {
+    CHECK(using_operator(op_type, Role::kNetwork).empty());
+    CHECK(using_operator(op_type, Role::kMixture) ==
+          "the model uses the operator '" + std::string(op_type) + "', which a latent mixture has no need of");
+  }
+  CHECK(using_operator("CumSum", Role::kMixture).empty());
+  CHECK(
+      using_operator("CumSum", Role::kNetwork) ==
+      "the model uses the operator 'CumSum', which networks of dense, convolutional and activation layers do not need");
+  for (const Role role : {Role::kNetwork, Role::kMixture}) {
+    CHECK(using_operator("MatMul", role).empty());
+    CHECK(using_operator("MatMul", role, "ai.onnx").empty());
+    CHECK(using_operator("MatMul", role, "com.microsoft").find("of 'com.microsoft'") != std::string::npos);
+  }
+  CHECK(using_operator("MatMul", Role::kAny, "com.microsoft").empty());
+}
+
+TEST_CASE("sizes may stand packed into one field") {
+  const std::string packed = field(1, varint(2) + varint(300));
+  const std::string model = model_of({}, field(5, packed + field(8, "w")));
+  const Model read(model.data(), model.size(), Role::kNetwork);
+  CHECK(read.graph().initializer("w")->dims == std::vector<std::uint64_t>{2, 300});
+  CHECK_FALSE(refusal(model_of({}, field(5, field(1, "\x80")))).empty());
+}
+
+TEST_CASE("what is not one whole ONNX model is refused, and never read beyond its end") {
+  CHECK(refusal("") == "the model has 0 bytes, expected 1 to 1 GiB");
+  CHECK(refusal("no model") != "");
+  CHECK(refusal(number_field(1, 8)) == "the model has no graph: the file is not ONNX, or cut short");
+  CHECK(refusal(field(7, "")).empty());
+  CHECK(refusal(field(7, "") + field(7, "")) == "the model's model has its field 7 twice");
+  char byte = 0;
+  CHECK_THROWS_AS(Model(&byte, (std::size_t{1} << 30) + 1, Role::kNetwork), ModelError);  // before a byte is read
+  // A file that ONNX Runtime would take for one of its own format.
+  CHECK(refusal(field(2, "xxORTM") + field(7, "")) == "the model is in ONNX Runtime's own format: digitvae reads ONNX");
+  CHECK(refusal(field(2, "xORTM") + field(7, "")).empty());
+
+  const std::string many(std::size_t{1} << 21, '\0');
+  std::string outputs;
+  for (std::size_t i = 0; i <= std::size_t{1} << 20; ++i) outputs += field(12, "");
+  CHECK(refusal(field(7, outputs)) == "the model has more than 1048576 fields");
+  CHECK(refusal(model_of({}, field(5, field(1, many)))) == "the model has a tensor without end");
+
+  const std::string prior = read_test_prior();
+  for (std::size_t size = 0; size < prior.size(); size += 7) {
+    const std::string why = refusal(prior.substr(0, size), Role::kMixture);
+    if (size < prior.find("digitvae.schema") - 4) CHECK_FALSE(why.empty());
+  }
+  CHECK_FALSE(refusal(prior + prior, Role::kMixture).empty());  // which parsers would join
+  // A length, a number and a key that go on beyond the end, or for ever.
+  for (const std::string& cut :
+       {std::string("\x3a\x05\x0a"), std::string("\x3a"), std::string("\x08"), std::string("\x80"),
+        std::string("\x08\x80"), std::string("\x0d\x01\x02\x03"), std::string("\x09\x01"),
+        std::string("\x08") + std::string(11, '\x80') + '\1', std::string("\x3a") + std::string(9, '\xff') + '\1'}) {
+    CHECK_FALSE(refusal(field(7, "") + cut).empty());
+    CHECK_FALSE(refusal(field(7, cut)).empty());
+  }
+  for (const char group : {'\x3b', '\x3c', '\x3e', '\x3f'}) CHECK_FALSE(refusal(field(7, "") + group).empty());
 }

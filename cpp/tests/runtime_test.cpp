@@ -26,7 +26,7 @@ TEST_CASE("a library that is too old is refused, naming both versions") {
 
 TEST_CASE("a session tells the names, columns and metadata of its model") {
   const std::string model = read_model("encoder.onnx");
-  const Session session(open_runtime(), model.data(), model.size());
+  const Session session(open_runtime(), as_network(model));
   REQUIRE(session.inputs().size() == 1);
   CHECK((session.inputs()[0] == TensorSpec{"x", "float32", {-1, 784}}));
   REQUIRE(session.outputs().size() == 2);
@@ -41,16 +41,16 @@ TEST_CASE("bytes that are no ONNX model are a ModelError at every length") {
   const std::string model = read_model("decoder.onnx");
   for (const std::size_t length :
        {std::size_t{0}, std::size_t{1}, std::size_t{1000}, model.size() / 2, model.size() - 1}) {
-    CHECK_THROWS_AS(Session(runtime, model.data(), length), ModelError);
+    CHECK_THROWS_AS(Session(runtime, as_network(model.substr(0, length))), ModelError);
   }
   const std::string junk(4096, '\xff');
-  CHECK_THROWS_AS(Session(runtime, junk.data(), junk.size()), ModelError);
+  CHECK_THROWS_AS(Session(runtime, as_network(junk)), ModelError);
 }
 
 TEST_CASE("a session keeps its runtime alive") {
   const std::string model = read_model("decoder.onnx");
   std::shared_ptr<const Runtime> runtime = open_runtime();
-  const Session session(runtime, model.data(), model.size());
+  const Session session(runtime, as_network(model));
   runtime.reset();
   CHECK(session.metadata().at("digitvae.schema") == "digitvae-bundle/1");
 }

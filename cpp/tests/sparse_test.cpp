@@ -98,9 +98,9 @@ std::vector<std::uint8_t> sample(const Decoder& decoder, std::uint64_t first, st
 
 // Whether this processor's dense kernels add in the order of the sparse one.
 bool dense_sums_are_as_specified(const Session& dense, const std::string& model) {
-  const std::string sparse_model = sparse::with_sparse_layer(model.data(), model.size());
+  const std::string sparse_model = sparse::with_sparse_layer(as_network(model));
   if (sparse_model.empty()) return false;
-  const Session session(open_runtime(), sparse_model.data(), sparse_model.size(), sparse::operators());
+  const Session session(open_runtime(), sparse_model, sparse::operators());
   std::vector<float> z(kTileRows * 40);
   fill_standard_normal(99, Stream::kLatent, 0, kTileRows, 40, z.data());
   std::vector<float> images[2] = {std::vector<float>(kTileRows * kPixels), std::vector<float>(kTileRows * kPixels)};
@@ -179,8 +179,8 @@ TEST_CASE("threads that share the outputs give the bits of one thread") {
 TEST_CASE("runs of the operator are shared as long as their thread wants it") {
   if (!has_kernel()) return;
   const std::string dense = read_model("decoder.onnx");
-  const std::string model = sparse::with_sparse_layer(dense.data(), dense.size());
-  const Session session(open_runtime(), model.data(), model.size(), sparse::operators());
+  const std::string model = sparse::with_sparse_layer(as_network(dense));
+  const Session session(open_runtime(), model, sparse::operators());
   std::vector<float> z(2 * 40, 0.5F);
   std::vector<float> x(2 * kPixels);
   const Session::Tensor input(session, z.data(), 2, 40);
@@ -240,11 +240,11 @@ TEST_CASE("layers without a sparse kernel, and weights that hide zeros, are refu
 TEST_CASE("the sparse model has the interface and metadata of the dense one") {
   if (!has_kernel()) return;
   const std::string dense_model = read_model("decoder.onnx");
-  const std::string sparse_model = sparse::with_sparse_layer(dense_model.data(), dense_model.size());
+  const std::string sparse_model = sparse::with_sparse_layer(as_network(dense_model));
   REQUIRE_FALSE(sparse_model.empty());
-  const Session dense(open_runtime(), dense_model.data(), dense_model.size());
-  CHECK_THROWS_AS(Session(open_runtime(), sparse_model.data(), sparse_model.size()), ModelError);
-  const Session session(open_runtime(), sparse_model.data(), sparse_model.size(), sparse::operators());
+  const Session dense(open_runtime(), as_network(dense_model));
+  CHECK_THROWS_AS(Session(open_runtime(), as_network(sparse_model)), ModelError);
+  const Session session(open_runtime(), sparse_model, sparse::operators());
   CHECK(session.inputs() == dense.inputs());
   CHECK(session.outputs() == dense.outputs());
   CHECK(session.metadata() == dense.metadata());
@@ -253,26 +253,10 @@ TEST_CASE("the sparse model has the interface and metadata of the dense one") {
 TEST_CASE("models without a plain dense layer after a ReLU stay as they are") {
   const std::string decoder = read_model("decoder.onnx");
   const auto is_unchanged = [](const std::string& model) {
-    return sparse::with_sparse_layer(model.data(), model.size()).empty();
+    return sparse::with_sparse_layer(as_network(model)).empty();
   };
-  CHECK(is_unchanged(""));
-  CHECK(is_unchanged("not a model at all"));
   CHECK(is_unchanged(replaced(decoder, "Relu", "Tanh")));
-  CHECK(is_unchanged(decoder + decoder));  // which parsers would join to one
   for (const char* name : {"decoder_tiny.onnx", "decoder_rows_in_run.onnx"}) CHECK(is_unchanged(read_corpus(name)));
-}
-
-TEST_CASE("a model cut anywhere is never read beyond its end") {
-  const std::string decoder = read_model("decoder.onnx");
-  // Copies in memory of their own, so that sanitizers see the end.
-  for (std::size_t length = 0; length < 600; ++length) {
-    const std::vector<char> cut(decoder.begin(), decoder.begin() + static_cast<std::ptrdiff_t>(length));
-    CHECK(sparse::with_sparse_layer(cut.data(), cut.size()).empty());
-  }
-  for (std::size_t missing = 1; missing < 600; ++missing) {
-    const std::vector<char> cut(decoder.begin(), decoder.end() - static_cast<std::ptrdiff_t>(missing));
-    sparse::with_sparse_layer(cut.data(), cut.size());
-  }
 }
 
 TEST_CASE("a decoder gives the same bytes before and after it turns to the sparse product", "[large]") {
@@ -296,7 +280,7 @@ TEST_CASE("a decoder gives the same bytes before and after it turns to the spars
 TEST_CASE("the sparse session is made once it pays, if its bits are those of the dense one, and if it is wanted",
           "[large]") {
   const std::string model = read_model("decoder.onnx");
-  const Networks networks(open_runtime(), model.data(), model.size());
+  const Networks networks(open_runtime(), as_network(model));
   const Session& dense = networks.dense().session;
   const bool usable = dense_sums_are_as_specified(dense, model);
   networks.prepare_for(kWorthwhileRows - 1);
@@ -310,16 +294,16 @@ TEST_CASE("the sparse session is made once it pays, if its bits are those of the
 
   std::string other_weights = model;  // a last bit here and there
   for (std::size_t i = 0; i < 100; ++i) other_weights[(other_weights.size() / 2 & ~std::size_t{3}) + 4 * i] ^= 1;
-  CHECK_FALSE(same_bits(dense, Session(open_runtime(), other_weights.data(), other_weights.size())));
+  CHECK_FALSE(same_bits(dense, Session(open_runtime(), as_network(other_weights))));
 
-  const Networks in_small_calls(open_runtime(), model.data(), model.size());
+  const Networks in_small_calls(open_runtime(), as_network(model));
   for (std::size_t i = 1; i < kWorthwhileCalls; ++i) in_small_calls.prepare_for(1);
   CHECK_FALSE(in_small_calls.is_sparse(1));
   in_small_calls.prepare_for(1);
   CHECK(in_small_calls.is_sparse(1) == usable);
 
   REQUIRE(setenv("DIGITVAE_DENSE", "1", 1) == 0);
-  const Networks unwanted(open_runtime(), model.data(), model.size());
+  const Networks unwanted(open_runtime(), as_network(model));
   REQUIRE(unsetenv("DIGITVAE_DENSE") == 0);
   unwanted.prepare_for(1U << 30);
   CHECK_FALSE(unwanted.is_sparse(kTileRows));

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "onnx_file/graph.hpp"
 #include "runtime/library.hpp"
 
 namespace digitvae::testing {
@@ -30,6 +31,11 @@ inline std::string read_file(const std::string& path) {
 // Of the shipped bundle.
 inline std::string model_path(const std::string& name) { return environment("DIGITVAE_TEST_BUNDLE") + "/" + name; }
 inline std::string read_model(const std::string& name) { return read_file(model_path(name)); }
+
+// The file, checked as a decoder or encoder; it must outlive this.
+inline onnx_file::Model as_network(const std::string& file) {
+  return {file.data(), file.size(), onnx_file::Role::kNetwork};
+}
 
 // Small models that cpp/fuzz/make_corpus.py makes.
 inline std::string read_corpus(const std::string& name) {

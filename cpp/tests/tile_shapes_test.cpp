@@ -25,7 +25,7 @@ std::vector<float> run(const Session& session, std::vector<float> z, std::size_t
 
 TEST_CASE("a small run is chosen only where it holds the rows and its bits are those of a full tile", "[large]") {
   const std::string model = read_model("decoder.onnx");
-  const Session session(open_runtime(), model.data(), model.size());
+  const Session session(open_runtime(), as_network(model));
   const TileShapes shapes(session);
   for (std::size_t rows = 1; rows <= kTileRows; ++rows) {
     const std::size_t shape = shapes.rows_for(rows);
@@ -42,7 +42,7 @@ TEST_CASE("a model whose rows depend on the number of rows, or on their place, i
   for (const char* name : {"decoder_rows_in_run.onnx", "decoder_row_in_tile.onnx"}) {
     INFO(name);
     const std::string model = read_corpus(name);
-    const Session session(open_runtime(), model.data(), model.size());
+    const Session session(open_runtime(), as_network(model));
     const TileShapes shapes(session);
     for (std::size_t rows = 1; rows <= kTileRows; ++rows) REQUIRE(shapes.rows_for(rows) == kTileRows);
   }

@@ -25,6 +25,13 @@ class Runtime:
     @property
     def version(self) -> str: ...
 
+class Role:
+    NETWORK: Role
+    MIXTURE: Role
+    ANY: Role
+
+def check_model(model: bytes, role: Role) -> None: ...
+
 class _Network:
     def __init__(self, runtime: Runtime, model: bytes) -> None: ...
     @property

@@ -35,6 +35,7 @@ PAGES = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
     "cpp/examples/README.md": "examples.md",
     "export/README.md": "bundle.md",
 }

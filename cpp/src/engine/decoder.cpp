@@ -92,10 +92,6 @@ class AlignedRange {
   std::size_t parts_of_tile_;
 };
 
-void prepare_for(const LatentSource& source, std::size_t count) {
-  if (source.mixture != nullptr) source.mixture->prepare_for(count);
-}
-
 }  // namespace
 
 // One thread's scratch: a tile of latents, a tile of intensities.
@@ -171,7 +167,8 @@ class Decoder::TileDecoder {
 };
 
 Decoder::Decoder(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes, Form form)
-    : networks_(std::move(runtime), model, bytes, form), info_(read_network_info(session())) {
+    : networks_(std::move(runtime), onnx_file::Model(model, bytes, onnx_file::Role::kNetwork), form),
+      info_(read_network_info(session())) {
   require_interface(session(), {batch_of("z", info_.latent_dim)}, {batch_of("x", info_.pixels())});
   if (form == Form::kSecond) networks_.prepare();
 }
@@ -181,7 +178,6 @@ void Decoder::sample(const LatentSource& source, std::uint64_t first, std::size_
                      std::int32_t* labels, unsigned threads, const Poll& poll) const {
   require_fit(source, info_);
   if (count == 0) return;
-  prepare_for(source, count);
   networks_.prepare_for(count);
   const Plan plan = plan_for(networks_, count, threads);
   const AlignedRange range(first, count, plan.part_rows);
@@ -203,7 +199,6 @@ void Decoder::latents(const LatentSource& source, std::uint64_t first, std::size
                       std::int32_t* labels, unsigned threads, const Poll& poll) const {
   require_fit(source, info_);
   if (count == 0) return;
-  prepare_for(source, count);
   const AlignedRange range(first, count, kTileRows);
   const auto make_worker = [&]() -> TileWork {
     const auto maker = std::make_shared<LatentMaker>(source, info_.latent_dim);

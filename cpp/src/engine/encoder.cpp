@@ -22,7 +22,9 @@ void require_finite(const float* values, std::size_t count, const std::string& w
 }  // namespace
 
 Encoder::Encoder(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes)
-    : session_(std::move(runtime), model, bytes), info_(read_network_info(session_)), shapes_(session_) {
+    : session_(std::move(runtime), onnx_file::Model(model, bytes, onnx_file::Role::kNetwork)),
+      info_(read_network_info(session_)),
+      shapes_(session_) {
   require_interface(session_, {batch_of("x", info_.pixels())},
                     {batch_of("mu", info_.latent_dim), batch_of("logvar", info_.latent_dim)});
 }

@@ -1,9 +1,7 @@
 #include "engine/mixture.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,14 +14,20 @@
 namespace digitvae {
 
 Mixture::Mixture(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes, Form form)
-    : session_(std::move(runtime), model, bytes),
-      info_(read_prior_info(session_)),
-      second_(may_be_second(form) ? make_second(model, bytes) : nullptr) {
+    : Mixture(std::move(runtime), onnx_file::Model(model, bytes, onnx_file::Role::kMixture), form) {}
+
+Mixture::Mixture(std::shared_ptr<const Runtime> runtime, const onnx_file::Model& model, Form form)
+    : session_(std::move(runtime), model), info_(read_prior_info(session_)) {
   require_interface(
       session_,
       {batch_of_scalars("u", "float32"), batch_of_scalars("digit", "int64"), batch_of("eps", info_.latent_dim)},
       {batch_of("z", info_.latent_dim), batch_of_scalars("label", "int64")});
-  if (form == Form::kSecond) second_.prepare();
+  if (form != Form::kFirst) parameters_ = latent_mixture::read_parameters(model.graph());
+  if (parameters_ && (parameters_->latents != info_.latent_dim || parameters_->labels != info_.labels)) {
+    throw ModelError("the prior's tables are for " + std::to_string(parameters_->latents) + " latents and " +
+                     std::to_string(parameters_->labels) + " labels, its metadata say " +
+                     std::to_string(info_.latent_dim) + " and " + std::to_string(info_.labels));
+  }
 }
 
 namespace {
@@ -67,30 +71,6 @@ void truncate(float truncation, float* noise, std::size_t count) {
 }
 
 }  // namespace
-
-Mixture::Second::Make Mixture::make_second(const void* model, std::size_t bytes) const {
-  using latent_mixture::Parameters;
-  std::optional<Parameters> read = latent_mixture::read_parameters(model, bytes);
-  if (!read || read->latents != info_.latent_dim || read->labels != info_.labels) return nullptr;
-  return [this, parameters = std::make_shared<Parameters>(std::move(*read))]() -> std::unique_ptr<const Parameters> {
-    const std::size_t dim = info_.latent_dim;
-    // Rows of any class, and of each (of the first, if there are more than rows). The order in which a kernel adds does
-    // not depend on the values: some thousands of sums that agree leave no room for another.
-    MixtureRows first(dim);
-    fill_standard_normal(0, Stream::kLatent, 0, kTileRows, dim, first.noise.data());
-    for (std::size_t i = 0; i < kTileRows; ++i) {
-      first.choice[i] = mixture_uniform(0, i);
-      first.digit[i] = static_cast<std::int64_t>(i % (info_.labels + 1)) - 1;
-    }
-    MixtureRows second = first;
-    MixtureTensors(session_, first, dim).run();
-    latent_mixture::draw(*parameters, second.choice.data(), second.digit.data(), second.noise.data(), kTileRows,
-                         second.latents.data(), second.label.data());
-    const bool same = first.label == second.label && std::memcmp(first.latents.data(), second.latents.data(),
-                                                                 first.latents.size() * sizeof(float)) == 0;
-    return same ? std::make_unique<const Parameters>(std::move(*parameters)) : nullptr;
-  };
-}
 
 void require_fit(const LatentSource& source, const ModelInfo& decoder) {
   if (!(source.truncation >= 0.0F && source.truncation <= 1.0F)) {

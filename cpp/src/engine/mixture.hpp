@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engine/model.hpp"
@@ -19,30 +20,27 @@ inline constexpr std::int32_t kAnyDigit = -1;
 // Thread-safe: any number of calls may use one mixture at the same time.
 class Mixture {
  public:
-  // `model`: the bytes of prior.onnx; not needed after the constructor returns. With Form::kSecond, is_second()
-  // tells whether there is such a form.
+  // `model`: the bytes of prior.onnx; not needed after the constructor returns. If its graph is the one that we export,
+  // latents are those of latent_mixture::draw, whose order of operations is specified: the same bits with every ONNX
+  // Runtime and processor. Any other graph, and with Form::kFirst this one too, is run by ONNX Runtime.
   Mixture(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes,
           Form form = Form::kWhicheverPays);
 
   const ModelInfo& info() const { return info_; }
 
-  // To be told of every call and how many rows it is for.
-  void prepare_for(std::size_t rows) const { second_.prepare_for(rows); }
-
-  // The first form, a tile at a time.
+  // What runs the graph, a tile at a time.
   const Session& session() const { return session_; }
 
-  // The second one, for any rows: what latent_mixture::draw draws from. Null as long as there is none.
-  const latent_mixture::Parameters* parameters() const { return second_.get(); }
-  bool is_second() const { return parameters() != nullptr; }
+  // What latent_mixture::draw draws from, any number of rows at a time; null if the session is to be run instead.
+  const latent_mixture::Parameters* parameters() const { return parameters_.has_value() ? &*parameters_ : nullptr; }
+  bool is_second() const { return parameters_.has_value(); }
 
  private:
-  using Second = SecondForm<latent_mixture::Parameters>;
-  Second::Make make_second(const void* model, std::size_t bytes) const;
+  Mixture(std::shared_ptr<const Runtime> runtime, const onnx_file::Model& model, Form form);
 
   Session session_;
   ModelInfo info_;
-  Second second_;
+  std::optional<latent_mixture::Parameters> parameters_;
 };
 
 // Which latents are meant: those of a seed, from N(0, I) or from a mixture.

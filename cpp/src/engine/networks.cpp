@@ -36,20 +36,20 @@ bool same_bits(const Session& a, const Session& b) {
   return std::memcmp(first.data(), second.data(), first.size() * sizeof(float)) == 0;
 }
 
-Networks::Networks(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes, Form form)
-    : dense_(std::move(runtime), model, bytes), sparse_(may_be_second(form) ? make_sparse(model, bytes) : nullptr) {}
+Networks::Networks(std::shared_ptr<const Runtime> runtime, const onnx_file::Model& model, Form form)
+    : dense_(std::move(runtime), model), sparse_(may_be_second(form) ? make_sparse(model) : nullptr) {}
 
 const Network& Networks::for_run(std::size_t rows) const {
   const Network* const sparse = sparse_.get();
   return sparse != nullptr && sparse::Product::pays(rows) ? *sparse : dense_;
 }
 
-SecondForm<Network>::Make Networks::make_sparse(const void* model, std::size_t bytes) const {
-  std::string changed = sparse::with_sparse_layer(model, bytes);
+SecondForm<Network>::Make Networks::make_sparse(const onnx_file::Model& model) const {
+  std::string changed = sparse::with_sparse_layer(model);
   if (changed.empty()) return nullptr;
   return [this, changed = std::move(changed)]() -> std::unique_ptr<const Network> {
     const Session& dense = dense_.session;
-    auto sparse = std::make_unique<const Network>(dense.runtime(), changed.data(), changed.size(), sparse::operators());
+    auto sparse = std::make_unique<const Network>(dense.runtime(), changed, sparse::operators());
     const bool fits = sparse->session.inputs() == dense.inputs() && sparse->session.outputs() == dense.outputs();
     return fits && same_bits(dense, sparse->session) ? std::move(sparse) : nullptr;
   };

@@ -26,8 +26,7 @@ bool same_bits(const Session& a, const Session& b);
 class Networks {
  public:
   // `model`: not needed after the constructor returns. Throws what Session's constructor throws.
-  Networks(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes,
-           Form form = Form::kWhicheverPays);
+  Networks(std::shared_ptr<const Runtime> runtime, const onnx_file::Model& model, Form form = Form::kWhicheverPays);
 
   const Network& dense() const { return dense_; }
 
@@ -42,7 +41,7 @@ class Networks {
   bool is_sparse(std::size_t rows) const { return &for_run(rows) != &dense_; }
 
  private:
-  SecondForm<Network>::Make make_sparse(const void* model, std::size_t bytes) const;
+  SecondForm<Network>::Make make_sparse(const onnx_file::Model& model) const;
 
   Network dense_;
   SecondForm<Network> sparse_;

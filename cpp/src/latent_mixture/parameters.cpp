@@ -4,8 +4,6 @@
 #include <string>
 #include <string_view>
 
-#include "onnx_file/graph.hpp"
-
 namespace digitvae::latent_mixture {
 namespace {
 
@@ -76,10 +74,7 @@ struct Formulas {
 
 }  // namespace
 
-std::optional<Parameters> read_parameters(const void* model, std::size_t bytes) {
-  const std::optional<onnx_file::Model> file = onnx_file::Model::read(model, bytes);
-  if (!file) return std::nullopt;
-  const Graph& graph = file->graph();
+std::optional<Parameters> read_parameters(const Graph& graph) {
   Parameters p;
   std::size_t boundaries = 0;
   std::size_t rows = 0;

@@ -6,6 +6,8 @@
 #include <optional>
 #include <vector>
 
+#include "onnx_file/graph.hpp"
+
 namespace digitvae::latent_mixture {
 
 // Those of python/digitvae/prior.py, which says what they mean.
@@ -23,7 +25,8 @@ struct Parameters {
 };
 
 // Nothing unless the graph is, node for node, that of python/digitvae/prior.py as torch.onnx exports it, with sizes
-// that fit each other, and every component that it can choose exists. Reads no memory but `model`.
-std::optional<Parameters> read_parameters(const void* model, std::size_t bytes);
+// that fit each other, and every component that it can choose exists. Reads no memory but the
+// model's file.
+std::optional<Parameters> read_parameters(const onnx_file::Graph& graph);
 
 }  // namespace digitvae::latent_mixture

@@ -1,14 +1,15 @@
-// What an ONNX file says of its graph: as much as code of ours needs that does the work of some nodes, or of all
-// (sparse/, latent_mixture/), while what is shipped stays plain ONNX.
+// An ONNX file, read and checked before any runtime sees it, and what it says of its graph: as much as code of ours
+// needs that does the work of some nodes, or of all (sparse/, latent_mixture/).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "onnx_file/operators.hpp"
 
 namespace digitvae::onnx_file {
 
@@ -52,12 +53,21 @@ struct Graph {
   std::string formula(std::string_view value) const;
 };
 
-// A model file, read. The names in its graph are parts of the file, which must outlive this.
+// A model file that passed every check. The names in its graph are parts of the file, which must outlive this.
 class Model {
  public:
-  // Nothing if the bytes are not an ONNX model that this reader understands.
-  static std::optional<Model> read(const void* model, std::size_t bytes);
+  // Throws ModelError unless the bytes are one whole ONNX model that holds only what its role needs:
+  //  - no values in other files or places, in any tensor anywhere;
+  //  - no functions of its own, no graph within a node, no training steps, no sparse values (kAny may have all but
+  //    training steps);
+  //  - only the operators of operators.hpp;
+  //  - every name defined once, every tensor's values given once;
+  //  - every field known, of the right kind, and as often as ONNX allows: two parsers cannot read two models from it.
+  // Reads no memory but the file, and takes at most a few hundred bytes for each field of it, of which there may be a
+  // million.
+  Model(const void* file, std::size_t bytes, Role role);
 
+  std::string_view file() const { return file_; }
   const Graph& graph() const { return graph_; }
 
   // The file with an operator of that domain in the place of a node, with the same inputs and outputs, and without
@@ -65,8 +75,6 @@ class Model {
   std::string with_operator(const Node& node, std::string_view op_type, std::string_view domain) const;
 
  private:
-  Model(std::string_view file, std::string_view graph_message) : file_(file), graph_message_(graph_message) {}
-
   std::string_view file_;
   std::string_view graph_message_;
   Graph graph_;

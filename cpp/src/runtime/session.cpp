@@ -99,30 +99,15 @@ void set_options(const Runtime& runtime, OrtSessionOptions* options) {
   runtime.check(api.SetInterOpNumThreads(options, 1), doing);
   runtime.check(api.SetSessionExecutionMode(options, ORT_SEQUENTIAL), doing);
   runtime.check(api.SetSessionGraphOptimizationLevel(options, ORT_ENABLE_ALL), doing);
-  // A model is one file: weights elsewhere would be read from wherever the process happens to be.
-  runtime.check(api.AddSessionConfigEntry(options, "session.model_external_initializers_file_folder_path", "/dev/null"),
-                doing);
 }
 
 }  // namespace
 
-Session::Session(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes)
-    : Session(std::move(runtime), model, bytes, nullptr) {}
-
-Session::Session(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes,
-                 const Operators& operators)
-    : Session(std::move(runtime), model, bytes, &operators) {}
-
-Session::Session(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes,
-                 const Operators* operators)
+Session::Session(std::shared_ptr<const Runtime> runtime, std::string_view model, const Operators* operators)
     : runtime_(std::move(runtime)),
       operators_(nullptr, runtime_->api().ReleaseCustomOpDomain),
       session_(nullptr, runtime_->api().ReleaseSession),
       memory_(nullptr, runtime_->api().ReleaseMemoryInfo) {
-  constexpr std::size_t kMaxBytes = std::size_t{1} << 30;  // protobuf itself ends at 2 GiB
-  if (bytes == 0 || bytes > kMaxBytes) {
-    throw ModelError("the model has " + std::to_string(bytes) + " bytes, expected 1 to 1 GiB");
-  }
   const OrtApi& api = runtime_->api();
   Owned<OrtSessionOptions> options(api.ReleaseSessionOptions);
   runtime_->check(api.CreateSessionOptions(options.out()), "creating session options");
@@ -136,11 +121,12 @@ Session::Session(std::shared_ptr<const Runtime> runtime, const void* model, std:
     runtime_->check(api.AddCustomOpDomain(options.get(), domain), doing);
   }
   OrtSession* session = nullptr;
-  OrtStatus* const status = api.CreateSessionFromArray(&runtime_->env(), model, bytes, options.get(), &session);
+  OrtStatus* const status =
+      api.CreateSessionFromArray(&runtime_->env(), model.data(), model.size(), options.get(), &session);
   session_.reset(session);
   const std::string failure = runtime_->message_of(status);
   if (!failure.empty()) {
-    throw ModelError("ONNX Runtime " + runtime_->version() + " cannot load the model (" + std::to_string(bytes) +
+    throw ModelError("ONNX Runtime " + runtime_->version() + " cannot load the model (" + std::to_string(model.size()) +
                      " bytes): " + failure);
   }
   OrtMemoryInfo* memory = nullptr;

@@ -8,8 +8,11 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "onnx_file/graph.hpp"
 #include "runtime/library.hpp"
 
 struct OrtCustomOp;
@@ -41,9 +44,13 @@ class Session {
     const OrtCustomOp* op;  // outlives the session
   };
 
-  // Throws ModelError if the bytes are not an ONNX model that this ONNX Runtime can load.
-  Session(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes);
-  Session(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes, const Operators& operators);
+  // Throws ModelError if this ONNX Runtime cannot load the model.
+  Session(std::shared_ptr<const Runtime> runtime, const onnx_file::Model& model)
+      : Session(std::move(runtime), model.file(), nullptr) {}
+
+  // `changed`: what Model::with_operator made of a model.
+  Session(std::shared_ptr<const Runtime> runtime, const std::string& changed, const Operators& operators)
+      : Session(std::move(runtime), changed, &operators) {}
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -79,7 +86,7 @@ class Session {
            std::size_t output_count) const;
 
  private:
-  Session(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes, const Operators* operators);
+  Session(std::shared_ptr<const Runtime> runtime, std::string_view model, const Operators* operators);
   std::vector<TensorSpec> describe(bool inputs) const;
   std::map<std::string, std::string, std::less<>> read_metadata() const;
 

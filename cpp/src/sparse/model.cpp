@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <cstring>
 #include <map>
-#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -48,12 +47,9 @@ const Node* find_layer(const Graph& graph) {
 
 }  // namespace
 
-std::string with_sparse_layer(const void* model, std::size_t bytes) {
-  const std::optional<onnx_file::Model> file = onnx_file::Model::read(model, bytes);
-  if (!file) return {};
-  const Node* const layer = find_layer(file->graph());
-  if (layer == nullptr) return {};
-  return file->with_operator(*layer, kOperator, kDomain);
+std::string with_sparse_layer(const onnx_file::Model& model) {
+  const Node* const layer = find_layer(model.graph());
+  return layer == nullptr ? std::string() : model.with_operator(*layer, kOperator, kDomain);
 }
 
 }  // namespace digitvae::sparse

@@ -1,14 +1,15 @@
 // A decoder as an ONNX file, changed to use sparse::Product.
 #pragma once
 
-#include <cstddef>
 #include <string>
+
+#include "onnx_file/graph.hpp"
 
 namespace digitvae::sparse {
 
 // The model with its dense layer after a ReLU (a Gemm without scaling, weights [outputs, inputs]) handed to
 // the operator SparseProduct; empty if it has no such layer, or none of a size that sparse::Product supports
-// on this processor, or is not an ONNX model that this reader understands. Nothing else of it is changed.
-std::string with_sparse_layer(const void* model, std::size_t bytes);
+// on this processor. Nothing else of it is changed.
+std::string with_sparse_layer(const onnx_file::Model& model);
 
 }  // namespace digitvae::sparse

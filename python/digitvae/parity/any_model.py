@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx as onnx_format
 import torch
+from onnx.external_data_helper import load_external_data_for_model
 
-from digitvae._native import available_threads
+from digitvae._native import Role, available_threads
 from digitvae.errors import ParityError
 from digitvae.parity import divergence, structure
 from digitvae.parity.enclosure import NOISE_DEVIATIONS, Enclosure
@@ -138,16 +139,16 @@ def verify_model(
     if tolerance is not None and not tolerance > 0.0:
         raise ValueError(f"tolerance is {tolerance}, expected more than 0")
     module = load_module(factory)
-    content = _read(files.onnx)
     settings = QUICK if quick else FULL
     run = Run(settings, threads or available_threads(), Steps(on_progress))
     run.steps.next("loading every runtime")
     checks, graph = structure.check_validity(
-        files.onnx.name, lambda: onnx_format.load(str(files.onnx)), external=True
+        files.onnx.name, partial(_with_weights, _read(files.onnx), files.onnx.parent)
     )
     run.checks += checks
     if graph is None:
         return run.report(factory)
+    content = graph.SerializeToString()  # with the weights that lay in files beside it
     interface = _Interface.of(graph.graph, shape)
     network, batch = interface.network, interface.batch
     count = draws or max(settings.draws, batch or 1)
@@ -158,7 +159,7 @@ def verify_model(
         typical = typical[: len(typical) // batch * batch]
     run.settings = replace(settings, draws=len(typical))
     with single_threaded():
-        functions = _load(run, module, files, network)
+        functions = _load(run, module, files, content, network)
         few = typical[: batch or _FEW_ROWS]
         _require_outputs(functions[EAGER], network, few)
         truth = _truth(module, few, tolerance)
@@ -200,6 +201,13 @@ def load_module(factory: str) -> torch.nn.Module:
     if odd:
         raise ParityError(f"{factory} has parameters of {', '.join(odd)}, expected float32")
     return made.requires_grad_(requires_grad=False).cpu().eval()
+
+
+def _with_weights(content: bytes, folder: Path) -> onnx_format.ModelProto:
+    """A model with the weights that lie in files beside it, in that folder and nowhere else."""
+    model = onnx_format.load_model_from_string(content)
+    load_external_data_for_model(model, str(folder))
+    return model
 
 
 def _read(path: Path) -> bytes:
@@ -253,7 +261,9 @@ class _Interface:
         return cls(network, shape or tuple(sizes[1:]), sizes[0] or None)
 
 
-def _load(run: Run, module: torch.nn.Module, files: Files, network: Network) -> dict[str, Function]:
+def _load(
+    run: Run, module: torch.nn.Module, files: Files, content: bytes, network: Network
+) -> dict[str, Function]:
     functions = {EAGER: one_at_a_time(torch_function(module))}
     exports: tuple[tuple[str, Path | None, Callable[[bytes], Callable[..., object]]], ...] = (
         (TORCHSCRIPT, files.torchscript, load_torchscript),
@@ -270,7 +280,7 @@ def _load(run: Run, module: torch.nn.Module, files: Files, network: Network) -> 
                 functions[name] = one_at_a_time(torch_function(exported))
     for name, level in onnx.LEVELS:
         session = attempt(
-            run.checks, name, partial(onnx.load_session, str(files.onnx), level=level)
+            run.checks, name, partial(onnx.load_session, content, Role.ANY, level=level)
         )
         if session is not None:
             functions[name] = onnx.session_function(session, network.input, network.outputs)
@@ -374,8 +384,8 @@ def _compare(
 
 def _reference(run: Run, content: bytes, network: Network) -> dict[str, Function]:
     try:
-        function = onnx.reference_function(content, network.input, network.outputs)
-    except Exception as error:  # it knows not all operators, and no external data
+        function = onnx.reference_function(content, network.input, network.outputs, Role.ANY)
+    except Exception as error:  # it knows not all operators
         run.checks.append(Check(REFERENCE, LOADED, "not run", first_line(error)))
         return {}
     return {REFERENCE: function}

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx as onnx_format
 import torch
 from onnx import numpy_helper
 from safetensors.torch import load as load_safetensors
 
+from digitvae._native import Role
 from digitvae.bundle import PRIOR
 from digitvae.parity.prior import latent_limit
 from digitvae.parity.random_reference import mixture_uniform, standard_normal
@@ -119,8 +119,8 @@ def _torch_draw(module: Callable[..., Any]) -> Draw:
 
 
 def _onnx(content: bytes) -> tuple[Draw, dict[str, Array]]:
-    session = onnx.load_session(content)
-    graph = onnx_format.load_model_from_string(content).graph
+    session = onnx.load_session(content, Role.MIXTURE)
+    graph = onnx.load_model(content, Role.MIXTURE).graph
 
     def draw(given: Mapping[str, Array]) -> tuple[Array, Array]:
         z, label = session.run(["z", "label"], dict(given))

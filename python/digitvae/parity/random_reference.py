@@ -6,8 +6,14 @@ is compared with, bit for bit. All arithmetic is IEEE 754 float64 with + − × 
 
 from __future__ import annotations
 
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Words = npt.NDArray[np.uint64]
 Doubles = npt.NDArray[np.float64]
@@ -113,6 +119,34 @@ def standard_normal(
     z2, z3 = normal_pairs(words[2], words[3])
     rows = np.stack([z0, z1, z2, z3], axis=1).astype(np.float32).reshape(count, 4 * blocks)
     return np.ascontiguousarray(rows[:, :dim])
+
+
+def mixture_latents(
+    tables: Mapping[str, npt.NDArray[Any]],
+    u: npt.NDArray[np.float32],
+    digit: npt.NDArray[np.int64],
+    eps: npt.NDArray[np.float32],
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Latents float32 [n, d] and labels int64 [n], from the tables of ``prior.onnx`` by name.
+
+    Every product and every sum is rounded to float32, in the order of the specification.
+    """
+    first, thresholds, factors = tables["first"], tables["thresholds"], tables["factors"]
+    labels = len(first)
+    drawn = (u[:, None] >= tables["class_thresholds"]).sum(axis=1)
+    label = np.where(digit < 0, drawn, digit)
+    row = np.where(digit < 0, labels + drawn, digit)
+    component = first[label] + (u[:, None] >= thresholds[row]).sum(axis=1)
+    rank = factors.shape[1]
+    terms = eps[:, :rank, None] * factors[component]
+    z = np.zeros_like(eps)
+    ends = [*range(4, rank + 1, 4), *([rank // 2 * 2] if rank % 4 >= 2 else []), rank]
+    begin = 0
+    for end in ends:
+        if begin < end:
+            z += reduce(np.add, (terms[:, r] for r in range(begin, end)))
+        begin = end
+    return tables["means"][component] + z, label
 
 
 def mixture_uniform(seed: int, first: int, count: int) -> npt.NDArray[np.float32]:

@@ -16,9 +16,11 @@ import onnx
 import torch
 from onnx import numpy_helper
 
+from digitvae._native import Role
 from digitvae.bundle import MANIFEST, PRIOR, SCHEMA
 from digitvae.parity.networks import NETWORKS
 from digitvae.parity.report import Check, first_line
+from digitvae.parity.runtimes.onnx import load_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -73,7 +75,7 @@ def _check_network(bundle: Bundle, network: Network, weights: Mapping[str, Float
     subject = f"{network.name}.onnx"
     checks, model = check_graph(
         subject,
-        lambda: onnx.load_model_from_string(bundle.read(subject)),
+        lambda: load_model(bundle.read(subject), Role.NETWORK),
         inputs={network.input: f"float32 [batch, {widths[network.input]}]"},
         outputs={name: f"float32 [batch, {widths[name]}]" for name in network.outputs},
         metadata={
@@ -95,7 +97,7 @@ def check_prior(bundle: Bundle) -> list[Check]:
     latent = bundle.latent_dim
     checks, model = check_graph(
         PRIOR,
-        lambda: onnx.load_model_from_string(bundle.read(PRIOR)),
+        lambda: load_model(bundle.read(PRIOR), Role.MIXTURE),
         inputs={
             "u": "float32 [batch]",
             "digit": "int64 [batch]",
@@ -159,15 +161,12 @@ def check_graph(
     return checks, model
 
 
-def check_validity(
-    subject: str, load: Callable[[], Any], *, external: bool = False
-) -> tuple[list[Check], Any]:
+def check_validity(subject: str, load: Callable[[], Any]) -> tuple[list[Check], Any]:
     """Check what any ONNX file has to be: valid, whole, and a function of its inputs.
 
     Args:
         subject: Name of the file.
-        load: Reads it.
-        external: Whether weights may lie in other files; ``load`` has then read them.
+        load: Reads it, whole.
 
     Returns:
         The checks, and the model, or ``None`` where nothing more can be said of it.
@@ -175,24 +174,16 @@ def check_validity(
     valid = "is valid ONNX"
     try:
         model = load()
-    except Exception as error:  # protobuf's exceptions have no base of their own
-        return [Check(subject, valid, "failed", first_line(error))], None
-    checks = []
-    if not external:
-        elsewhere = sorted(t.name for t in _tensors(model) if t.external_data or t.data_location)
-        checks.append(_check(subject, "has no external data", not elsewhere, ", ".join(elsewhere)))
-        if elsewhere:
-            return checks, None  # the data is not there, so nothing else can be said
-    try:
         onnx.checker.check_model(model, full_check=True)
-    except Exception as error:  # checker and shape inference have no common base
+    except Exception as error:  # protobuf, checker and shape inference have no common base
         return [Check(subject, valid, "failed", first_line(error))], None
     operators = sorted(node.op_type for node in _nodes(model))
     random = sorted(RANDOM_OPERATORS.intersection(operators))
     shown = ", ".join(f"{n} {name}" if n > 1 else name for name, n in Counter(operators).items())
-    checks.insert(0, Check(subject, valid, "passed", shown))
-    checks.append(_check(subject, "has no random operators", not random, ", ".join(random)))
-    return checks, model
+    return [
+        Check(subject, valid, "passed", shown),
+        _check(subject, "has no random operators", not random, ", ".join(random)),
+    ], model
 
 
 def check_parameters(
@@ -268,7 +259,7 @@ def _path_pattern() -> re.Pattern[bytes]:
 def _texts(name: str, content: bytes) -> Iterator[bytes]:
     """The parts of a file that hold text; tensors, whose bytes can look like anything, are not."""
     if name.endswith(".onnx"):
-        model = onnx.load_model_from_string(content)
+        model = load_model(content, Role.ANY)
         for tensor in _tensors(model):
             tensor.ClearField("raw_data")
         yield model.SerializeToString()

@@ -168,7 +168,7 @@ _ONNX_FAULTS: list[tuple[Any, ...]] = [
      "decoder.onnx: metadata are as specified: failed", "digitvae.latent_dim is 41, expected 40"),
     ("encoder", "no metadata", lambda model: model.ClearField("metadata_props"),
      "encoder.onnx: metadata are as specified: failed", "digitvae.schema is missing"),
-    ("decoder", "external data", _external, "decoder.onnx: has no external data: failed"),
+    ("decoder", "external data", _external, "decoder.onnx: is valid ONNX: failed"),
     ("decoder", "local path", _say("/home/me/model.py, line 1"),
      "bundle: no file holds a local path: failed", "decoder.onnx: /home/me/model.py"),
     ("encoder", "local path of Windows", _say(r"C:\Users\me\model.py"),

@@ -9,6 +9,7 @@ import onnx
 import onnxruntime
 from onnx.reference import ReferenceEvaluator
 
+from digitvae._native import Role, check_model
 from digitvae.parity.runtimes.names import ONNX_RUNTIME, ONNX_RUNTIME_BASIC, ONNX_RUNTIME_OFF
 from digitvae.parity.runtimes.wrap import flat
 
@@ -23,16 +24,32 @@ LEVELS = ((ONNX_RUNTIME, ALL), (ONNX_RUNTIME_BASIC, BASIC), (ONNX_RUNTIME_OFF, O
 """The runtimes that ONNX Runtime makes of one file, in the order of reports."""
 
 
+def load_model(content: bytes, role: Role) -> onnx.ModelProto:
+    """Parse a model that holds no more than its role needs (cpp/src/onnx_file/graph.hpp).
+
+    Raises:
+        ModelError: It holds more: values in other files, functions, operators that none needs.
+    """
+    check_model(content, role)
+    return onnx.load_model_from_string(content)
+
+
 def load_session(
-    model: bytes | str, *, level: Any = ALL, threads: int = 1
+    content: bytes, role: Role = Role.NETWORK, *, level: Any = ALL, threads: int = 1
 ) -> onnxruntime.InferenceSession:
-    """An ONNX Runtime session on the CPU.
+    """An ONNX Runtime session on the CPU, of a model that passes the checks of its role.
 
     Args:
-        model: The ONNX file's bytes, or its path, if its weights lie in files beside it.
+        content: The ONNX file's bytes.
+        role: What the model is for, and so what it may hold.
         level: Graph optimizations: ``OFF``, ``BASIC`` or ``ALL``.
         threads: Intra-op threads.
+
+    Raises:
+        ModelError: It holds more than its role needs.
+        Exception: What ONNX Runtime raises.
     """
+    check_model(content, role)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = level
     options.intra_op_num_threads = threads
@@ -40,7 +57,7 @@ def load_session(
     # Waiting threads would otherwise burn the cores that the next runtime computes on.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors: a warning says nothing about parity
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def session_function(
@@ -55,9 +72,11 @@ def session_function(
     return call
 
 
-def reference_function(model: bytes, name: str, outputs: Sequence[str]) -> Function:
+def reference_function(
+    content: bytes, name: str, outputs: Sequence[str], role: Role = Role.NETWORK
+) -> Function:
     """ONNX's reference evaluator: each operator as the standard defines it, in NumPy."""
-    evaluator = ReferenceEvaluator(onnx.load_model_from_string(model))
+    evaluator = ReferenceEvaluator(load_model(content, role))
 
     def call(rows: Float32) -> tuple[Float32, ...]:
         # Its sigmoid computes both branches and chooses afterwards.

@@ -1,0 +1,424 @@
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "error.hpp"
+#include "onnx_file/fields.hpp"
+#include "onnx_file/graph.hpp"
+#include "onnx_file/numbers.hpp"
+
+namespace digitvae::onnx_file {
+namespace {
+
+constexpr std::size_t kMostBytes = std::size_t{1} << 30;   // Protocol Buffers end at 2 GiB
+constexpr std::size_t kMostFields = std::size_t{1} << 20;  // bounds the memory that reading takes
+constexpr std::size_t kDeepest = 16;                       // graphs within graphs
+
+enum class Times { kOnce, kMany };
+
+// How the values of a field stand in a file. Lists of numbers may come one by one, or packed into one field.
+enum class Kind { kNumber, kFloat, kBytes, kNumbers, kFloats, kDoubles };
+
+enum class Refused { kNever, kUnlessAny, kAlways };
+
+// One field of a message: whatever else a file holds is refused.
+struct Rule {
+  std::uint64_t number;
+  Kind kind;
+  Times times;
+  Refused refused = Refused::kNever;
+  const char* reason = "";
+};
+
+constexpr const char* kExternal = "keeps values outside of the file, and digitvae reads models that are one file";
+constexpr const char* kSegments = "holds a part of a tensor only";
+constexpr const char* kTraining = "holds training steps";
+constexpr const char* kFunctions = "defines functions of its own";
+constexpr const char* kGraphs = "holds a graph within a node";
+constexpr const char* kSparse = "holds sparse values";
+constexpr const char* kDevices = "says which devices compute it";
+constexpr const char* kTypes = "holds types as attributes";
+constexpr const char* kStrings = "holds strings as values";
+
+constexpr Rule kModelRules[] = {
+    {1, Kind::kNumber, Times::kOnce},
+    {2, Kind::kBytes, Times::kOnce},
+    {3, Kind::kBytes, Times::kOnce},
+    {4, Kind::kBytes, Times::kOnce},
+    {5, Kind::kNumber, Times::kOnce},
+    {6, Kind::kBytes, Times::kOnce},
+    {kModelGraph, Kind::kBytes, Times::kOnce},
+    {kModelOpsetImport, Kind::kBytes, Times::kMany},
+    {14, Kind::kBytes, Times::kMany},
+    {20, Kind::kBytes, Times::kMany, Refused::kAlways, kTraining},
+    {kModelFunction, Kind::kBytes, Times::kMany, Refused::kUnlessAny, kFunctions},
+    {26, Kind::kBytes, Times::kMany, Refused::kUnlessAny, kDevices},
+};
+
+constexpr Rule kGraphRules[] = {
+    {kGraphNode, Kind::kBytes, Times::kMany},
+    {2, Kind::kBytes, Times::kOnce},
+    {kGraphInitializer, Kind::kBytes, Times::kMany},
+    {10, Kind::kBytes, Times::kOnce},
+    {kGraphInput, Kind::kBytes, Times::kMany},
+    {12, Kind::kBytes, Times::kMany},
+    {13, Kind::kBytes, Times::kMany},
+    {14, Kind::kBytes, Times::kMany},
+    {kGraphSparseInitializer, Kind::kBytes, Times::kMany, Refused::kUnlessAny, kSparse},
+    {16, Kind::kBytes, Times::kMany},
+};
+
+constexpr Rule kNodeRules[] = {
+    {kNodeInput, Kind::kBytes, Times::kMany},
+    {kNodeOutput, Kind::kBytes, Times::kMany},
+    {3, Kind::kBytes, Times::kOnce},
+    {kNodeOpType, Kind::kBytes, Times::kOnce},
+    {kNodeAttribute, Kind::kBytes, Times::kMany},
+    {6, Kind::kBytes, Times::kOnce},
+    {kNodeDomain, Kind::kBytes, Times::kOnce},
+    {8, Kind::kBytes, Times::kOnce, Refused::kUnlessAny, kFunctions},
+    {9, Kind::kBytes, Times::kMany},
+    {10, Kind::kBytes, Times::kMany, Refused::kUnlessAny, kDevices},
+};
+
+constexpr Rule kAttributeRules[] = {
+    {kAttributeName, Kind::kBytes, Times::kOnce},
+    {kAttributeFloat, Kind::kFloat, Times::kOnce},
+    {kAttributeInt, Kind::kNumber, Times::kOnce},
+    {kAttributeString, Kind::kBytes, Times::kOnce},
+    {kAttributeTensor, Kind::kBytes, Times::kOnce},
+    {kAttributeGraph, Kind::kBytes, Times::kOnce, Refused::kUnlessAny, kGraphs},
+    {kAttributeFloats, Kind::kFloats, Times::kMany},
+    {kAttributeInts, Kind::kNumbers, Times::kMany},
+    {kAttributeStrings, Kind::kBytes, Times::kMany},
+    {kAttributeTensors, Kind::kBytes, Times::kMany},
+    {kAttributeGraphs, Kind::kBytes, Times::kMany, Refused::kUnlessAny, kGraphs},
+    {kAttributeDoc, Kind::kBytes, Times::kOnce},
+    {kAttributeTypeProto, Kind::kBytes, Times::kOnce, Refused::kUnlessAny, kTypes},
+    {kAttributeTypeProtos, Kind::kBytes, Times::kMany, Refused::kUnlessAny, kTypes},
+    {kAttributeType, Kind::kNumber, Times::kOnce},
+    {kAttributeReference, Kind::kBytes, Times::kOnce, Refused::kUnlessAny, kFunctions},
+    {kAttributeSparseTensor, Kind::kBytes, Times::kOnce, Refused::kUnlessAny, kSparse},
+    {kAttributeSparseTensors, Kind::kBytes, Times::kMany, Refused::kUnlessAny, kSparse},
+};
+
+constexpr Rule kTensorRules[] = {
+    {kTensorDims, Kind::kNumbers, Times::kMany},
+    {kTensorType, Kind::kNumber, Times::kOnce},
+    {3, Kind::kBytes, Times::kOnce, Refused::kAlways, kSegments},
+    {4, Kind::kFloats, Times::kMany},
+    {5, Kind::kNumbers, Times::kMany},
+    {6, Kind::kBytes, Times::kMany, Refused::kUnlessAny, kStrings},
+    {7, Kind::kNumbers, Times::kMany},
+    {kTensorName, Kind::kBytes, Times::kOnce},
+    {kTensorRaw, Kind::kBytes, Times::kOnce},
+    {10, Kind::kDoubles, Times::kMany},
+    {11, Kind::kNumbers, Times::kMany},
+    {12, Kind::kBytes, Times::kOnce},
+    {13, Kind::kBytes, Times::kMany, Refused::kAlways, kExternal},
+    {kTensorLocation, Kind::kNumber, Times::kOnce},
+    {16, Kind::kBytes, Times::kMany},
+};
+
+constexpr Rule kSparseRules[] = {
+    {kSparseValues, Kind::kBytes, Times::kOnce},
+    {kSparseIndices, Kind::kBytes, Times::kOnce},
+    {3, Kind::kNumbers, Times::kMany},
+};
+
+constexpr Rule kFunctionRules[] = {
+    {1, Kind::kBytes, Times::kOnce},
+    {4, Kind::kBytes, Times::kMany},
+    {5, Kind::kBytes, Times::kMany},
+    {6, Kind::kBytes, Times::kMany},
+    {kFunctionNode, Kind::kBytes, Times::kMany},
+    {8, Kind::kBytes, Times::kOnce},
+    {9, Kind::kBytes, Times::kMany},
+    {10, Kind::kBytes, Times::kOnce},
+    {kFunctionAttribute, Kind::kBytes, Times::kMany},
+    {12, Kind::kBytes, Times::kMany},
+    {13, Kind::kBytes, Times::kOnce},
+    {14, Kind::kBytes, Times::kMany},
+};
+
+constexpr Rule kValueRules[] = {
+    {kValueName, Kind::kBytes, Times::kOnce},
+    {2, Kind::kBytes, Times::kOnce},
+    {3, Kind::kBytes, Times::kOnce},
+    {4, Kind::kBytes, Times::kMany},
+};
+
+bool is_of(Kind kind, std::uint64_t wire_type) {
+  switch (kind) {
+    case Kind::kNumber:
+      return wire_type == kVarint;
+    case Kind::kFloat:
+      return wire_type == kFixed32;
+    case Kind::kBytes:
+      return wire_type == kBytes;
+    case Kind::kNumbers:
+      return wire_type == kVarint || wire_type == kBytes;
+    case Kind::kFloats:
+      return wire_type == kFixed32 || wire_type == kBytes;
+    case Kind::kDoubles:
+      return wire_type == kFixed64 || wire_type == kBytes;
+  }
+  return false;
+}
+
+// A name as it may stand in a message: short, and without anything that a terminal would obey.
+std::string quoted(std::string_view name) {
+  constexpr std::size_t kMost = 60;
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text = "'";
+  for (const char c : name.substr(0, kMost)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte < 0x7F) {
+      text += c;
+    } else {
+      text += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
+    }
+  }
+  return text + (name.size() > kMost ? "…'" : "'");
+}
+
+class Reader {
+ public:
+  explicit Reader(Role role) : role_(role) {}
+
+  // Returns the graph's message, and fills `graph` from it.
+  std::string_view read_model(std::string_view message, Graph& graph) {
+    std::string_view graph_message;
+    each_field(message, kModelRules, "model", [&](const Field& field) {
+      if (field.number == kModelGraph) graph_message = field.bytes;
+      if (field.number == kModelFunction) read_function(field.bytes);
+    });
+    if (graph_message.data() == nullptr) throw ModelError("the model has no graph: the file is not ONNX, or cut short");
+    read_graph(graph_message, graph);
+    return graph_message;
+  }
+
+ private:
+  using Names = std::set<std::string_view>;
+
+  // Calls `use` with every field of a message, in the order of the file.
+  template <std::size_t kRules, typename Use>
+  void each_field(std::string_view message, const Rule (&rules)[kRules], const char* what, const Use& use) {
+    Fields fields(message);
+    std::uint64_t seen = 0;
+    for (Field field; fields.next(field);) {
+      if (++fields_read_ > kMostFields) {
+        throw ModelError("the model has more than " + std::to_string(kMostFields) + " fields");
+      }
+      std::size_t i = 0;
+      while (i < kRules && rules[i].number != field.number) ++i;
+      if (i == kRules || !is_of(rules[i].kind, field.wire_type)) {
+        throw ModelError(
+            "the model's " + std::string(what) + " has a field " + std::to_string(field.number) +
+            " that ONNX, as digitvae knows it, does not have: the file is damaged, or from a later version");
+      }
+      const Rule& rule = rules[i];
+      const bool refused =
+          rule.refused == Refused::kAlways || (rule.refused == Refused::kUnlessAny && role_ != Role::kAny);
+      if (refused) throw ModelError("the model's " + std::string(what) + ' ' + rule.reason);
+      if (rule.times == Times::kOnce && (seen >> i & 1) != 0) {
+        throw ModelError("the model's " + std::string(what) + " has its field " + std::to_string(field.number) +
+                         " twice");
+      }
+      seen |= std::uint64_t{1} << i;
+      use(field);
+    }
+    if (fields.failed()) {
+      throw ModelError("the model's " + std::string(what) +
+                       " is no message of ONNX: the file is damaged, or cut short");
+    }
+  }
+
+  void define(std::string_view name, Names& names) const {
+    if (!names.insert(name).second) throw ModelError("the model defines " + quoted(name) + " twice");
+  }
+
+  void read_graph(std::string_view message, Graph& graph) {
+    if (++depth_ > kDeepest) throw ModelError("the model has graphs within graphs, more than 16 deep");
+    Names names;
+    Names inputs;
+    each_field(message, kGraphRules, "graph", [&](const Field& field) {
+      if (field.number == kGraphNode) read_node(field.bytes, graph, names);
+      if (field.number == kGraphInput) define(read_name(field.bytes), inputs);
+      if (field.number == kGraphInitializer) {
+        const std::string_view name = read_initializer(field.bytes, graph);
+        define(name, names);
+      }
+      if (field.number == kGraphSparseInitializer) define(read_sparse(field.bytes), names);
+    });
+    for (const std::string_view input : inputs) {
+      // Before IR 4, initializers had to be among the inputs.
+      if (role_ != Role::kAny || graph.maker_of(input) != nullptr) define(input, names);
+    }
+    --depth_;
+  }
+
+  void read_function(std::string_view message) {
+    Graph graph;
+    Names names;
+    each_field(message, kFunctionRules, "function", [&](const Field& field) {
+      if (field.number == kFunctionNode) read_node(field.bytes, graph, names);
+      if (field.number == kFunctionAttribute) read_attribute(field.bytes, graph.nodes.emplace_back());
+    });
+  }
+
+  void read_node(std::string_view message, Graph& graph, Names& names) {
+    Node node;
+    each_field(message, kNodeRules, "node", [&](const Field& field) {
+      if (field.number == kNodeInput) node.inputs.push_back(field.bytes);
+      if (field.number == kNodeOutput) node.outputs.push_back(field.bytes);
+      if (field.number == kNodeOpType) node.op_type = field.bytes;
+      if (field.number == kNodeDomain) node.domain = field.bytes;
+      if (field.number == kNodeAttribute) read_attribute(field.bytes, node);
+    });
+    const bool is_of_onnx = node.domain.empty() || node.domain == "ai.onnx";
+    if (role_ != Role::kAny && (!is_of_onnx || !may_use(role_, node.op_type))) {
+      throw ModelError("the model uses the operator " + quoted(node.op_type) +
+                       (is_of_onnx ? "" : " of " + quoted(node.domain)) + ", which " +
+                       (role_ == Role::kMixture
+                            ? "a latent mixture has no need of"
+                            : "networks of dense, convolutional and activation layers do not need"));
+    }
+    for (const std::string_view output : node.outputs) {
+      if (output.empty()) continue;  // one that is not wanted
+      define(output, names);
+      graph.makers[output] = graph.nodes.size();
+    }
+    graph.nodes.push_back(std::move(node));
+  }
+
+  void read_attribute(std::string_view message, Node& node) {
+    std::string_view name;
+    std::uint64_t value = 0;
+    std::uint64_t held = 0;  // number of the field with the value
+    const auto hold = [&](std::uint64_t number) {
+      if (held != 0 && held != number) throw ModelError("the model has an attribute with two values");
+      held = number;
+    };
+    each_field(message, kAttributeRules, "attribute", [&](const Field& field) {
+      switch (field.number) {
+        case kAttributeName:
+          name = field.bytes;
+          return;
+        case kAttributeDoc:
+        case kAttributeType:
+          return;
+        case kAttributeFloat:
+        case kAttributeInt:
+          value = field.value;
+          break;
+        case kAttributeTensor:
+        case kAttributeTensors:
+          read_tensor(field.bytes);
+          break;
+        case kAttributeGraph:
+        case kAttributeGraphs: {
+          Graph within;
+          read_graph(field.bytes, within);
+          break;
+        }
+        case kAttributeSparseTensor:
+        case kAttributeSparseTensors:
+          read_sparse(field.bytes);
+          break;
+        default:
+          break;
+      }
+      hold(field.number);
+    });
+    node.has_only_numbers = node.has_only_numbers && (held == kAttributeFloat || held == kAttributeInt);
+    if (!node.attributes.emplace(name, value).second) {
+      throw ModelError("the model has an attribute " + quoted(name) + " twice in one node");
+    }
+  }
+
+  std::string_view read_name(std::string_view message) {
+    std::string_view name;
+    each_field(message, kValueRules, "input", [&](const Field& field) {
+      if (field.number == kValueName) name = field.bytes;
+    });
+    return name;
+  }
+
+  std::string_view read_initializer(std::string_view message, Graph& graph) {
+    std::string_view name;
+    Initializer read = read_tensor(message, &name);
+    graph.initializers.emplace(name, std::move(read));
+    return name;
+  }
+
+  std::string_view read_sparse(std::string_view message) {
+    std::string_view name;
+    each_field(message, kSparseRules, "sparse tensor", [&](const Field& field) {
+      if (field.number == kSparseValues) read_tensor(field.bytes, &name);
+      if (field.number == kSparseIndices) read_tensor(field.bytes);
+    });
+    return name;
+  }
+
+  Initializer read_tensor(std::string_view message, std::string_view* name = nullptr) {
+    Initializer read;
+    std::uint64_t held = 0;  // number of the field with the values
+    each_field(message, kTensorRules, "tensor", [&](const Field& field) {
+      switch (field.number) {
+        case kTensorDims:
+          read_dims(field, read.dims);
+          return;
+        case kTensorType:
+          read.type = static_cast<Type>(field.value);
+          return;
+        case kTensorName:
+          if (name != nullptr) *name = field.bytes;
+          return;
+        case kTensorLocation:
+          if (field.value != 0) throw ModelError("the model's tensor " + std::string(kExternal));
+          return;
+        case 12:
+        case 16:
+          return;
+        case kTensorRaw:
+          read.raw = field.bytes;
+          break;
+        default:
+          break;
+      }
+      if (held != 0 && held != field.number) throw ModelError("the model has a tensor with two sets of values");
+      held = field.number;
+    });
+    return read;
+  }
+
+  void read_dims(const Field& field, std::vector<std::uint64_t>& dims) {
+    if (field.wire_type == kVarint) return dims.push_back(field.value);
+    for (std::string_view rest = field.bytes; !rest.empty();) {
+      std::uint64_t dim = 0;
+      if (!take_varint(rest, dim) || ++fields_read_ > kMostFields)
+        throw ModelError("the model has a tensor without end");
+      dims.push_back(dim);
+    }
+  }
+
+  Role role_;
+  std::size_t fields_read_ = 0;
+  std::size_t depth_ = 0;
+};
+
+}  // namespace
+
+Model::Model(const void* file, std::size_t bytes, Role role) : file_(static_cast<const char*>(file), bytes) {
+  if (bytes == 0 || bytes > kMostBytes) {
+    throw ModelError("the model has " + std::to_string(bytes) + " bytes, expected 1 to 1 GiB");
+  }
+  // ONNX Runtime takes such a file for one of its own format, whatever else it is.
+  if (file_.substr(std::min<std::size_t>(bytes, 4), 4) == "ORTM") {
+    throw ModelError("the model is in ONNX Runtime's own format: digitvae reads ONNX");
+  }
+  graph_message_ = Reader(role).read_model(file_, graph_);
+}
+
+}  // namespace digitvae::onnx_file
