@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 from onnx import TensorProto, helper, numpy_helper
 from tests.native import toy_models
 
 HERE = Path(__file__).parent
+SHIPPED = HERE.parents[1] / "export" / "mnist"
 MODELS = HERE / "corpus" / "models"
 CALLS = HERE / "corpus" / "calls"
 FUNCTIONS = 12  # in the switch of fuzz_calls.cpp
@@ -225,6 +227,125 @@ def prior(
     )
 
 
+def exported(
+    name: str,
+    tables: dict[str, npt.NDArray[Any]],
+    sizes: dict[str, int],
+    properties: dict[str, str],
+) -> bytes:
+    """A model with the graph of one of the shipped bundle, and other tables.
+
+    Args:
+        name: Of its file.
+        tables: Instead of the constants of the same names.
+        sizes: Of the second dimension of its inputs and outputs, by their names.
+        properties: Its metadata.
+    """
+    made = onnx.load_model_from_string((SHIPPED / name).read_bytes())
+    for tensor in made.graph.initializer:
+        if tensor.name in tables:
+            tensor.CopyFrom(numpy_helper.from_array(tables[tensor.name], tensor.name))
+    for found in (*made.graph.input, *made.graph.output):
+        if found.name in sizes:
+            found.type.tensor_type.shape.dim[1].dim_value = sizes[found.name]
+    del made.graph.value_info[:], made.metadata_props[:]
+    for node_ in made.graph.node:
+        del node_.metadata_props[:]
+        node_.doc_string = ""
+    for key, text in properties.items():
+        made.metadata_props.add(key=key, value=text)
+    content: bytes = made.SerializeToString()
+    return content
+
+
+def exported_decoder() -> bytes:
+    """A decoder whose last layer has the sparse product's smallest size, on every processor."""
+    random = np.random.default_rng(5)
+    height, width, hidden = 8, 14, 64
+    shapes = {
+        "hidden.weight": (hidden, TINY_LATENTS),
+        "hidden.bias": (hidden,),
+        "output.weight": (height * width, hidden),
+        "output.bias": (height * width,),
+    }
+    tables = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    sizes = {"z": TINY_LATENTS, "x": height * width}
+    return exported("decoder.onnx", tables, sizes, metadata(TINY_LATENTS, height, width))
+
+
+def mixture_tables() -> dict[str, npt.NDArray[Any]]:
+    """Three classes of 2, 3 and 1 components in three latents, of which two are drawn along."""
+    random = np.random.default_rng(6)
+    never = 2.0
+    return {
+        "class_thresholds": np.array([0.25, 0.75], np.float32),
+        "thresholds": np.array(
+            [
+                *([0.5, never], [0.25, 0.5], [never, never]),  # within each class
+                *([0.125, never], [0.375, 0.5], [never, never]),  # among all
+            ],
+            np.float32,
+        ),
+        "first": np.array([0, 2, 5], np.int64),
+        "means": random.normal(size=(6, TINY_LATENTS)).astype(np.float32),
+        "factors": random.normal(size=(6, 2, TINY_LATENTS)).astype(np.float32),
+    }
+
+
+def exported_mixture(**tables: npt.NDArray[Any]) -> bytes:
+    """A mixture as it is exported, with some tables replaced."""
+    used = mixture_tables() | tables
+    labels, rank = len(mixture_tables()["first"]), used["factors"].shape[1]
+    constants = {"val_7": np.array(labels, np.int64), "val_31": np.array([rank], np.int64)}
+    sizes = {"eps": TINY_LATENTS, "z": TINY_LATENTS}
+    properties = prior_metadata(TINY_LATENTS, labels) | {"digitvae.noise_dim": "2"}
+    return exported("prior.onnx", used | constants, sizes, properties)
+
+
+def _lengthen(tensor: onnx.TensorProto) -> None:
+    if tensor.name == "means":
+        tensor.raw_data += bytes(64)
+
+
+def _wrap(tensor: onnx.TensorProto) -> None:
+    """Give tables sizes whose products, modulo 2⁶⁴, are what they were."""
+    if tensor.name in ("means", "factors"):
+        tensor.dims[0], tensor.dims[-1] = -1, -tensor.dims[0] * tensor.dims[-1]
+
+
+def unfit_mixtures() -> dict[str, bytes]:
+    """Mixtures of which our own code would read beyond a table, if it drew from them."""
+    good = mixture_tables()
+    means, factors, thresholds = good["means"], good["factors"], good["thresholds"]
+    last_class = thresholds.copy()
+    last_class[2, 0] = 0.5
+    among_all = thresholds.copy()
+    among_all[5, 1] = 0.5
+    wide = np.zeros((6, TINY_LATENTS + 1, TINY_LATENTS), np.float32)
+    raw, wrapping = (onnx.load_model_from_string(exported_mixture()) for _ in range(2))
+    for made, edit in ((raw, _lengthen), (wrapping, _wrap)):
+        for tensor in made.graph.initializer:
+            edit(tensor)
+    return {
+        "boundaries": exported_mixture(class_thresholds=np.array([0.25], np.float32)),
+        "rows_of_thresholds": exported_mixture(thresholds=thresholds[:5]),
+        "no_thresholds": exported_mixture(thresholds=thresholds[:, :0]),
+        "first_beyond": exported_mixture(first=np.array([0, 2, 6], np.int64)),
+        "first_negative": exported_mixture(first=np.array([0, -1, 5], np.int64)),
+        "first_float64": exported_mixture(first=good["first"].astype(np.float64)),
+        "first_table": exported_mixture(first=good["first"][:, None]),
+        "last_class": exported_mixture(thresholds=last_class),
+        "among_all": exported_mixture(thresholds=among_all),
+        "factors": exported_mixture(factors=factors[:5]),
+        "latents_of_factors": exported_mixture(factors=factors[:, :, :2]),
+        "rank": exported_mixture(factors=wide),
+        "no_rank": exported_mixture(factors=factors[:, :0]),
+        "float16_means": exported_mixture(means=means.astype(np.float16)),
+        "raw_size": raw.SerializeToString(),
+        "sizes_that_wrap": wrapping.SerializeToString(),
+    }
+
+
 def bad_decoders() -> dict[str, bytes]:
     """Decoders that must not open."""
     whole = tiny_decoder()
@@ -272,6 +393,9 @@ def models() -> dict[str, bytes]:
         "bad_prior_no_labels": prior(
             TINY_LATENTS, properties=metadata(TINY_LATENTS, TINY_HEIGHT, TINY_WIDTH)
         ),
+        "decoder_exported": exported_decoder(),
+        "mixture_exported": exported_mixture(),
+        **{f"mixture_unfit_{name}": content for name, content in unfit_mixtures().items()},
         **{f"bad_decoder_{name}": content for name, content in bad_decoders().items()},
     }
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from digitvae._native import Role, check_model
 from digitvae.bench import limits, machine, process, warm
 from digitvae.bench.contenders import ALL
 from digitvae.bench.job import Job
 from digitvae.bench.results import NOT_INSTALLED, Outcome, Results
 from digitvae.bench.weights import read_weights
+from digitvae.bundle import DECODER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +46,8 @@ def run(
         All times, and what became of every contender.
 
     Raises:
-        BundleError: The bundle lacks the weights that all are checked against.
+        BundleError: The bundle lacks the weights that all are checked against, or its decoder is no
+            plain network.
         OSError: The folder cannot be written to.
     """
     results = Results(
@@ -54,6 +57,7 @@ def run(
         outcomes=[_outcome(contender) for contender in contenders],
     )
     job = Job(settings, bundle, folder, results, on_progress)
+    check_model(bundle.read(DECODER), Role.NETWORK)  # before any contender's runtime sees it
     present = [contender for contender in contenders if job.takes_part(contender)]
     parts = set(settings.parts)
     if parts != {"limits"}:
