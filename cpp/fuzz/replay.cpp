@@ -8,6 +8,9 @@
 
 #include "harness.hpp"
 
+// Of libFuzzer, for mutators, which nobody calls here.
+extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t*, std::size_t size, std::size_t) { return size; }
+
 int main(int argc, char** argv) {
   std::size_t inputs = 0;
   for (int i = 1; i < argc; ++i) {
