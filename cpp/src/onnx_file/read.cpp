@@ -14,31 +14,63 @@ constexpr std::size_t kMostBytes = std::size_t{1} << 30;   // Protocol Buffers e
 constexpr std::size_t kMostFields = std::size_t{1} << 20;  // bounds the memory that reading takes
 constexpr std::size_t kDeepest = 16;                       // graphs within graphs
 
-enum class Times { kOnce, kMany };
+enum class Times : std::uint8_t { kOnce, kMany };
 
 // How the values of a field stand in a file. Lists of numbers may come one by one, or packed into one field.
-enum class Kind { kNumber, kFloat, kBytes, kNumbers, kFloats, kDoubles };
+enum class Kind : std::uint8_t { kNumber, kFloat, kBytes, kNumbers, kFloats, kDoubles };
 
-enum class Refused { kNever, kUnlessAny, kAlways };
+enum class Refused : std::uint8_t { kNever, kUnlessAny, kAlways };
+
+enum class Reason : std::uint8_t {
+  kNone,
+  kExternal,
+  kSegments,
+  kTraining,
+  kFunctions,
+  kGraphs,
+  kSparse,
+  kDevices,
+  kTypes,
+  kStrings
+};
+
+const char* text_of(Reason reason) {
+  switch (reason) {
+    case Reason::kExternal:
+      return "keeps values outside of the file, and digitvae reads models that are one file";
+    case Reason::kSegments:
+      return "holds a part of a tensor only";
+    case Reason::kTraining:
+      return "holds training steps";
+    case Reason::kFunctions:
+      return "defines functions of its own";
+    case Reason::kGraphs:
+      return "holds a graph within a node";
+    case Reason::kSparse:
+      return "holds sparse values";
+    case Reason::kDevices:
+      return "says which devices compute it";
+    case Reason::kTypes:
+      return "holds types as attributes";
+    case Reason::kStrings:
+      return "holds strings as values";
+    case Reason::kNone:
+      break;
+  }
+  return "";
+}
+
+constexpr const char* kUnknown =
+    " that ONNX, as digitvae knows it, does not have: the file is damaged, or from a later version";
 
 // One field of a message: whatever else a file holds is refused.
 struct Rule {
-  std::uint64_t number;
+  std::uint8_t number;
   Kind kind;
   Times times;
   Refused refused = Refused::kNever;
-  const char* reason = "";
+  Reason reason = Reason::kNone;
 };
-
-constexpr const char* kExternal = "keeps values outside of the file, and digitvae reads models that are one file";
-constexpr const char* kSegments = "holds a part of a tensor only";
-constexpr const char* kTraining = "holds training steps";
-constexpr const char* kFunctions = "defines functions of its own";
-constexpr const char* kGraphs = "holds a graph within a node";
-constexpr const char* kSparse = "holds sparse values";
-constexpr const char* kDevices = "says which devices compute it";
-constexpr const char* kTypes = "holds types as attributes";
-constexpr const char* kStrings = "holds strings as values";
 
 constexpr Rule kModelRules[] = {
     {1, Kind::kNumber, Times::kOnce},
@@ -50,9 +82,9 @@ constexpr Rule kModelRules[] = {
     {kModelGraph, Kind::kBytes, Times::kOnce},
     {kModelOpsetImport, Kind::kBytes, Times::kMany},
     {14, Kind::kBytes, Times::kMany},
-    {20, Kind::kBytes, Times::kMany, Refused::kAlways, kTraining},
-    {kModelFunction, Kind::kBytes, Times::kMany, Refused::kUnlessAny, kFunctions},
-    {26, Kind::kBytes, Times::kMany, Refused::kUnlessAny, kDevices},
+    {20, Kind::kBytes, Times::kMany, Refused::kAlways, Reason::kTraining},
+    {kModelFunction, Kind::kBytes, Times::kMany, Refused::kUnlessAny, Reason::kFunctions},
+    {26, Kind::kBytes, Times::kMany, Refused::kUnlessAny, Reason::kDevices},
 };
 
 constexpr Rule kGraphRules[] = {
@@ -64,7 +96,7 @@ constexpr Rule kGraphRules[] = {
     {12, Kind::kBytes, Times::kMany},
     {13, Kind::kBytes, Times::kMany},
     {14, Kind::kBytes, Times::kMany},
-    {kGraphSparseInitializer, Kind::kBytes, Times::kMany, Refused::kUnlessAny, kSparse},
+    {kGraphSparseInitializer, Kind::kBytes, Times::kMany, Refused::kUnlessAny, Reason::kSparse},
     {16, Kind::kBytes, Times::kMany},
 };
 
@@ -76,9 +108,9 @@ constexpr Rule kNodeRules[] = {
     {kNodeAttribute, Kind::kBytes, Times::kMany},
     {6, Kind::kBytes, Times::kOnce},
     {kNodeDomain, Kind::kBytes, Times::kOnce},
-    {8, Kind::kBytes, Times::kOnce, Refused::kUnlessAny, kFunctions},
+    {8, Kind::kBytes, Times::kOnce, Refused::kUnlessAny, Reason::kFunctions},
     {9, Kind::kBytes, Times::kMany},
-    {10, Kind::kBytes, Times::kMany, Refused::kUnlessAny, kDevices},
+    {10, Kind::kBytes, Times::kMany, Refused::kUnlessAny, Reason::kDevices},
 };
 
 constexpr Rule kAttributeRules[] = {
@@ -87,37 +119,37 @@ constexpr Rule kAttributeRules[] = {
     {kAttributeInt, Kind::kNumber, Times::kOnce},
     {kAttributeString, Kind::kBytes, Times::kOnce},
     {kAttributeTensor, Kind::kBytes, Times::kOnce},
-    {kAttributeGraph, Kind::kBytes, Times::kOnce, Refused::kUnlessAny, kGraphs},
+    {kAttributeGraph, Kind::kBytes, Times::kOnce, Refused::kUnlessAny, Reason::kGraphs},
     {kAttributeFloats, Kind::kFloats, Times::kMany},
     {kAttributeInts, Kind::kNumbers, Times::kMany},
     {kAttributeStrings, Kind::kBytes, Times::kMany},
     {kAttributeTensors, Kind::kBytes, Times::kMany},
-    {kAttributeGraphs, Kind::kBytes, Times::kMany, Refused::kUnlessAny, kGraphs},
+    {kAttributeGraphs, Kind::kBytes, Times::kMany, Refused::kUnlessAny, Reason::kGraphs},
     {kAttributeDoc, Kind::kBytes, Times::kOnce},
-    {kAttributeTypeProto, Kind::kBytes, Times::kOnce, Refused::kUnlessAny, kTypes},
-    {kAttributeTypeProtos, Kind::kBytes, Times::kMany, Refused::kUnlessAny, kTypes},
+    {kAttributeTypeProto, Kind::kBytes, Times::kOnce, Refused::kUnlessAny, Reason::kTypes},
+    {kAttributeTypeProtos, Kind::kBytes, Times::kMany, Refused::kUnlessAny, Reason::kTypes},
     {kAttributeType, Kind::kNumber, Times::kOnce},
-    {kAttributeReference, Kind::kBytes, Times::kOnce, Refused::kUnlessAny, kFunctions},
-    {kAttributeSparseTensor, Kind::kBytes, Times::kOnce, Refused::kUnlessAny, kSparse},
-    {kAttributeSparseTensors, Kind::kBytes, Times::kMany, Refused::kUnlessAny, kSparse},
+    {kAttributeReference, Kind::kBytes, Times::kOnce, Refused::kUnlessAny, Reason::kFunctions},
+    {kAttributeSparseTensor, Kind::kBytes, Times::kOnce, Refused::kUnlessAny, Reason::kSparse},
+    {kAttributeSparseTensors, Kind::kBytes, Times::kMany, Refused::kUnlessAny, Reason::kSparse},
 };
 
 constexpr Rule kTensorRules[] = {
     {kTensorDims, Kind::kNumbers, Times::kMany},
     {kTensorType, Kind::kNumber, Times::kOnce},
-    {3, Kind::kBytes, Times::kOnce, Refused::kAlways, kSegments},
+    {3, Kind::kBytes, Times::kOnce, Refused::kAlways, Reason::kSegments},
     {4, Kind::kFloats, Times::kMany},
     {5, Kind::kNumbers, Times::kMany},
-    {6, Kind::kBytes, Times::kMany, Refused::kUnlessAny, kStrings},
+    {6, Kind::kBytes, Times::kMany, Refused::kUnlessAny, Reason::kStrings},
     {7, Kind::kNumbers, Times::kMany},
     {kTensorName, Kind::kBytes, Times::kOnce},
     {kTensorRaw, Kind::kBytes, Times::kOnce},
     {10, Kind::kDoubles, Times::kMany},
     {11, Kind::kNumbers, Times::kMany},
-    {12, Kind::kBytes, Times::kOnce},
-    {13, Kind::kBytes, Times::kMany, Refused::kAlways, kExternal},
+    {kTensorDoc, Kind::kBytes, Times::kOnce},
+    {13, Kind::kBytes, Times::kMany, Refused::kAlways, Reason::kExternal},
     {kTensorLocation, Kind::kNumber, Times::kOnce},
-    {16, Kind::kBytes, Times::kMany},
+    {kTensorMetadata, Kind::kBytes, Times::kMany},
 };
 
 constexpr Rule kSparseRules[] = {
@@ -182,108 +214,120 @@ std::string quoted(std::string_view name) {
   return text + (name.size() > kMost ? "…'" : "'");
 }
 
+[[noreturn]] void refuse(const char* what, const std::string& reason) {
+  throw ModelError("the model's " + std::string(what) + ' ' + reason);
+}
+
+// What a model may hold, and how much of it was read.
+struct Limits {
+  Role role;
+  std::size_t fields = 0;
+
+  void count_field() {
+    if (++fields > kMostFields) throw ModelError("the model has more than " + std::to_string(kMostFields) + " fields");
+  }
+};
+
+// The fields of one message, in the order of the file; each is checked when its turn comes.
+class Message {
+ public:
+  template <std::size_t kRules>
+  Message(std::string_view bytes, const Rule (&rules)[kRules], const char* what, Limits& limits)
+      : fields_(bytes), rules_(rules), end_(rules + kRules), what_(what), limits_(limits) {}
+
+  bool next(Field& field) {
+    if (!fields_.next(field)) {
+      if (fields_.failed()) refuse(what_, "is no message of ONNX: the file is damaged, or cut short");
+      return false;
+    }
+    limits_.count_field();
+    const auto is_it = [&](const Rule& rule) { return rule.number == field.number; };
+    const Rule* const rule = std::find_if(rules_, end_, is_it);
+    const std::string number = std::to_string(field.number);
+    if (rule == end_ || !is_of(rule->kind, field.wire_type)) {
+      refuse(what_, "has a field " + number + kUnknown);
+    }
+    if (rule->refused == Refused::kAlways || (rule->refused == Refused::kUnlessAny && limits_.role != Role::kAny)) {
+      refuse(what_, text_of(rule->reason));
+    }
+    const std::uint64_t bit = std::uint64_t{1} << (rule - rules_);
+    if (rule->times == Times::kOnce && (seen_ & bit) != 0) refuse(what_, "has its field " + number + " twice");
+    seen_ |= bit;
+    return true;
+  }
+
+ private:
+  Fields fields_;
+  const Rule* rules_;
+  const Rule* end_;
+  const char* what_;
+  Limits& limits_;
+  std::uint64_t seen_ = 0;
+};
+
 class Reader {
  public:
-  explicit Reader(Role role) : role_(role) {}
+  explicit Reader(Role role) : limits_{role} {}
 
   // Returns the graph's message, and fills `graph` from it.
-  std::string_view read_model(std::string_view message, Graph& graph) {
-    std::string_view graph_message;
-    each_field(message, kModelRules, "model", [&](const Field& field) {
-      if (field.number == kModelGraph) graph_message = field.bytes;
+  std::string_view read_model(std::string_view bytes, Graph& graph) {
+    std::string_view graph_bytes;
+    Message message(bytes, kModelRules, "model", limits_);
+    for (Field field; message.next(field);) {
+      if (field.number == kModelGraph) graph_bytes = field.bytes;
       if (field.number == kModelFunction) read_function(field.bytes);
-    });
-    if (graph_message.data() == nullptr) throw ModelError("the model has no graph: the file is not ONNX, or cut short");
-    read_graph(graph_message, graph);
-    return graph_message;
+    }
+    if (graph_bytes.data() == nullptr) throw ModelError("the model has no graph: the file is not ONNX, or cut short");
+    read_graph(graph_bytes, graph);
+    return graph_bytes;
   }
 
  private:
   using Names = std::set<std::string_view>;
 
-  // Calls `use` with every field of a message, in the order of the file.
-  template <std::size_t kRules, typename Use>
-  void each_field(std::string_view message, const Rule (&rules)[kRules], const char* what, const Use& use) {
-    Fields fields(message);
-    std::uint64_t seen = 0;
-    for (Field field; fields.next(field);) {
-      if (++fields_read_ > kMostFields) {
-        throw ModelError("the model has more than " + std::to_string(kMostFields) + " fields");
-      }
-      std::size_t i = 0;
-      while (i < kRules && rules[i].number != field.number) ++i;
-      if (i == kRules || !is_of(rules[i].kind, field.wire_type)) {
-        throw ModelError(
-            "the model's " + std::string(what) + " has a field " + std::to_string(field.number) +
-            " that ONNX, as digitvae knows it, does not have: the file is damaged, or from a later version");
-      }
-      const Rule& rule = rules[i];
-      const bool refused =
-          rule.refused == Refused::kAlways || (rule.refused == Refused::kUnlessAny && role_ != Role::kAny);
-      if (refused) throw ModelError("the model's " + std::string(what) + ' ' + rule.reason);
-      if (rule.times == Times::kOnce && (seen >> i & 1) != 0) {
-        throw ModelError("the model's " + std::string(what) + " has its field " + std::to_string(field.number) +
-                         " twice");
-      }
-      seen |= std::uint64_t{1} << i;
-      use(field);
-    }
-    if (fields.failed()) {
-      throw ModelError("the model's " + std::string(what) +
-                       " is no message of ONNX: the file is damaged, or cut short");
-    }
-  }
-
   void define(std::string_view name, Names& names) const {
     if (!names.insert(name).second) throw ModelError("the model defines " + quoted(name) + " twice");
   }
 
-  void read_graph(std::string_view message, Graph& graph) {
+  void read_graph(std::string_view bytes, Graph& graph) {
     if (++depth_ > kDeepest) throw ModelError("the model has graphs within graphs, more than 16 deep");
     Names names;
     Names inputs;
-    each_field(message, kGraphRules, "graph", [&](const Field& field) {
+    Message message(bytes, kGraphRules, "graph", limits_);
+    for (Field field; message.next(field);) {
       if (field.number == kGraphNode) read_node(field.bytes, graph, names);
       if (field.number == kGraphInput) define(read_name(field.bytes), inputs);
-      if (field.number == kGraphInitializer) {
-        const std::string_view name = read_initializer(field.bytes, graph);
-        define(name, names);
-      }
+      if (field.number == kGraphInitializer) define(read_initializer(field.bytes, graph), names);
       if (field.number == kGraphSparseInitializer) define(read_sparse(field.bytes), names);
-    });
+    }
     for (const std::string_view input : inputs) {
       // Before IR 4, initializers had to be among the inputs.
-      if (role_ != Role::kAny || graph.maker_of(input) != nullptr) define(input, names);
+      if (limits_.role != Role::kAny || graph.maker_of(input) != nullptr) define(input, names);
     }
     --depth_;
   }
 
-  void read_function(std::string_view message) {
+  void read_function(std::string_view bytes) {
     Graph graph;
     Names names;
-    each_field(message, kFunctionRules, "function", [&](const Field& field) {
+    Message message(bytes, kFunctionRules, "function", limits_);
+    for (Field field; message.next(field);) {
       if (field.number == kFunctionNode) read_node(field.bytes, graph, names);
       if (field.number == kFunctionAttribute) read_attribute(field.bytes, graph.nodes.emplace_back());
-    });
+    }
   }
 
-  void read_node(std::string_view message, Graph& graph, Names& names) {
+  void read_node(std::string_view bytes, Graph& graph, Names& names) {
     Node node;
-    each_field(message, kNodeRules, "node", [&](const Field& field) {
+    Message message(bytes, kNodeRules, "node", limits_);
+    for (Field field; message.next(field);) {
       if (field.number == kNodeInput) node.inputs.push_back(field.bytes);
       if (field.number == kNodeOutput) node.outputs.push_back(field.bytes);
       if (field.number == kNodeOpType) node.op_type = field.bytes;
       if (field.number == kNodeDomain) node.domain = field.bytes;
       if (field.number == kNodeAttribute) read_attribute(field.bytes, node);
-    });
-    const bool is_of_onnx = node.domain.empty() || node.domain == "ai.onnx";
-    if (role_ != Role::kAny && (!is_of_onnx || !may_use(role_, node.op_type))) {
-      throw ModelError("the model uses the operator " + quoted(node.op_type) +
-                       (is_of_onnx ? "" : " of " + quoted(node.domain)) + ", which " +
-                       (role_ == Role::kMixture
-                            ? "a latent mixture has no need of"
-                            : "networks of dense, convolutional and activation layers do not need"));
     }
+    require_known(node);
     for (const std::string_view output : node.outputs) {
       if (output.empty()) continue;  // one that is not wanted
       define(output, names);
@@ -292,22 +336,30 @@ class Reader {
     graph.nodes.push_back(std::move(node));
   }
 
-  void read_attribute(std::string_view message, Node& node) {
+  void require_known(const Node& node) const {
+    if (limits_.role == Role::kAny) return;
+    const bool is_of_onnx = node.domain.empty() || node.domain == "ai.onnx";
+    if (is_of_onnx && may_use(limits_.role, node.op_type)) return;
+    throw ModelError("the model uses the operator " + quoted(node.op_type) +
+                     (is_of_onnx ? "" : " of " + quoted(node.domain)) + ", which " +
+                     (limits_.role == Role::kMixture
+                          ? "a latent mixture has no need of"
+                          : "networks of dense, convolutional and activation layers do not need"));
+  }
+
+  void read_attribute(std::string_view bytes, Node& node) {
     std::string_view name;
     std::uint64_t value = 0;
     std::uint64_t held = 0;  // number of the field with the value
-    const auto hold = [&](std::uint64_t number) {
-      if (held != 0 && held != number) throw ModelError("the model has an attribute with two values");
-      held = number;
-    };
-    each_field(message, kAttributeRules, "attribute", [&](const Field& field) {
+    Message message(bytes, kAttributeRules, "attribute", limits_);
+    for (Field field; message.next(field);) {
       switch (field.number) {
         case kAttributeName:
           name = field.bytes;
-          return;
+          continue;
         case kAttributeDoc:
         case kAttributeType:
-          return;
+          continue;
         case kAttributeFloat:
         case kAttributeInt:
           value = field.value;
@@ -329,58 +381,62 @@ class Reader {
         default:
           break;
       }
-      hold(field.number);
-    });
+      if (held != 0 && held != field.number) throw ModelError("the model has an attribute with two values");
+      held = field.number;
+    }
     node.has_only_numbers = node.has_only_numbers && (held == kAttributeFloat || held == kAttributeInt);
     if (!node.attributes.emplace(name, value).second) {
       throw ModelError("the model has an attribute " + quoted(name) + " twice in one node");
     }
   }
 
-  std::string_view read_name(std::string_view message) {
+  std::string_view read_name(std::string_view bytes) {
     std::string_view name;
-    each_field(message, kValueRules, "input", [&](const Field& field) {
+    Message message(bytes, kValueRules, "input", limits_);
+    for (Field field; message.next(field);) {
       if (field.number == kValueName) name = field.bytes;
-    });
+    }
     return name;
   }
 
-  std::string_view read_initializer(std::string_view message, Graph& graph) {
+  std::string_view read_initializer(std::string_view bytes, Graph& graph) {
     std::string_view name;
-    Initializer read = read_tensor(message, &name);
+    Initializer read = read_tensor(bytes, &name);
     graph.initializers.emplace(name, std::move(read));
     return name;
   }
 
-  std::string_view read_sparse(std::string_view message) {
+  std::string_view read_sparse(std::string_view bytes) {
     std::string_view name;
-    each_field(message, kSparseRules, "sparse tensor", [&](const Field& field) {
+    Message message(bytes, kSparseRules, "sparse tensor", limits_);
+    for (Field field; message.next(field);) {
       if (field.number == kSparseValues) read_tensor(field.bytes, &name);
       if (field.number == kSparseIndices) read_tensor(field.bytes);
-    });
+    }
     return name;
   }
 
-  Initializer read_tensor(std::string_view message, std::string_view* name = nullptr) {
+  Initializer read_tensor(std::string_view bytes, std::string_view* name = nullptr) {
     Initializer read;
     std::uint64_t held = 0;  // number of the field with the values
-    each_field(message, kTensorRules, "tensor", [&](const Field& field) {
+    Message message(bytes, kTensorRules, "tensor", limits_);
+    for (Field field; message.next(field);) {
       switch (field.number) {
         case kTensorDims:
           read_dims(field, read.dims);
-          return;
+          continue;
         case kTensorType:
           read.type = static_cast<Type>(field.value);
-          return;
+          continue;
         case kTensorName:
           if (name != nullptr) *name = field.bytes;
-          return;
+          continue;
         case kTensorLocation:
-          if (field.value != 0) throw ModelError("the model's tensor " + std::string(kExternal));
-          return;
-        case 12:
-        case 16:
-          return;
+          if (field.value != 0) refuse("tensor", text_of(Reason::kExternal));
+          continue;
+        case kTensorDoc:
+        case kTensorMetadata:
+          continue;
         case kTensorRaw:
           read.raw = field.bytes;
           break;
@@ -389,7 +445,7 @@ class Reader {
       }
       if (held != 0 && held != field.number) throw ModelError("the model has a tensor with two sets of values");
       held = field.number;
-    });
+    }
     return read;
   }
 
@@ -397,14 +453,13 @@ class Reader {
     if (field.wire_type == kVarint) return dims.push_back(field.value);
     for (std::string_view rest = field.bytes; !rest.empty();) {
       std::uint64_t dim = 0;
-      if (!take_varint(rest, dim) || ++fields_read_ > kMostFields)
-        throw ModelError("the model has a tensor without end");
+      if (!take_varint(rest, dim)) refuse("tensor", "has sizes that are cut short");
+      limits_.count_field();
       dims.push_back(dim);
     }
   }
 
-  Role role_;
-  std::size_t fields_read_ = 0;
+  Limits limits_;
   std::size_t depth_ = 0;
 };
 
