@@ -1,5 +1,6 @@
 #include "engine/pixels.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
@@ -61,24 +62,37 @@ TEST_CASE("first_outside finds the first offender wherever it stands, NaN includ
   CHECK(first_outside(nullptr, 0, 0.0F, 1.0F) == 0);
 }
 
-TEST_CASE("what a sigmoid rounds up beyond one is one, and nothing else passes for an intensity") {
-  const float above = std::nextafter(1.0F, 2.0F);
-  const std::vector<float> sound{0.0F, above, 1.0F, 0.25F, std::nextafter(1.0F, 0.0F)};
+TEST_CASE("what a sigmoid rounds beyond zero and one is zero and one, and nothing else passes for an intensity") {
+  const float inf = std::numeric_limits<float>::infinity();
+  const float above = 1.0F + std::ldexp(1.0F, -23);
+  const float below = -std::ldexp(1.0F, -23);
+  const std::vector<float> sound{0.0F,
+                                 above,
+                                 1.0F,
+                                 0.25F,
+                                 std::nextafter(1.0F, 0.0F),
+                                 below,
+                                 below / 2.0F,
+                                 -0.0F,
+                                 -std::numeric_limits<float>::denorm_min()};
   std::vector<std::uint8_t> pixels(300);
-  CHECK(pixels_from_intensities(sound.data(), sound.size(), pixels.data()) == 5);
-  CHECK(std::vector<std::uint8_t>(pixels.begin(), pixels.begin() + 5) ==
-        std::vector<std::uint8_t>{0, 255, 255, 64, 255});
-  std::vector<float> capped = sound;
-  CHECK(cap_intensities(capped.data(), capped.size()) == 5);
-  CHECK(capped == std::vector<float>{0.0F, 1.0F, 1.0F, 0.25F, std::nextafter(1.0F, 0.0F)});
-  for (const float bad : {std::nextafter(above, 2.0F), -1e-30F, std::numeric_limits<float>::quiet_NaN(),
-                          std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
+  CHECK(pixels_from_intensities(sound.data(), sound.size(), pixels.data()) == sound.size());
+  CHECK(std::vector<std::uint8_t>(pixels.begin(), pixels.begin() + 9) ==
+        std::vector<std::uint8_t>{0, 255, 255, 64, 255, 0, 0, 0, 0});
+  std::vector<float> clamped = sound;
+  CHECK(clamp_intensities(clamped.data(), clamped.size()) == sound.size());
+  CHECK(clamped == std::vector<float>{0.0F, 1.0F, 1.0F, 0.25F, std::nextafter(1.0F, 0.0F), 0.0F, 0.0F, 0.0F, 0.0F});
+  CHECK(std::none_of(clamped.begin(), clamped.end(), [](float x) { return std::signbit(x); }));
+  for (const float bad : {std::nextafter(above, 2.0F), std::nextafter(below, -1.0F),
+                          std::numeric_limits<float>::quiet_NaN(), inf, -inf}) {
     for (const std::size_t at : {0U, 255U, 256U, 270U, 299U}) {
-      std::vector<float> values(300, above);
-      values[at] = bad;
-      values[299] = bad;
-      CHECK(pixels_from_intensities(values.data(), values.size(), pixels.data()) == at);
-      CHECK(cap_intensities(values.data(), values.size()) == at);
+      for (const float beside : {above, below}) {
+        std::vector<float> values(300, beside);
+        values[at] = bad;
+        values[299] = bad;
+        CHECK(pixels_from_intensities(values.data(), values.size(), pixels.data()) == at);
+        CHECK(clamp_intensities(values.data(), values.size()) == at);
+      }
     }
   }
 }

@@ -71,14 +71,28 @@ def test_a_decoder_that_leaves_the_unit_interval_is_refused(model: dv.Model) -> 
     z[:, 0] = 1.0
     identity.decode(z, x, threads=1)
     np.testing.assert_array_equal(x, 1.0)
-    just_above = np.float32(1 + 2**-23)
-    z[69, 0] = just_above  # what ONNX Runtime's Sigmoid gives for some logits counts as one
-    identity.decode(z, x, threads=1)
-    np.testing.assert_array_equal(x, 1.0)
-    for beyond in (np.nextafter(just_above, np.float32(2)), np.float32(-1e-7)):
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_a_sigmoid_s_rounding_leaves_the_unit_interval_by_is_taken_off(sign: int) -> None:
+    """2⁻²³, above one (some logits near 18) and below zero (ONNX Runtime 1.20 to 1.22, aarch64)."""
+    identity = load(toy_models.decoder(toy_models.SUM_OF_LATENTS))
+    end = np.float32(1 if sign > 0 else 0)
+    slightly = end + np.float32(sign * 2**-23)
+    z = np.zeros((70, 40), np.float32)
+    z[:, 0] = end
+    z[69, 0] = slightly
+    for rows in (z, z[69:]):  # in a whole tile and alone
+        x, pixels = np.empty((len(rows), 784), np.float32), np.empty((len(rows), 784), np.uint8)
+        identity.decode(rows, x, threads=1)
+        np.testing.assert_array_equal(x, end)
+        identity.decode(rows, pixels, threads=1)
+        np.testing.assert_array_equal(pixels, 255 * end)
+    for beyond in (np.nextafter(slightly, np.float32(sign * 2)), np.float32(sign * 2)):
         z[69, 0] = beyond
-        with pytest.raises(dv.BundleError, match="expected 0 to 1"):
-            identity.decode(z, x, threads=1)
+        for out in (x, pixels):
+            with pytest.raises(dv.BundleError, match="expected 0 to 1"):
+                identity.decode(z[69:], out, threads=1)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from digitvae.parity.inputs import (
     whole,
 )
 from digitvae.parity.runtimes.names import EAGER, NATIVE, NATIVE_DENSE, NATIVE_SPARSE, RUNTIMES
-from digitvae.parity.runtimes.wrap import at_most_one
+from digitvae.parity.runtimes.wrap import in_unit_interval
 from digitvae.parity.views.tables import groups, tables
 
 if TYPE_CHECKING:
@@ -174,11 +174,11 @@ def test_the_native_engine_has_the_bits_of_padded_tiles_in_python(tiny_bundle: P
     assert found.tobytes() == np.concatenate(expected)[:300].tobytes()
 
 
-def test_what_rounds_to_just_above_one_is_taken_for_one() -> None:
-    values = np.array([[1 - 2**-24, 1, 1 + 2**-23, 1 + 2**-22, np.nan, -0.0]], np.float32)
-    (found,) = at_most_one(lambda rows: (rows,))(values)
-    expected = values.copy()
-    expected[0, 2] = 1
+def test_what_rounding_adds_beyond_the_unit_interval_is_taken_off() -> None:
+    alone = [1 - 2**-24, 1, 1 + 2**-22, np.nan, 0, -(2**-22), np.inf, -np.inf]
+    values = np.array([[1 + 2**-23, -(2**-23), -(2**-24), -0.0, *alone]], np.float32)
+    (found,) = in_unit_interval(lambda rows: (rows,))(values)
+    expected = np.array([[1, 0, 0, 0, *alone]], np.float32)
     assert found.tobytes() == expected.tobytes()
 
 

@@ -35,11 +35,11 @@ test("every byte comes back from its intensity", () => {
   expect(toBytes(toIntensities(all))).toEqual(all);
 });
 
-test("a sigmoid may exceed 1 by one unit; anything else outside [0, 1] is an error", () => {
-  const x = Float32Array.of(0, 0.5, 1 + 2 ** -23);
+test("a sigmoid may leave [0, 1] by one unit; anything else outside it is an error", () => {
+  const x = Float32Array.of(0, 0.5, 1 + 2 ** -23, -(2 ** -23));
   requireIntensities(x);
-  expect([...x]).toEqual([0, 0.5, 1]);
-  for (const bad of [1.001, -1e-7, Number.NaN, Number.POSITIVE_INFINITY]) {
+  expect([...x]).toEqual([0, 0.5, 1, 0]);
+  for (const bad of [1 + 2 ** -22, -1.2e-7, Number.NaN, Number.POSITIVE_INFINITY]) {
     expect(() => requireIntensities(Float32Array.of(0, bad))).toThrow("0 to 1 is expected");
   }
 });

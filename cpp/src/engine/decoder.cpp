@@ -123,7 +123,7 @@ class Decoder::TileDecoder {
       if (rows_ == shape_) {  // straight into the caller's memory
         const Session::Tensor x(session, out, shape_, pixels_);
         session.run({&z}, {&x});
-        require_intensities(out, cap_intensities(out, rows_ * pixels_));
+        require_intensities(out, clamp_intensities(out, rows_ * pixels_));
         return;
       }
     }
@@ -132,7 +132,7 @@ class Decoder::TileDecoder {
     float* const source = intensities() + begin_ * pixels_;
     const std::size_t count = rows_ * pixels_;
     if constexpr (std::is_same_v<Pixel, float>) {
-      require_intensities(source, cap_intensities(source, count));
+      require_intensities(source, clamp_intensities(source, count));
       std::copy_n(source, count, out);
     } else {
       require_intensities(source, pixels_from_intensities(source, count, out));

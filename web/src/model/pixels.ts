@@ -1,6 +1,6 @@
 // Intensities and bytes, rounded as the native engine rounds (cpp/src/engine/pixels.cpp).
 
-const JUST_ABOVE_ONE = 1 + 2 ** -23; // what ONNX Runtime's sigmoid gives for a few logits
+const ROUNDING = 2 ** -23; // by which ONNX Runtime's sigmoid leaves [0, 1] for a few logits
 const ROUNDER = 1.5 * 2 ** 23; // float32 has no place for fractions beside it
 
 /** Bytes of intensities: 255·x, rounded half to even. */
@@ -23,9 +23,10 @@ export function toIntensities(bytes: Uint8Array): Float32Array<ArrayBuffer> {
 export function requireIntensities(x: Float32Array): void {
   for (let i = 0; i < x.length; i++) {
     const value = x[i];
-    if (!(value >= 0 && value <= JUST_ABOVE_ONE)) {
+    if (!(value >= -ROUNDING && value <= 1 + ROUNDING)) {
       throw new Error(`the decoder computed ${value} for a pixel; 0 to 1 is expected`);
     }
     if (value > 1) x[i] = 1;
+    if (value < 0) x[i] = 0;
   }
 }

@@ -33,7 +33,7 @@ from digitvae.parity.runtimes.pytorch import (
     load_torchscript,
     torch_function,
 )
-from digitvae.parity.runtimes.wrap import at_most_one, composed, tiled
+from digitvae.parity.runtimes.wrap import composed, in_unit_interval, tiled
 from digitvae.parity.structure import check_parameters
 from digitvae.parity.truth import Truth
 
@@ -180,7 +180,7 @@ def _add_onnx(
             return  # what one level cannot load, no other can, and once is enough to say so
         found[runtime] = onnx.session_function(session, *signature)
     tiles = tiled(found[ONNX_RUNTIME], _native.TILE_ROWS)
-    found[ONNX_RUNTIME_TILES] = at_most_one(tiles) if network is DECODER else tiles
+    found[ONNX_RUNTIME_TILES] = in_unit_interval(tiles) if network is DECODER else tiles
     reference = attempt(
         checks,
         f"{REFERENCE}, {name}",
