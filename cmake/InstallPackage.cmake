@@ -11,8 +11,9 @@ set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME library)
 install(TARGETS digitvae digitvae_static EXPORT digitvaeTargets)
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/cpp/include/digitvae" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
         FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
-install(FILES "${PROJECT_SOURCE_DIR}/export/mnist/decoder.onnx" "${PROJECT_SOURCE_DIR}/export/mnist/encoder.onnx"
-        DESTINATION "${_models}")
+foreach(model IN ITEMS decoder encoder prior)   # all that digitvae_embed_bundle takes
+  install(FILES "${PROJECT_SOURCE_DIR}/export/mnist/${model}.onnx" DESTINATION "${_models}")
+endforeach()
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 if(DIGITVAE_LINK_ORT AND DIGITVAE_ORT_COPY)
   install(PROGRAMS "${DIGITVAE_ORT_FILE}" DESTINATION "${CMAKE_INSTALL_LIBDIR}" RENAME "${DIGITVAE_ORT_SONAME}")

@@ -43,6 +43,7 @@ FILES = {
     "lib/pkgconfig/digitvae.pc",
     "share/digitvae/mnist/decoder.onnx",
     "share/digitvae/mnist/encoder.onnx",
+    "share/digitvae/mnist/prior.onnx",
     "share/doc/digitvae/LICENSE",
 }
 
@@ -162,6 +163,50 @@ def test_a_bundle_that_cannot_be_embedded_is_told(
     done = run("cmake", "-S", tmp_path, "-B", tmp_path / "build", prefix)
     assert done.returncode != 0
     assert message in " ".join(done.stderr.decode().split())
+
+
+SEVEN = """
+#include <digitvae/digitvae.h>
+#include <digitvae_bundle.h>
+#include <stdio.h>
+
+#define OPEN(model) \\
+  dvae_##model##_open_memory(digitvae_bundle_##model, digitvae_bundle_##model##_size, NULL, &model)
+
+int main(void) {
+  dvae_decoder* decoder = NULL;
+  dvae_encoder* encoder = NULL;
+  dvae_prior* prior = NULL;
+  unsigned char image[28][28];
+  dvae_sample_options options = DVAE_SAMPLE_OPTIONS_INIT;
+  dvae_status status = OPEN(decoder);
+  if (status == DVAE_OK) status = OPEN(encoder);
+  if (status == DVAE_OK) status = OPEN(prior);
+  options.prior = prior;
+  options.digit = 7;
+  if (status == DVAE_OK)
+    status = dvae_sample_u8(decoder, &options, 1, image[0], sizeof image, NULL);
+  if (status == DVAE_OK) fwrite(image, sizeof image, 1, stdout);
+  if (status != DVAE_OK) fprintf(stderr, "%s\\n", dvae_last_error());
+  dvae_prior_close(prior);
+  dvae_encoder_close(encoder);
+  dvae_decoder_close(decoder);
+  return status;
+}
+"""
+
+
+def test_every_installed_model_can_be_compiled_in(installed: Installed, tmp_path: Path) -> None:
+    (tmp_path / "seven.c").write_text(SEVEN, encoding="utf-8")
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.25)\nproject(p C)\nfind_package(digitvae 1 REQUIRED)\n"
+        "add_executable(seven seven.c)\n"
+        "target_link_libraries(seven PRIVATE digitvae::digitvae_static)\n"
+        'digitvae_embed_bundle(seven "${digitvae_BUNDLE_DIR}" MODELS decoder encoder prior)\n',
+        encoding="utf-8",
+    )
+    build = installed.cmake_build(tmp_path, tmp_path / "build")
+    assert must_run(build / "seven") == dv.load().sample(1, seed=0, digit=7).tobytes()
 
 
 @pytest.fixture
