@@ -1,11 +1,12 @@
-# Defines the target onnxruntime_headers: the official C header of ONNX Runtime, nothing to link.
+# Defines the target digitvae_onnxruntime_headers: the official C header of ONNX Runtime, nothing to link.
 #
 # Looked for in this order, the first that has it wins:
 #   1. ONNXRUNTIME_ROOT (environment or -D), then a system package (libonnxruntime-dev and the like)
 #   2. the local cache that `make headers` fills
 #   3. the pinned release archive, by FetchContent
-# The shared library is not needed here: it is opened at run time.
-include(DigitvaeCache)
+# The shared library is not needed here: it is opened at run time. The header is the same on every platform, so where a
+# toolchain file says that headers come from another machine's root alone, 2 and 3 are looked for on this one still.
+include("${CMAKE_CURRENT_LIST_DIR}/DigitvaeCache.cmake")
 
 set(DIGITVAE_ORT_RELEASE 1.23.2)
 set(DIGITVAE_ORT_RELEASE_URL
@@ -25,7 +26,8 @@ unset(DIGITVAE_ORT_INCLUDE CACHE)
 
 if(_root)
   # Asked for by name: anything else would surprise, so a miss is an error, not a reason to look on.
-  find_path(DIGITVAE_ORT_INCLUDE ${_header} PATHS "${_root}" PATH_SUFFIXES ${_suffixes} . NO_DEFAULT_PATH)
+  find_path(DIGITVAE_ORT_INCLUDE ${_header} PATHS "${_root}" PATH_SUFFIXES ${_suffixes} .
+            NO_DEFAULT_PATH CMAKE_FIND_ROOT_PATH_BOTH)
   set(_origin "ONNXRUNTIME_ROOT")
   if(NOT DIGITVAE_ORT_INCLUDE)
     message(FATAL_ERROR
@@ -38,7 +40,8 @@ if(NOT DIGITVAE_ORT_INCLUDE)
   set(_origin "system package")
 endif()
 if(NOT DIGITVAE_ORT_INCLUDE)
-  find_path(DIGITVAE_ORT_INCLUDE ${_header} PATHS "${DIGITVAE_CACHE_DIR}/onnxruntime" PATH_SUFFIXES include NO_DEFAULT_PATH)
+  find_path(DIGITVAE_ORT_INCLUDE ${_header} PATHS "${DIGITVAE_CACHE_DIR}/onnxruntime" PATH_SUFFIXES include
+            NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
   set(_origin "cache filled by make headers")
 endif()
 if(NOT DIGITVAE_ORT_INCLUDE)
@@ -66,11 +69,12 @@ if(NOT DIGITVAE_ORT_INCLUDE)
       "  3. let this build download ${DIGITVAE_ORT_RELEASE_URL} (just tried: ${_reason}).\n")
   endif()
   include(FetchContent)
-  FetchContent_Declare(onnxruntime_release
+  FetchContent_Declare(digitvae_onnxruntime_release
     URL "${_archive}" URL_HASH SHA256=${DIGITVAE_ORT_RELEASE_SHA256}
     DOWNLOAD_EXTRACT_TIMESTAMP OFF)
-  FetchContent_MakeAvailable(onnxruntime_release)
-  find_path(DIGITVAE_ORT_INCLUDE ${_header} PATHS "${onnxruntime_release_SOURCE_DIR}/include" NO_DEFAULT_PATH REQUIRED)
+  FetchContent_MakeAvailable(digitvae_onnxruntime_release)
+  find_path(DIGITVAE_ORT_INCLUDE ${_header} PATHS "${digitvae_onnxruntime_release_SOURCE_DIR}/include"
+            NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH REQUIRED)
   set(_origin "release ${DIGITVAE_ORT_RELEASE}")
 endif()
 
@@ -78,5 +82,5 @@ file(STRINGS "${DIGITVAE_ORT_INCLUDE}/${_header}" _api_line REGEX "^#define ORT_
 string(REGEX MATCH "[0-9]+" _api "${_api_line}")
 message(STATUS "ONNX Runtime headers: ${DIGITVAE_ORT_INCLUDE} (API ${_api}, ${_origin})")
 
-add_library(onnxruntime_headers INTERFACE)
-target_include_directories(onnxruntime_headers SYSTEM INTERFACE "${DIGITVAE_ORT_INCLUDE}")
+add_library(digitvae_onnxruntime_headers INTERFACE)
+target_include_directories(digitvae_onnxruntime_headers SYSTEM INTERFACE "${DIGITVAE_ORT_INCLUDE}")

@@ -12,23 +12,23 @@ if(ONNXRUNTIME_ROOT)
   set(_root "${ONNXRUNTIME_ROOT}")
 endif()
 
-set(_found "")
+unset(_digitvae_ort)   # not empty: find_library would take that for an answer
 set(DIGITVAE_ORT_COPY ON)
 if(DIGITVAE_ORT_LIBRARY)
   set(_tried "DIGITVAE_ORT_LIBRARY=${DIGITVAE_ORT_LIBRARY}")
   if(EXISTS "${DIGITVAE_ORT_LIBRARY}" AND NOT IS_DIRECTORY "${DIGITVAE_ORT_LIBRARY}")
-    set(_found "${DIGITVAE_ORT_LIBRARY}")
+    set(_digitvae_ort "${DIGITVAE_ORT_LIBRARY}")
   endif()
 elseif(_root)
   set(_tried "ONNXRUNTIME_ROOT=${_root}")
-  find_library(_found NAMES libonnxruntime.so.1 onnxruntime PATHS "${_root}/lib" "${_root}/lib64"
-               NO_DEFAULT_PATH NO_CACHE)
+  find_library(_digitvae_ort NAMES libonnxruntime.so.1 onnxruntime PATHS "${_root}/lib" "${_root}/lib64"
+               NO_DEFAULT_PATH NO_CACHE CMAKE_FIND_ROOT_PATH_BOTH)
 else()
   set(_tried "the system's libraries")
-  find_library(_found NAMES onnxruntime libonnxruntime.so.1 NO_CACHE)
+  find_library(_digitvae_ort NAMES onnxruntime libonnxruntime.so.1 NO_CACHE)
   set(DIGITVAE_ORT_COPY OFF)
 endif()
-if(NOT _found)
+if(NOT _digitvae_ort)
   message(FATAL_ERROR
     "DIGITVAE_LINK_ORT needs the ONNX Runtime library, and there is none (looked in: ${_tried}). Any one of these helps:\n"
     "  1. -DDIGITVAE_ORT_LIBRARY=/path/to/libonnxruntime.so.1.x (the Python package onnxruntime has one in capi/);\n"
@@ -36,7 +36,7 @@ if(NOT _found)
     "  3. a system package (libonnxruntime-dev);\n"
     "  4. -DDIGITVAE_LINK_ORT=OFF: then it is opened at run time and not needed here.\n")
 endif()
-file(REAL_PATH "${_found}" DIGITVAE_ORT_FILE)
+file(REAL_PATH "${_digitvae_ort}" DIGITVAE_ORT_FILE)
 message(STATUS "ONNX Runtime library, to be linked: ${DIGITVAE_ORT_FILE}")
 
 # Programs will look for the name it has as a shared library, which its file need not have: libonnxruntime.so.1 in

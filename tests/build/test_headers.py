@@ -8,8 +8,12 @@ import shutil
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ROOT = Path(__file__).parents[2]
 HEADER = "#define ORT_API_VERSION {}\n"
@@ -17,9 +21,17 @@ HEADER = "#define ORT_API_VERSION {}\n"
 PROJECT = """
 cmake_minimum_required(VERSION 3.25)
 project(headers LANGUAGES NONE)
-list(APPEND CMAKE_MODULE_PATH "{modules}")
-include(OnnxRuntimeHeaders)
+include("{module}")
 """
+CROSS = [
+    "-DCMAKE_FIND_ROOT_PATH=/nonexistent/sysroot",
+    "-DCMAKE_FIND_ROOT_PATH_MODE_INCLUDE=ONLY",
+    "-DCMAKE_FIND_ROOT_PATH_MODE_LIBRARY=ONLY",
+    "-DCMAKE_FIND_ROOT_PATH_MODE_PACKAGE=ONLY",
+]
+"""What toolchain files for another machine say: look for these in its root alone."""
+
+ANY_TOOLCHAIN = pytest.mark.parametrize("toolchain", [[], CROSS], ids=["native", "cross"])
 
 
 class Machine:
@@ -37,10 +49,12 @@ class Machine:
         (folder / "onnxruntime_c_api.h").write_text(HEADER.format(api), encoding="utf-8")
         return folder
 
-    def configure(self) -> subprocess.CompletedProcess[str]:
+    def configure(
+        self, toolchain: Sequence[str] = (), module: str = "OnnxRuntimeHeaders"
+    ) -> subprocess.CompletedProcess[str]:
         source = self.folder / "source"
         source.mkdir()
-        text = PROJECT.format(modules=(ROOT / "cmake").as_posix())
+        text = PROJECT.format(module=(ROOT / "cmake" / f"{module}.cmake").as_posix())
         (source / "CMakeLists.txt").write_text(text, encoding="utf-8")
         environment = {k: v for k, v in os.environ.items() if k != "ONNXRUNTIME_ROOT"}
         environment["DIGITVAE_CACHE"] = str(self.cache)
@@ -60,6 +74,7 @@ class Machine:
                 f"-DDIGITVAE_ORT_RELEASE_SHA256={self.sha256}",
                 "-DCMAKE_FIND_USE_CMAKE_SYSTEM_PATH=OFF",
                 "-DCMAKE_FIND_USE_SYSTEM_ENVIRONMENT_PATH=OFF",
+                *toolchain,
             ],
             env=environment,
             capture_output=True,
@@ -73,11 +88,14 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def test_the_root_asked_for_comes_before_the_cache(machine: Machine, tmp_path: Path) -> None:
+@ANY_TOOLCHAIN
+def test_the_root_asked_for_comes_before_the_cache(
+    machine: Machine, tmp_path: Path, toolchain: list[str]
+) -> None:
     machine.put_header(machine.cache / "onnxruntime" / "include", 21)
     machine.root = tmp_path / "release"
     machine.put_header(machine.root / "include", 23)
-    result = machine.configure()
+    result = machine.configure(toolchain)
     assert result.returncode == 0, result.stderr
     assert "(API 23, ONNXRUNTIME_ROOT)" in result.stdout
 
@@ -92,9 +110,10 @@ def test_a_root_without_the_header_is_an_error_even_if_the_cache_has_it(
     assert f"ONNXRUNTIME_ROOT is {machine.root}" in " ".join(result.stderr.split())
 
 
-def test_the_cache_comes_before_the_network(machine: Machine) -> None:
+@ANY_TOOLCHAIN
+def test_the_cache_comes_before_the_network(machine: Machine, toolchain: list[str]) -> None:
     machine.put_header(machine.cache / "onnxruntime" / "include", 21)
-    result = machine.configure()
+    result = machine.configure(toolchain)
     assert result.returncode == 0, result.stderr
     assert "(API 21, cache filled by make headers)" in result.stdout
 
@@ -108,10 +127,13 @@ def archive_of_a_release(machine: Machine, folder: Path) -> Path:
     return archive
 
 
-def test_a_release_archive_with_the_pinned_hash_is_used(machine: Machine, tmp_path: Path) -> None:
+@ANY_TOOLCHAIN
+def test_a_release_archive_with_the_pinned_hash_is_used(
+    machine: Machine, tmp_path: Path, toolchain: list[str]
+) -> None:
     archive = archive_of_a_release(machine, tmp_path / "mirror")
     machine.sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
-    result = machine.configure()
+    result = machine.configure(toolchain)
     assert result.returncode == 0, result.stderr
     assert "(API 24, release 1." in result.stdout
 
@@ -121,6 +143,43 @@ def test_a_release_archive_with_another_hash_is_refused(machine: Machine, tmp_pa
     result = machine.configure()
     assert result.returncode != 0
     assert "SHA-256 is" in " ".join(result.stderr.split())
+
+
+def test_a_root_inside_the_other_machine_s_root_is_found_by_its_name_there(
+    machine: Machine, tmp_path: Path
+) -> None:
+    machine.put_header(tmp_path / "sysroot" / "opt" / "ort" / "include", 23)
+    machine.root = Path("/opt/ort")
+    result = machine.configure([f"-DCMAKE_FIND_ROOT_PATH={tmp_path}/sysroot", *CROSS[1:]])
+    assert result.returncode == 0, result.stderr
+    assert "(API 23, ONNXRUNTIME_ROOT)" in result.stdout
+
+
+@ANY_TOOLCHAIN
+def test_the_library_is_found_in_the_root_asked_for(
+    machine: Machine, tmp_path: Path, ort_library: Path, toolchain: list[str]
+) -> None:
+    (tmp_path / "release" / "lib").mkdir(parents=True)
+    (tmp_path / "release" / "lib" / "libonnxruntime.so.1").symlink_to(ort_library)
+    machine.root = tmp_path / "release"
+    of_a_language = [  # which this project has none of
+        f"-DCMAKE_READELF={shutil.which('readelf')}",
+        "-DCMAKE_FIND_LIBRARY_PREFIXES=lib",
+        "-DCMAKE_FIND_LIBRARY_SUFFIXES=.so",
+    ]
+    result = machine.configure([*of_a_language, *toolchain], module="OnnxRuntimeLibrary")
+    assert result.returncode == 0, result.stderr
+    assert f"to be linked: {ort_library.resolve()}" in result.stdout
+
+
+@ANY_TOOLCHAIN
+def test_the_header_of_catch2_is_found_in_the_cache(machine: Machine, toolchain: list[str]) -> None:
+    header = machine.cache / "catch2" / "include" / "catch2" / "catch.hpp"
+    header.parent.mkdir(parents=True)
+    header.touch()
+    result = machine.configure(toolchain, module="Catch2Header")
+    assert result.returncode == 0, result.stderr
+    assert f"Catch2: {machine.cache}/catch2/include" in result.stdout
 
 
 def test_when_nothing_works_one_message_names_the_three_ways(machine: Machine) -> None:
