@@ -14,6 +14,8 @@ PACKAGE_SOURCES := pyproject.toml CMakeLists.txt $(shell find cmake cpp/CMakeLis
 	-not -name '*.so' -not -path '*/__pycache__/*' 2>/dev/null)
 CPP_SOURCES = $(shell git ls-files '*.c' '*.cpp' '*.h' '*.hpp')
 FUZZ_SECONDS ?= 60
+# Releases of ONNX Runtime that make the same digits: the oldest that is supported to the newest that is known.
+RUNTIMES ?= 1.20.1 1.21.1 1.22.1 1.23.2 1.24.4 1.26.0 1.28.0 1.30.0 1.32.0
 export CMAKE_CXX_COMPILER_LAUNCHER ?= $(shell command -v ccache)
 # Processes that run the Python tests beside each other.
 WORKERS ?= $(shell nproc)
@@ -42,7 +44,7 @@ CPP_ENVIRONMENT = $(BUILD_ENVIRONMENT) ASAN_SYMBOLIZER_PATH="$(TOOLS)/llvm-symbo
 	DIGITVAE_ORT_LIBRARY="$$($(BIN)/python -m digitvae.runtime)" ORT_DISABLE_TELEMETRY=1
 CMAKE_BUILD = cmake --preset $(1) $(CMAKE_OPTIONS) && cmake --build --preset $(1)
 
-.PHONY: help headers tools demo data test ready check guard test-cpp build-cpp test-asan test-tsan test-sanitizers test-valgrind fuzz test-python mutants lint format train bundle classifier notebook verify cluster web web-if-possible sdl2 test-web bench docs wheel clean
+.PHONY: help headers tools demo data test ready check guard test-cpp build-cpp test-asan test-tsan test-sanitizers test-valgrind fuzz test-python test-runtimes mutants lint format train bundle classifier notebook verify cluster web web-if-possible sdl2 test-web bench docs wheel clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,7 +66,7 @@ check: lint data ## Lint, types and the tests of what changed since main; `make 
 	@$(CPP_ENVIRONMENT) && $(BIN)/python -m tools.check
 
 guard: ## What .ci/run does after `make demo` and `make test`
-	+@$(MAKE_QUIETLY) web-if-possible && $(MAKE_QUIETLY) $(DEV) && $(MAKE_QUIETLY) $(DOCS) && $(IN_PAIRS) --output-sync=target test-tsan test-valgrind test-asan lint fuzz test-web docs verify
+	+@$(MAKE_QUIETLY) web-if-possible && $(MAKE_QUIETLY) $(DEV) && $(MAKE_QUIETLY) $(DOCS) && $(IN_PAIRS) --output-sync=target test-tsan test-valgrind test-asan lint fuzz test-web docs test-runtimes verify
 
 build-cpp: $(BUILDING) | headers
 	@$(BUILD_ENVIRONMENT) && $(STAGE) "build of C++ tests" sh -c '$(call CMAKE_BUILD,$(PRESET))'
@@ -74,6 +76,9 @@ test-cpp: $(DEV) build-cpp
 
 test-python: $(DEV) data sdl2
 	@$(STAGE) "Python tests" $(BIN)/python -m pytest -n $(WORKERS)
+
+test-runtimes: $(DEV) ## Make digits with other releases of ONNX Runtime, fetched as wheels: RUNTIMES, nine of them
+	@$(STAGE) "ONNX Runtime releases" env RUNTIMES="$(RUNTIMES)" $(BIN)/python -m pytest tests/runtimes
 
 test-sanitizers: test-asan test-tsan ## The C++ tests under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer
 
