@@ -72,7 +72,6 @@ def test_its_digits_are_those_of_the_installed_release(
             np.testing.assert_allclose(values, expected[name], rtol=0, atol=1e-4, err_msg=name)
 
 
-@pytest.mark.xfail(strict=False, reason="the reader of ONNX files does not refuse all of them yet")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_no_hostile_model_reaches_it(version: str, tmp_path: Path) -> None:
     answer = ask("hostile", wheels.library(version), tmp_path / "hostile.json")
