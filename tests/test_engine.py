@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -334,6 +336,40 @@ def test_a_forked_child_generates_the_same(model: dv.Model) -> None:
         "raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_child_generates_whatever_a_thread_did_when_it_was_forked() -> None:
+    bundle = dv.load()  # of this test's own: its second form is made in the midst of the forks
+    expected = bundle.sample(100, seed=1)
+    ended = threading.Event()
+
+    def generate() -> None:
+        while not ended.is_set():
+            bundle.sample(300, seed=2, threads=2, prior="mixture")
+            dv.load().sample(1)
+
+    thread = threading.Thread(target=generate)
+    thread.start()
+    try:
+        codes = [_in_child(bundle, expected) for _ in range(8)]
+    finally:
+        ended.set()
+        thread.join()
+    assert codes == [7] * 8
+
+
+def _in_child(model: dv.Model, expected: np.ndarray[Any, Any]) -> int:
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        try:
+            same = np.array_equal(model.sample(100, seed=1, threads=2), expected)
+            os._exit(7 if same else 1)
+        finally:
+            os._exit(2)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def test_ctrl_c_stops_a_long_call_in_the_middle() -> None:

@@ -79,6 +79,10 @@ class Model(Sampler):
     in turn, image ``i`` the entry ``i`` mod its length. ``truncation``, 0 … 1, multiplies the
     noise: 1 leaves it, 0 gives the means, in between are plainer digits. ``return_labels=True``
     returns the classes, too, int32 [n].
+
+    ``os.fork()`` waits until no thread is inside ONNX Runtime, a millisecond or so; then the
+    child can use the model. It waits for a second at most: where a run of a model takes longer,
+    calls in the child raise ``RuntimeLibraryError``.
     """
 
     def __repr__(self) -> str:

@@ -11,8 +11,13 @@
  *              given at each function).
  * Threads.     A handle may be used by any number of threads at the same time, also the same handle. Only closing
  *              it must come after the last use. A call's worker threads (option `threads`) wait with its handle, asleep
- *              and with all signals blocked, for the next call; closing the handle ends them. After a fork, a
- *              handle works in the child. Callbacks run on the thread that made the call.
+ *              and with all signals blocked, for the next call; closing the handle ends them. Callbacks run on the
+ *              thread that made the call.
+ * Forks.       fork() waits until no other thread is in one run of a model, or opens or closes one, but for no more than
+ *              a second. After that handles work in the child. If a second was not enough, whatever needs ONNX Runtime is
+ *              DVAE_RUNTIME_ERROR in the child, at once. So is, there, a call whose own callback forked, if other threads
+ *              worked for it. (Calls that skip the handlers of pthread_atfork, such as vfork and _Fork, are for programs that go
+ *              on to exec. Another user of the same ONNX Runtime in the process is not waited for.)
  * State.       There is none outside the handles, but for the calling thread's last error message. When the last
  *              handle is closed, the ONNX Runtime environment is released (its code stays mapped).
  * Network.     The library itself uses none. Official builds of ONNX Runtime from 1.29 on report usage; the library

@@ -10,6 +10,8 @@
 #include <mutex>
 #include <utility>
 
+#include "runtime/forks.hpp"
+
 namespace digitvae {
 
 // Which form of a model to use: as it is in its file, or with code of ours in the place of some nodes or of all, which
@@ -39,6 +41,7 @@ class SecondForm {
     // However few rows a call is for, the weights have to come from memory.
     const std::size_t weight = std::max(rows, kWorthwhileRows / kWorthwhileCalls);
     if (rows_.fetch_add(weight, std::memory_order_relaxed) + weight < kWorthwhileRows) return;
+    const ForkWaits inside;  // before the lock, which the child of a fork needs as well
     const std::lock_guard<std::mutex> lock(making_);
     if (decided_.load(std::memory_order_relaxed)) return;
     try {

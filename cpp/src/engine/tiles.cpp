@@ -6,10 +6,10 @@
 #include <atomic>
 #include <chrono>
 #include <exception>
-#include <mutex>
 #include <thread>
 
 #include "error.hpp"
+#include "runtime/forks.hpp"
 
 namespace digitvae {
 namespace {
@@ -32,11 +32,11 @@ class Schedule {
   std::size_t tiles() const { return tiles_; }
 
   void fail(std::exception_ptr error) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (!error_) error_ = std::move(error);
+    if (!failed_.exchange(true)) error_ = std::move(error);
     stopped_.store(true, std::memory_order_relaxed);
   }
 
+  // Once all workers have ended.
   void rethrow() const {
     if (error_) std::rethrow_exception(error_);
   }
@@ -46,11 +46,24 @@ class Schedule {
   std::atomic<std::size_t> next_{0};
   std::atomic<std::size_t> done_{0};
   std::atomic<bool> stopped_{false};
-  std::mutex mutex_;
+  std::atomic<bool> failed_{false};  // and no mutex, which another thread might hold when a poll forks
   std::exception_ptr error_;
 };
 
-void work_through(Schedule& schedule, const std::function<TileWork()>& make_worker, const Poll& poll) {
+// Whether a poll has forked in the midst of a call, and this is the child: what the helpers had begun never ends here.
+class Halved {
+ public:
+  explicit Halved(std::size_t helpers) : helpers_(helpers) {}
+
+  explicit operator bool() const { return helpers_ > 0 && fork_generation() != generation_; }
+
+ private:
+  std::size_t helpers_;
+  unsigned generation_ = fork_generation();
+};
+
+void work_through(Schedule& schedule, const std::function<TileWork()>& make_worker, const Poll& poll,
+                  const Halved& halved) {
   try {
     const TileWork work = make_worker();
     Clock::time_point last_poll = Clock::now();
@@ -61,6 +74,7 @@ void work_through(Schedule& schedule, const std::function<TileWork()>& make_work
       const std::size_t done = schedule.done();
       if (poll && done < schedule.tiles() && Clock::now() - last_poll >= kPollInterval) {
         if (poll(done, schedule.tiles())) throw Cancelled();
+        if (halved) return;
         last_poll = Clock::now();
       }
     }
@@ -85,11 +99,18 @@ void for_each_tile(Workers& workers, std::size_t tiles, unsigned threads, const 
   Schedule schedule(tiles);
   const std::thread::id caller = std::this_thread::get_id();
   const Poll none;
-  workers.run(std::min<std::size_t>(threads, tiles) - 1, [&] {
+  const std::size_t helpers = std::min<std::size_t>(threads, tiles) - 1;
+  const Halved halved(helpers);
+  workers.run(helpers, [&] {
     const bool asks = std::this_thread::get_id() == caller;
-    work_through(schedule, make_worker, asks ? poll : none);
+    work_through(schedule, make_worker, asks ? poll : none, halved);
   });
   schedule.rethrow();
+  if (halved) {
+    throw RuntimeLibraryError(
+        "a callback of this call forked, and the call's other threads are not in the child: end it there, or run a "
+        "program of its own (exec)");
+  }
 }
 
 }  // namespace digitvae

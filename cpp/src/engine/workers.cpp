@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <condition_variable>
@@ -11,6 +10,8 @@
 #include <mutex>
 #include <thread>
 #include <vector>
+
+#include "runtime/forks.hpp"
 
 namespace digitvae {
 namespace {
@@ -65,7 +66,8 @@ class Workers::Crew {
     for (std::thread& thread : threads_) thread.join();
   }
 
-  pid_t process() const { return process_; }
+  // Not if it is a parent's: it has no threads here, and its mutex may be locked for ever.
+  bool is_of_this_process() const { return generation_ == fork_generation(); }
 
   // False if another call has the crew.
   bool run(std::size_t helpers, const std::function<void()>& work) {
@@ -80,6 +82,7 @@ class Workers::Crew {
     }
     for (std::size_t i = 0; i < helpers; ++i) called_.notify_one();
     work();
+    if (!is_of_this_process()) return true;  // the work forked: nobody else is in it here
     std::unique_lock<std::mutex> lock(mutex_);
     wanted_ = 0;  // who has not come yet need not come
     if (busy_ > 0) {
@@ -134,7 +137,7 @@ class Workers::Crew {
     }
   }
 
-  const pid_t process_ = getpid();
+  const unsigned generation_ = fork_generation();
   std::mutex mutex_;
   std::condition_variable called_;
   std::condition_variable finished_;
@@ -151,13 +154,12 @@ Workers::Workers() : crew_(new Crew) {}
 
 Workers::~Workers() {
   Crew* const crew = crew_.load();
-  // A parent's crew has no threads here, and its mutex may be locked for ever: it is left alone.
-  if (crew->process() == getpid()) delete crew;
+  if (crew->is_of_this_process()) delete crew;  // a parent's is left alone
 }
 
 Workers::Crew* Workers::crew_of_this_process() {
   Crew* crew = crew_.load();
-  if (crew->process() == getpid()) return crew;
+  if (crew->is_of_this_process()) return crew;
   auto own = std::make_unique<Crew>();
   return crew_.compare_exchange_strong(crew, own.get()) ? own.release() : crew;
 }
@@ -166,7 +168,7 @@ void Workers::run(std::size_t helpers, const std::function<void()>& work) {
   if (helpers == 0) {
     work();
   } else if (!crew_of_this_process()->run(helpers, work)) {
-    Crew extra;
+    Workers extra;
     extra.run(helpers, work);
   }
 }

@@ -11,7 +11,8 @@ namespace digitvae {
 // Starting a thread takes longer than making forty digits, so a decoder keeps its threads. They start when they
 // are first needed, watch for more work for a moment after they have done some, then sleep; all signals are
 // blocked in them, and they use the processors that the calling thread may use. Thread-safe: while one call has them,
-// another gets threads of its own. After a fork the child starts new ones.
+// another gets threads of its own. After a fork the child starts new ones; a call that a callback forked in ends there
+// without them.
 class Workers {
  public:
   Workers();

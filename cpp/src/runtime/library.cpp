@@ -22,6 +22,7 @@ bool tells_of_exhausted_memory(const char* message) {
 }  // namespace
 
 std::shared_ptr<const Runtime> Runtime::open(const std::string& path) {
+  const ForkWaits inside;
   const ApiBase found = find_api_base(path);
   const std::string version = found.base->GetVersionString();
   const OrtApi* const api = found.base->GetApi(kRequiredApi);
@@ -34,7 +35,7 @@ std::shared_ptr<const Runtime> Runtime::open(const std::string& path) {
 }
 
 Runtime::Runtime(std::string path, std::string version, const OrtApi* api)
-    : path_(std::move(path)), version_(std::move(version)), api_(api), env_(nullptr, api->ReleaseEnv) {
+    : path_(std::move(path)), version_(std::move(version)), api_(api), env_(nullptr, {api->ReleaseEnv}) {
   OrtEnv* env = nullptr;
   check(api_->CreateEnv(ORT_LOGGING_LEVEL_FATAL, "digitvae", &env), "creating the ONNX Runtime environment");
   env_.reset(env);

@@ -4,6 +4,8 @@
 #include <memory>
 #include <string>
 
+#include "runtime/forks.hpp"
+
 struct OrtApi;
 struct OrtEnv;
 struct OrtStatus;
@@ -39,7 +41,7 @@ class Runtime {
   std::string path_;
   std::string version_;
   const OrtApi* api_;
-  std::unique_ptr<OrtEnv, void (*)(OrtEnv*)> env_;
+  OwnedOfRuntime<OrtEnv> env_;
 };
 
 }  // namespace digitvae

@@ -91,7 +91,7 @@ std::string type_name(ONNXTensorElementDataType type) {
 }
 
 // Parallelism comes from our own workers, each with its own tiles: one thread per run, no pool,
-// which also means nothing is lost in a fork.
+// which also means that no thread is lost in a fork.
 void set_options(const Runtime& runtime, OrtSessionOptions* options) {
   const OrtApi& api = runtime.api();
   const char* const doing = "setting session options";
@@ -105,9 +105,10 @@ void set_options(const Runtime& runtime, OrtSessionOptions* options) {
 
 Session::Session(std::shared_ptr<const Runtime> runtime, std::string_view model, const Operators* operators)
     : runtime_(std::move(runtime)),
-      operators_(nullptr, runtime_->api().ReleaseCustomOpDomain),
-      session_(nullptr, runtime_->api().ReleaseSession),
-      memory_(nullptr, runtime_->api().ReleaseMemoryInfo) {
+      operators_(nullptr, {runtime_->api().ReleaseCustomOpDomain}),
+      session_(nullptr, {runtime_->api().ReleaseSession}),
+      memory_(nullptr, {runtime_->api().ReleaseMemoryInfo}) {
+  const ForkWaits inside;
   const OrtApi& api = runtime_->api();
   Owned<OrtSessionOptions> options(api.ReleaseSessionOptions);
   runtime_->check(api.CreateSessionOptions(options.out()), "creating session options");
@@ -198,15 +199,17 @@ std::map<std::string, std::string, std::less<>> Session::read_metadata() const {
 }
 
 Session::Tensor::Tensor(const Session& session, float* data, std::size_t rows, std::size_t columns)
-    : runtime_(*session.runtime_) {
+    : runtime_(*session.runtime_), value_(nullptr, {runtime_.api().ReleaseValue}) {
   wrap(session, data, rows * columns * sizeof(float), ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, {rows, columns});
 }
 
-Session::Tensor::Tensor(const Session& session, float* data, std::size_t rows) : runtime_(*session.runtime_) {
+Session::Tensor::Tensor(const Session& session, float* data, std::size_t rows)
+    : runtime_(*session.runtime_), value_(nullptr, {runtime_.api().ReleaseValue}) {
   wrap(session, data, rows * sizeof(float), ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, {rows});
 }
 
-Session::Tensor::Tensor(const Session& session, std::int64_t* data, std::size_t rows) : runtime_(*session.runtime_) {
+Session::Tensor::Tensor(const Session& session, std::int64_t* data, std::size_t rows)
+    : runtime_(*session.runtime_), value_(nullptr, {runtime_.api().ReleaseValue}) {
   wrap(session, data, rows * sizeof(std::int64_t), ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64, {rows});
 }
 
@@ -214,14 +217,13 @@ void Session::Tensor::wrap(const Session& session, void* data, std::size_t bytes
                            std::initializer_list<std::size_t> dims) {
   std::array<std::int64_t, 2> shape{};
   std::transform(dims.begin(), dims.end(), shape.begin(), [](std::size_t n) { return static_cast<std::int64_t>(n); });
+  const ForkWaits inside;
+  OrtValue* value = nullptr;
   runtime_.check(
       runtime_.api().CreateTensorWithDataAsOrtValue(session.memory_.get(), data, bytes, shape.data(), dims.size(),
-                                                    static_cast<ONNXTensorElementDataType>(type), &value_),
+                                                    static_cast<ONNXTensorElementDataType>(type), &value),
       "wrapping a tile");
-}
-
-Session::Tensor::~Tensor() {
-  if (value_ != nullptr) runtime_.api().ReleaseValue(value_);
+  value_.reset(value);
 }
 
 void Session::run(const Tensor* const* inputs, std::size_t input_count, const Tensor* const* outputs,
@@ -234,6 +236,7 @@ void Session::run(const Tensor* const* inputs, std::size_t input_count, const Te
   std::array<OrtValue*, kMax> output_values{};
   for (std::size_t i = 0; i < input_count; ++i) input_values[i] = inputs[i]->get();
   for (std::size_t i = 0; i < output_count; ++i) output_values[i] = outputs[i]->get();
+  const ForkWaits inside;
   runtime_->check(runtime_->api().Run(session_.get(), nullptr, input_names_.data(), input_values.data(), input_count,
                                       output_names_.data(), output_count, output_values.data()),
                   "running the model");

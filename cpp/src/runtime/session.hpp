@@ -66,16 +66,15 @@ class Session {
     Tensor(const Session& session, float* data, std::size_t rows, std::size_t columns);
     Tensor(const Session& session, float* data, std::size_t rows);
     Tensor(const Session& session, std::int64_t* data, std::size_t rows);
-    ~Tensor();
     Tensor(const Tensor&) = delete;
     Tensor& operator=(const Tensor&) = delete;
-    OrtValue* get() const { return value_; }
+    OrtValue* get() const { return value_.get(); }
 
    private:
     void wrap(const Session& session, void* data, std::size_t bytes, int type, std::initializer_list<std::size_t> dims);
 
     const Runtime& runtime_;
-    OrtValue* value_ = nullptr;
+    OwnedOfRuntime<OrtValue> value_;
   };
 
   // Run with all inputs and all outputs in place. Throws RuntimeLibraryError.
@@ -91,9 +90,9 @@ class Session {
   std::map<std::string, std::string, std::less<>> read_metadata() const;
 
   std::shared_ptr<const Runtime> runtime_;
-  std::unique_ptr<OrtCustomOpDomain, void (*)(OrtCustomOpDomain*)> operators_;
-  std::unique_ptr<OrtSession, void (*)(OrtSession*)> session_;
-  std::unique_ptr<OrtMemoryInfo, void (*)(OrtMemoryInfo*)> memory_;
+  OwnedOfRuntime<OrtCustomOpDomain> operators_;
+  OwnedOfRuntime<OrtSession> session_;
+  OwnedOfRuntime<OrtMemoryInfo> memory_;
   std::vector<TensorSpec> inputs_;
   std::vector<TensorSpec> outputs_;
   std::vector<const char*> input_names_;
