@@ -134,11 +134,13 @@ class Bundle:
         return int(self.manifest["dims"]["latent"])
 
     def read(self, name: str) -> bytes:
-        """Read one file and check it against the manifest.
+        """Read one file and check it against the manifest, or the manifest as it was opened.
 
         Raises:
             BundleError: The manifest does not list it, or its size or SHA-256 is another.
         """
+        if name == MANIFEST:
+            return self._read_manifest()
         if name not in self.manifest["files"]:
             raise BundleError(
                 f"{name} is not in the bundle {self.path}: its manifest does not list it"
@@ -153,6 +155,17 @@ class Bundle:
             raise BundleError(
                 f"{self.path / name} was changed: its SHA-256 is {found}, the manifest says "
                 f"{expected}. Export the bundle again or fetch a fresh copy"
+            )
+        return content
+
+    def _read_manifest(self) -> bytes:
+        try:
+            content = _read_manifest_bytes(self.path)
+        except OSError as error:
+            raise BundleError(f"cannot read {self.path / MANIFEST}: {error.strerror}") from error
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            raise BundleError(
+                f"{self.path / MANIFEST} was changed since the bundle was opened; open it again"
             )
         return content
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
+import shutil
 import socket
 import threading
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
-from digitvae.bundle import Bundle, shipped_path
-from digitvae.errors import ExplorerError
+from digitvae.bundle import Bundle, describe_content, shipped_path, write_manifest
+from digitvae.errors import BundleError, ExplorerError
 from digitvae.explorer.files import bundle_files, page_files
 from digitvae.explorer.server import ExplorerServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PAGE = {
     "index.html": b"<!doctype html><title>page</title>",
@@ -40,13 +44,22 @@ def page(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(page: Path) -> Iterator[ExplorerServer]:
-    files = {**page_files(page), **bundle_files(Bundle.open())}
+    with serving(page) as made:
+        yield made
+
+
+@contextmanager
+def serving(page: Path, bundle: Path | None = None) -> Iterator[ExplorerServer]:
+    """A server that runs beside the block."""
+    files = {**page_files(page), **bundle_files(Bundle.open(bundle))}
     with ExplorerServer(files) as made:
         thread = threading.Thread(target=made.serve_forever, args=(0.01,))
         thread.start()
-        yield made
-        made.shutdown()
-        thread.join()
+        try:
+            yield made
+        finally:
+            made.shutdown()
+            thread.join()
 
 
 class Answer:
@@ -119,17 +132,73 @@ def test_the_bundle_is_served_byte_for_byte(server: ExplorerServer) -> None:
     assert onnx["Content-Type"] == "application/octet-stream"
 
 
-def test_of_a_bundle_only_what_its_manifest_lists_is_served(
-    page: Path, unlabelled_bundle: Path, tmp_path: Path
+@pytest.fixture
+def bundle(unlabelled_bundle: Path, tmp_path: Path) -> Path:
+    """A bundle to change."""
+    return shutil.copytree(unlabelled_bundle, tmp_path / "bundle")
+
+
+def test_of_a_bundle_only_what_its_manifest_lists_is_served(bundle: Path) -> None:
+    (bundle / "secret.txt").write_text("secret")
+    files = bundle_files(Bundle.open(bundle))
+    assert "/bundle/decoder.onnx" in files
+    assert "/bundle/secret.txt" not in files
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "decoder.onnx"])
+@pytest.mark.parametrize("how", ["a link", "other content", "nothing"])
+def test_what_was_opened_is_served_whatever_becomes_of_the_folder(
+    page: Path, bundle: Path, tmp_path: Path, name: str, how: str
 ) -> None:
-    (unlabelled_bundle / "secret.txt").write_text("secret")
-    try:
-        files = bundle_files(Bundle.open(unlabelled_bundle))
-        assert "/bundle/decoder.onnx" in files
-        assert "/bundle/secret.txt" not in files
-        assert all(file.parent == unlabelled_bundle.resolve() for file in files.values())
-    finally:
-        (unlabelled_bundle / "secret.txt").unlink()
+    before = (bundle / name).read_bytes()
+    with serving(page, bundle) as server:
+        (bundle / name).unlink()
+        if how == "a link":
+            (tmp_path / "secret").write_bytes(bytes(len(before)))
+            (bundle / name).symlink_to(tmp_path / "secret")
+        elif how == "other content":
+            (bundle / name).write_bytes(bytes(len(before)))
+        answer = ask(server, f"/bundle/{name}")
+    assert (answer.status, answer.body) == (200, before)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "decoder.onnx"])
+def test_a_bundle_that_changes_while_it_is_opened_is_refused(bundle: Path, name: str) -> None:
+    opened = Bundle.open(bundle)
+    content = bytearray((bundle / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (bundle / name).write_bytes(content)
+    with pytest.raises(BundleError, match=f"{name} was changed"):
+        bundle_files(opened)
+
+
+def test_nothing_of_a_bundle_is_a_page_or_a_program(page: Path, bundle: Path) -> None:
+    content = b"<script>alert(1)</script>"
+    manifest = json.loads((bundle / "manifest.json").read_bytes())
+    names = ["page.html", "x.htm", "x.xhtml", "x.xml", "code.js", "x.mjs", "x.css", "x.svg"]
+    names += ["x.wasm", "x.txt", "index", "page.HTML", "page.html ", "json", "x.onnx.html"]
+    for name in names:
+        (bundle / name).write_bytes(content)
+        manifest["files"][name] = describe_content(content)
+    write_manifest(bundle, manifest)
+    with serving(page, bundle) as server:
+        for name in names:
+            answer = ask(server, "/bundle/" + quote(name))
+            assert (answer.status, answer.body) == (200, content)
+            assert answer.headers["Content-Type"] == "application/octet-stream"
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_the_page_takes_no_text_for_html() -> None:
+    """What a manifest says is text, which a page of its own origin must not run."""
+    sources = list((Path(__file__).parents[2] / "web" / "src").rglob("*.ts"))
+    assert sources
+    sinks = re.compile(
+        r"innerHTML|outerHTML|insertAdjacentHTML|setHTML|srcdoc|document\.write|DOMParser"
+        r"|createContextualFragment|\beval\b|new Function|javascript:"
+    )
+    for source in sources:
+        assert sinks.search(source.read_text(encoding="utf-8")) is None, source
 
 
 def test_links_in_the_page_are_not_followed(page: Path, tmp_path: Path) -> None:

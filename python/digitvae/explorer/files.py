@@ -1,4 +1,4 @@
-"""Which addresses there are, and which file each of them is.
+"""Which addresses there are, and what is at each of them.
 
 Nothing else can be asked for: an address is looked up, never turned into a path.
 """
@@ -6,7 +6,7 @@ Nothing else can be asked for: an address is looked up, never turned into a path
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from digitvae.bundle import MANIFEST
 from digitvae.errors import ExplorerError
@@ -18,9 +18,32 @@ PAGE = Path(__file__).parent / "page"
 """Where `make web` puts the page, from where it goes into wheels."""
 
 _INDEX = "index.html"
+_JSON = "application/json"
+_OTHER = "application/octet-stream"
+_PAGE_TYPES = {  # not those of the machine's registry, which may know others
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": _JSON,
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".wasm": "application/wasm",
+}
 
 
-def page_files(page: Path = PAGE) -> dict[str, Path]:
+class Served(NamedTuple):
+    """What is at an address.
+
+    Attributes:
+        kind: The media type.
+        content: The bytes, or the file that holds them.
+    """
+
+    kind: str
+    content: bytes | Path
+
+
+def page_files(page: Path = PAGE) -> dict[str, Served]:
     """Every file of the built page by its address.
 
     Args:
@@ -36,13 +59,23 @@ def page_files(page: Path = PAGE) -> dict[str, Path]:
             "install again"
         )
     files = {
-        "/" + path.relative_to(page).as_posix(): path
+        "/" + path.relative_to(page).as_posix(): Served(_PAGE_TYPES.get(path.suffix, _OTHER), path)
         for path in sorted(page.rglob("*"))
         if path.is_file() and not path.is_symlink()
     }
-    return {"/": page / _INDEX, **files}
+    return {"/": files[f"/{_INDEX}"], **files}
 
 
-def bundle_files(bundle: Bundle) -> dict[str, Path]:
-    """A bundle's manifest, and the files that it lists, by their addresses below ``/bundle/``."""
-    return {f"/bundle/{name}": bundle.path / name for name in (MANIFEST, *bundle.file_names)}
+def bundle_files(bundle: Bundle) -> dict[str, Served]:
+    """A bundle's manifest, and the files that it lists, by their addresses below ``/bundle/``.
+
+    They are read here, once: what is served later are these bytes, whatever becomes of the folder.
+    None is served as something that a browser would run.
+
+    Raises:
+        BundleError: A file is not what the manifest says.
+    """
+    return {
+        f"/bundle/{name}": Served(_JSON if name.endswith(".json") else _OTHER, bundle.read(name))
+        for name in (MANIFEST, *bundle.file_names)
+    }

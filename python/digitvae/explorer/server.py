@@ -1,4 +1,4 @@
-"""A web server for this machine alone: fixed files, read-only."""
+"""A web server for this machine alone: fixed content, read-only."""
 
 from __future__ import annotations
 
@@ -13,20 +13,11 @@ from digitvae.errors import ExplorerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
+
+    from digitvae.explorer.files import Served
 
 LOOPBACK = "127.0.0.1"
 
-_TYPES = {  # not those of the machine's registry, which may know others
-    ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".json": "application/json",
-    ".svg": "image/svg+xml",
-    ".txt": "text/plain; charset=utf-8",
-    ".wasm": "application/wasm",
-}
-_OTHER = "application/octet-stream"
 _POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -49,10 +40,10 @@ _HEADERS = {
 
 
 class ExplorerServer(ThreadingHTTPServer):
-    """Serves files by a table of addresses, to programs of this machine.
+    """Serves a table of addresses, to programs of this machine.
 
     Args:
-        files: The file of each address (``/``, ``/assets/….js``).
+        files: What is at each address (``/``, ``/assets/….js``).
         port: Where to listen on 127.0.0.1; 0 for a free one.
 
     Raises:
@@ -62,7 +53,7 @@ class ExplorerServer(ThreadingHTTPServer):
     daemon_threads = True  # Ctrl-C does not wait for browsers that keep connections open
     block_on_close = False
 
-    def __init__(self, files: Mapping[str, Path], port: int = 0) -> None:
+    def __init__(self, files: Mapping[str, Served], port: int = 0) -> None:
         self.files = files
         try:
             super().__init__((LOOPBACK, port), _Handler)
@@ -118,19 +109,20 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.MISDIRECTED_REQUEST, "this is not the server you asked for")
             return
         address = unquote(self.path.partition("?")[0])
-        file = self.server.files.get(address)
-        if file is None:
+        served = self.server.files.get(address)
+        if served is None:
             self._refuse(HTTPStatus.NOT_FOUND, "there is nothing at this address")
             return
-        try:
-            content = file.read_bytes()
-        except OSError:
-            self._refuse(HTTPStatus.NOT_FOUND, f"{file.name} was there, and cannot be read now")
-            return
+        content = served.content
+        if not isinstance(content, bytes):
+            try:
+                content = content.read_bytes()
+            except OSError:
+                self._refuse(HTTPStatus.NOT_FOUND, "it was there, and cannot be read now")
+                return
         # The names of assets hold their hashes.
         cache = "max-age=31536000, immutable" if address.startswith("/assets/") else "no-cache"
-        kind = _TYPES.get(file.suffix, _OTHER)
-        self._send(HTTPStatus.OK, kind, cache, content, with_body=with_body)
+        self._send(HTTPStatus.OK, served.kind, cache, content, with_body=with_body)
 
     def _refuse(self, status: HTTPStatus, reason: str) -> None:
         content = f"{status} {status.phrase}: {reason}\n".encode()

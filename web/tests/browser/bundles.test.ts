@@ -142,6 +142,8 @@ const damages: Damage[] = [
 
 test.each(damages)("of a bundle with %s, what is wrong is told", async (_, damage, said) => {
   damage();
+  await explorer.stop();
+  explorer = await host(bundle); // which looks at nothing, as `digitvae explore` does
   const message = await told();
   for (const part of said) expect(message).toContain(part);
   expect(message).toContain(`Bundle: ${explorer.url}bundle/`);
@@ -160,6 +162,8 @@ test("a decoder that leaves [0, 1] is an error, and no picture", async () => {
   expect(at).toBeGreaterThan(0);
   model.write("Flatten", at);
   bundle.write("decoder.onnx", model);
+  await explorer.stop();
+  explorer = await explore(bundle.folder);
   await page.goto(explorer.url);
   const alarm = page.getByRole("alert");
   await alarm.waitFor();
@@ -190,12 +194,13 @@ test("without a prior, everything but the mixture works, and the page says why",
   await expect.poll(async () => ink(await onCanvas(page, ".stage .big canvas"))).toBeGreaterThan(0);
 });
 
-test("a bundle that is changed on the disk is read anew when the page is", async () => {
+test("a bundle that is changed on the disk is shown as it was opened", async () => {
   await open(page, explorer.url);
   const before = await onCanvas(page, ".sheet");
-  bundle.write("decoder.onnx", bundle.read("decoder.onnx"));
   copyFileSync(bundle.path("encoder.onnx"), bundle.path("decoder.onnx"));
-  expect(await told()).toContain("decoder.onnx is longer than it should be");
+  rmSync(bundle.path("manifest.json"));
+  await open(page, explorer.url);
+  expect(await onCanvas(page, ".sheet")).toEqual(before);
   expect(before.some((value) => value > 0)).toBe(true);
 });
 
