@@ -156,7 +156,7 @@ class Copy:
             # Isolated builds of the package have a pybind11 of their own, this environment none.
             bindings = str(self.folder / "build" / "pybind11")
             pip = (sys.executable, "-m", "pip", "install", "--quiet", "--target", bindings)
-            self._must(*pip, "pybind11>=2.13")
+            self._must(*pip, "pybind11>=3.0")
             options = (
                 "-DDIGITVAE_BUILD_PYTHON=ON",
                 f"-DCMAKE_PREFIX_PATH={bindings}/pybind11",

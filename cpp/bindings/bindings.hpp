@@ -21,6 +21,12 @@ void register_onnx_file(pybind11::module_& module);
 void register_interpolation(pybind11::module_& module);
 void register_bench(pybind11::module_& module);
 
+inline constexpr std::uint64_t kMaxThreads = 1024;
+inline constexpr std::uint64_t kMaxSize = (std::uint64_t{1} << 31) - 1;  // of one dimension: products of two fit
+
+// ValueError unless low <= value <= high.
+void require_from_to(std::uint64_t low, std::uint64_t high, std::uint64_t value, const std::string& name);
+
 // A C-contiguous Python buffer of float32 ('f') or bytes ('B'), seen as rows of `columns` values.
 // Throws ValueError (wrong format, layout or size) and TypeError (read-only where written).
 // `name` is the argument's name, for the message.

@@ -8,11 +8,11 @@ namespace digitvae::bindings {
 void register_bench(py::module_& module) {
   module.def(
       "fma_peak",
-      [](double seconds, int threads) {
+      [](double seconds, unsigned threads) {
         if (!(seconds > 0 && seconds <= 3600)) throw py::value_error("seconds is not in the range 0 to 3600");
-        if (threads < 1 || threads > 1024) throw py::value_error("threads is not in the range 1 to 1024");
+        require_from_to(1, kMaxThreads, threads, "threads");
         double peak = 0.0;
-        without_gil([&](const Poll& poll) { peak = fma_peak(seconds, threads, poll); });
+        without_gil([&](const Poll& poll) { peak = fma_peak(seconds, static_cast<int>(threads), poll); });
         return peak;
       },
       py::arg("seconds"), py::arg("threads"));

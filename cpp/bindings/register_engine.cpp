@@ -7,6 +7,11 @@
 #include "engine/decoder.hpp"
 #include "engine/encoder.hpp"
 #include "engine/mixture.hpp"
+#include "only_made.hpp"
+
+DIGITVAE_ONLY_MADE(digitvae::Mixture)
+DIGITVAE_ONLY_MADE(digitvae::Decoder)
+DIGITVAE_ONLY_MADE(digitvae::Encoder)
 
 namespace py = pybind11;
 
@@ -35,7 +40,7 @@ std::unique_ptr<Network> load_form(const std::shared_ptr<Runtime>& runtime, cons
 }
 
 bool is_sparse(const Decoder& decoder, std::size_t rows) {
-  if (rows < 1 || rows > kTileRows) throw py::value_error("rows is not from 1 to TILE_ROWS");
+  require_from_to(1, kTileRows, rows, "rows");
   return decoder.is_sparse(rows);
 }
 
@@ -57,6 +62,7 @@ std::optional<Labels> labels_of(const std::optional<py::buffer>& labels, const M
 void sample(const Decoder& decoder, const py::buffer& out, std::uint64_t seed, std::uint64_t first, unsigned threads,
             const Mixture* prior, std::vector<std::int32_t> digits, float truncation,
             const std::optional<py::buffer>& labels) {
+  require_from_to(0, kMaxThreads, threads, "threads");
   const Rows images(out, "out", decoder.info().pixels(), true);
   const std::optional<Labels> classes = labels_of(labels, prior, images.count());
   std::int32_t* const numbers = classes.has_value() ? classes->numbers() : nullptr;
@@ -73,6 +79,7 @@ void sample(const Decoder& decoder, const py::buffer& out, std::uint64_t seed, s
 void latents(const Decoder& decoder, const py::buffer& out, std::uint64_t seed, std::uint64_t first, unsigned threads,
              const Mixture* prior, std::vector<std::int32_t> digits, float truncation,
              const std::optional<py::buffer>& labels) {
+  require_from_to(0, kMaxThreads, threads, "threads");
   const Rows z(out, "out", decoder.info().latent_dim, true);
   const std::optional<Labels> classes = labels_of(labels, prior, z.count());
   std::int32_t* const numbers = classes.has_value() ? classes->numbers() : nullptr;
@@ -82,6 +89,7 @@ void latents(const Decoder& decoder, const py::buffer& out, std::uint64_t seed, 
 }
 
 void decode(const Decoder& decoder, const py::buffer& z, const py::buffer& out, unsigned threads) {
+  require_from_to(0, kMaxThreads, threads, "threads");
   const Rows latents(z, "z", decoder.info().latent_dim, false);
   const Rows images(out, "out", decoder.info().pixels(), true);
   require_same_count(latents.count(), images.count(), "out");
@@ -97,6 +105,7 @@ void decode(const Decoder& decoder, const py::buffer& z, const py::buffer& out, 
 
 void encode(const Encoder& encoder, const py::buffer& x, const py::buffer& mu, const py::buffer& logvar,
             unsigned threads) {
+  require_from_to(0, kMaxThreads, threads, "threads");
   const Rows images(x, "x", encoder.info().pixels(), false);
   const Rows means(mu, "mu", encoder.info().latent_dim, true);
   const Rows log_variances(logvar, "logvar", encoder.info().latent_dim, true);
@@ -120,16 +129,16 @@ void register_engine(py::module_& module) {
   module.def("available_threads", &available_threads);
 
   py::class_<Mixture>(module, "Prior")
-      .def(py::init(&load_form<Mixture>), py::arg("runtime"), py::arg("model"), py::kw_only(),
+      .def(py::init(&load_form<Mixture>), py::arg("runtime").none(false), py::arg("model"), py::kw_only(),
            py::arg("second") = py::none())
-      .def_property_readonly("is_second", &Mixture::is_second)
+      .def_property_readonly("is_second", [](const Mixture& prior) { return prior.is_second(); })
       .def_property_readonly("latent_dim", [](const Mixture& prior) { return prior.info().latent_dim; })
       .def_property_readonly("labels", [](const Mixture& prior) { return prior.info().labels; })
       .def_property_readonly("dataset", [](const Mixture& prior) { return prior.info().dataset; });
 
   py::class_<Decoder> decoder(module, "Decoder");
   decoder
-      .def(py::init(&load_form<Decoder>), py::arg("runtime"), py::arg("model"), py::kw_only(),
+      .def(py::init(&load_form<Decoder>), py::arg("runtime").none(false), py::arg("model"), py::kw_only(),
            py::arg("sparse") = py::none())
       .def("is_sparse", &is_sparse, py::arg("rows"))
       .def("sample", &sample, py::arg("out"), py::kw_only(), py::arg("seed"), py::arg("first"), py::arg("threads"),
@@ -142,7 +151,7 @@ void register_engine(py::module_& module) {
   def_info(decoder);
 
   py::class_<Encoder> encoder(module, "Encoder");
-  encoder.def(py::init(&load<Encoder>), py::arg("runtime"), py::arg("model"))
+  encoder.def(py::init(&load<Encoder>), py::arg("runtime").none(false), py::arg("model"))
       .def("encode", &encode, py::arg("x"), py::arg("mu"), py::arg("logvar"), py::kw_only(), py::arg("threads"));
   def_info(encoder);
 }

@@ -11,7 +11,8 @@ void register_interpolation(py::module_& module) {
       "interpolate",
       [](const py::buffer& a, const py::buffer& b, const py::buffer& out, std::size_t dim, std::size_t steps,
          bool spherical) {
-        if (dim == 0 || steps == 0) throw py::value_error("dim and steps must be at least 1");
+        require_from_to(1, kMaxSize, dim, "dim");
+        require_from_to(2, kMaxSize, steps, "steps");  // the product is a row of `out`
         const Rows from(a, "a", dim, false);
         const Rows to(b, "b", dim, false);
         const Rows path(out, "out", dim * steps, true);

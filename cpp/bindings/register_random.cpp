@@ -25,7 +25,7 @@ void register_random(py::module_& module) {
   module.def(
       "fill_standard_normal",
       [](const py::buffer& out, std::size_t dim, std::uint64_t seed, std::uint64_t first, std::uint32_t stream) {
-        if (dim == 0) throw py::value_error("dim is 0, expected at least 1");
+        require_from_to(1, kMaxSize, dim, "dim");
         const Rows rows(out, "out", dim, true);
         float* const target = rows.floats();
         without_gil([&](const Poll& poll) {

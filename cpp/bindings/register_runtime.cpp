@@ -1,5 +1,8 @@
 #include "bindings.hpp"
+#include "only_made.hpp"
 #include "runtime/library.hpp"
+
+DIGITVAE_ONLY_MADE(digitvae::Runtime)
 
 namespace py = pybind11;
 
@@ -14,8 +17,8 @@ void register_runtime(py::module_& module) {
              return std::const_pointer_cast<Runtime>(opened);
            }),
            py::arg("path"))
-      .def_property_readonly("path", &Runtime::path)
-      .def_property_readonly("version", &Runtime::version);
+      .def_property_readonly("path", [](const Runtime& runtime) { return runtime.path(); })
+      .def_property_readonly("version", [](const Runtime& runtime) { return runtime.version(); });
 }
 
 }  // namespace digitvae::bindings

@@ -66,6 +66,12 @@ Labels::Labels(const py::buffer& buffer, std::size_t count) : info_(buffer.reque
   }
 }
 
+void require_from_to(std::uint64_t low, std::uint64_t high, std::uint64_t value, const std::string& name) {
+  if (value >= low && value <= high) return;
+  throw py::value_error(name + " is " + std::to_string(value) + ", expected " + std::to_string(low) + " to " +
+                        std::to_string(high));
+}
+
 void require_same_count(std::size_t expected, std::size_t found, const std::string& name) {
   if (found != expected) {
     throw py::value_error(name + " has " + std::to_string(found) + " rows, expected " + std::to_string(expected));

@@ -193,11 +193,15 @@ TEST_CASE("digits that there are not, and truncations out of range, are refused 
   };
   refuses(labelled(0, {1, 10}), "digit is 10, expected 0 to 9");
   refuses(labelled(0, {1, -1}), "digit is -1, expected 0 to 9");
-  refuses(labelled(0, {1}, -0.5F), "truncation is -0.500000, expected 0 to 1");
+  refuses(labelled(0, {1}, -0.5F), "truncation is -0.5, expected 0 to 1");
   LatentSource standard = source_of(0);
   standard.truncation = std::nextafter(1.0F, 2.0F);
-  refuses(standard, "truncation is 1.000000, expected 0 to 1");
+  refuses(standard, "truncation is 1.0000001, expected 0 to 1");
+  standard.truncation = -0x1p-23F;
+  refuses(standard, "truncation is -1.19209e-07, expected 0 to 1");
   standard.truncation = std::numeric_limits<float>::quiet_NaN();
+  refuses(standard, "truncation is nan, expected 0 to 1");
+  standard.truncation = -standard.truncation;
   refuses(standard, "truncation is nan, expected 0 to 1");
 }
 

@@ -80,6 +80,14 @@ TEST_CASE("steps below two and values that are not finite are refused") {
   CHECK_THROWS_WITH(path({1.0F}, {-infinity}, 1, 3, Interpolation::kLinear), Catch::Contains("b must be finite"));
 }
 
+TEST_CASE("a point beyond the corners is told in digits that show it") {
+  const std::vector<float> corners(4);
+  float out = 0.0F;
+  CHECK_THROWS_WITH(point_between(corners.data(), 1, std::nextafter(1.0, 2.0), 0.1, &out),
+                    Catch::Contains("right = 1.0000000000000002, down = 0.1, expected both in [0, 1]"));
+  CHECK_THROWS_WITH(point_between(corners.data(), 1, 0.0, -1e-300, &out), Catch::Contains("down = -1e-300,"));
+}
+
 TEST_CASE("a grid is bilinear in float64 and even in both directions") {
   const std::vector<float> corners = {0.0F, 1.0F, 8.0F, -2.0F, 16.0F, 3.0F, 64.0F, 7.0F};  // 4 × 2
   std::vector<float> grid(3 * 5 * 2);

@@ -49,7 +49,7 @@ def test_the_dense_form_never_turns_sparse() -> None:
 
 @pytest.mark.parametrize("rows", [0, _native.TILE_ROWS + 1])
 def test_a_run_has_as_many_rows_as_a_tile_at_most(rows: int) -> None:
-    with pytest.raises(ValueError, match="rows is not from 1 to TILE_ROWS"):
+    with pytest.raises(ValueError, match=f"rows is {rows}, expected 1 to 128"):
         decoder(sparse=None).is_sparse(rows)
 
 

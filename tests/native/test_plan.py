@@ -64,7 +64,7 @@ def test_latents_that_saturate_the_sigmoid_decode_to_intensities_that_encode(
 def test_a_decoder_that_leaves_the_unit_interval_is_refused(model: dv.Model) -> None:
     no_sigmoid = load(toy_models.without_sigmoid(model.bundle.read("decoder.onnx")))
     for out in (np.empty((200, 784), np.float32), np.empty((3, 784), np.uint8)):
-        with pytest.raises(dv.BundleError, match=r"the decoder computed -?[0-9.]+ for a pixel"):
+        with pytest.raises(dv.BundleError, match=r"the decoder computed -?[0-9.e-]+ for a pixel"):
             no_sigmoid.sample(out, seed=0, first=0, threads=1)
     identity = load(toy_models.decoder(toy_models.SUM_OF_LATENTS))
     z, x = np.zeros((70, 40), np.float32), np.empty((70, 784), np.float32)
@@ -93,6 +93,11 @@ def test_what_a_sigmoid_s_rounding_leaves_the_unit_interval_by_is_taken_off(sign
         for out in (x, pixels):
             with pytest.raises(dv.BundleError, match="expected 0 to 1"):
                 identity.decode(z[69:], out, threads=1)
+    x = np.empty((70, 784), np.float32)
+    for wrong, said in ((1 + 2**-22, "1.0000002"), (-(2**-22), "-2.38419e-07")):
+        z[69, 0] = wrong
+        with pytest.raises(dv.BundleError, match=f"computed {said} for a pixel, expected 0 to 1"):
+            identity.decode(z, x, threads=1)
 
 
 @pytest.mark.parametrize(

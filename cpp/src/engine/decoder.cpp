@@ -143,7 +143,7 @@ class Decoder::TileDecoder {
   // A decoder that leaves [0, 1], or gives NaN, must not pass for an image. `sound`: how many values do not.
   void require_intensities(const float* x, std::size_t sound) const {
     if (sound == rows_ * pixels_) return;
-    throw ModelError("the decoder computed " + std::to_string(x[sound]) + " for a pixel, expected 0 to 1");
+    throw ModelError("the decoder computed " + text_of(x[sound], 0.0, 1.0) + " for a pixel, expected 0 to 1");
   }
 
   // Room for a run of `rows` rows. What was there is lost.

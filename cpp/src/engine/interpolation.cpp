@@ -119,8 +119,8 @@ void interpolate(const float* a, const float* b, std::size_t count, std::size_t 
 
 void point_between(const float* corners, std::size_t dim, double right, double down, float* out) {
   if (!(right >= 0.0 && right <= 1.0) || !(down >= 0.0 && down <= 1.0)) {
-    throw InvalidArgument("the point is at right = " + std::to_string(right) + ", down = " + std::to_string(down) +
-                          ", expected both in [0, 1]");
+    throw InvalidArgument("the point is at right = " + text_of(right, 0.0, 1.0) +
+                          ", down = " + text_of(down, 0.0, 1.0) + ", expected both in [0, 1]");
   }
   require_corners(corners, dim);
   point_on_plane(corners, dim, right, down, out);

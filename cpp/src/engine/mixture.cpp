@@ -74,7 +74,7 @@ void truncate(float truncation, float* noise, std::size_t count) {
 
 void require_fit(const LatentSource& source, const ModelInfo& decoder) {
   if (!(source.truncation >= 0.0F && source.truncation <= 1.0F)) {
-    throw InvalidArgument("truncation is " + std::to_string(source.truncation) + ", expected 0 to 1");
+    throw InvalidArgument("truncation is " + text_of(source.truncation, 0.0, 1.0) + ", expected 0 to 1");
   }
   if (source.mixture == nullptr) {
     if (source.digits.empty()) return;
@@ -138,7 +138,8 @@ class LatentMaker::MixtureTile {
   void require_sound(std::size_t begin, std::size_t rows, const float* z) const {
     const std::size_t index = first_outside(z, rows * dim_, -kMaxLatent, kMaxLatent);
     if (index != rows * dim_) {
-      throw ModelError("the prior computed a latent that is not finite, or beyond ±1e20: " + std::to_string(z[index]));
+      throw ModelError("the prior computed a latent that is not finite, or beyond ±1e20: " +
+                       text_of(z[index], -kMaxLatent, kMaxLatent));
     }
     for (std::size_t i = begin; i < begin + rows; ++i) {
       const std::int64_t label = rows_.label[i];

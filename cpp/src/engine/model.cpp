@@ -1,7 +1,10 @@
 #include "engine/model.hpp"
 
 #include <charconv>
+#include <cmath>
 #include <cstdio>
+#include <cstdlib>
+#include <limits>
 
 #include "engine/pixels.hpp"
 #include "error.hpp"
@@ -91,15 +94,28 @@ void require_interface(const Session& session, const std::vector<TensorSpec>& in
   require_same(session.outputs(), outputs, "outputs");
 }
 
+std::string text_of(double value, double low, double high) {
+  constexpr int kDigits = 6;
+  constexpr int kMostDigits = std::numeric_limits<double>::max_digits10;
+  if (std::isnan(value)) return "nan";  // some say -nan
+  char text[32];
+  for (int digits = kDigits; digits <= kMostDigits; ++digits) {
+    std::snprintf(text, sizeof text, "%.*g", digits, value);
+    if (value >= low && value <= high) break;
+    const double read = std::strtod(text, nullptr);
+    if (read < low || read > high) break;
+  }
+  return text;
+}
+
 void require_within(const float* rows, std::size_t count, std::size_t columns, float low, float high,
                     const std::string& what) {
   const std::size_t total = count * columns;
   const std::size_t index = first_outside(rows, total, low, high);
   if (index == total) return;
-  char value[32];
-  std::snprintf(value, sizeof value, "%g", static_cast<double>(rows[index]));
   throw InvalidArgument(what + ": row " + std::to_string(index / columns) + ", column " +
-                        std::to_string(index % columns) + " is " + value);
+                        std::to_string(index % columns) + " is " +
+                        text_of(rows[index], low, high));
 }
 
 }  // namespace digitvae

@@ -39,6 +39,10 @@ TensorSpec batch_of_scalars(const std::string& name, const std::string& type);
 void require_interface(const Session& session, const std::vector<TensorSpec>& inputs,
                        const std::vector<TensorSpec>& outputs);
 
+// A number for a message that says it should lie in [low, high]: "-1.19209e-07". If it does not, in as many digits,
+// six or more, as tell it from what does.
+std::string text_of(double value, double low, double high);
+
 // Throws InvalidArgument unless every value of `rows` lies in [low, high] (NaN does not); the
 // message names `what`, the first offending row and column, and the value.
 void require_within(const float* rows, std::size_t count, std::size_t columns, float low, float high,
