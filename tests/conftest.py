@@ -138,8 +138,7 @@ def tiny_run(mnist: dict[str, Split], tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="session")
 def tiny_bundle(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """That run, exported. Tests that damage a bundle damage a copy."""
-    # By a process of its own: names in a TorchScript depend on what the process scripted before.
-    # tests/test_export.py exports with another hash seed, to the same bytes.
+    # By a process of its own: tests/test_export.py has another hash seed, and gets the same bytes.
     env = os.environ | {"PYTHONHASHSEED": "1"}
     command = [sys.executable, "-m", "digitvae.cli.app", "export", str(tiny_run), "--quick"]
 

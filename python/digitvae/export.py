@@ -27,7 +27,12 @@ from digitvae.bundle import MANIFEST, SCHEMA, Bundle, describe_files, write_mani
 from digitvae.card import CARD, model_card
 from digitvae.codes import encode, refine
 from digitvae.errors import DataError, OutputError, ParityError, TrainingError
-from digitvae.forms import exported_program_bytes, onnx_bytes, torchscript_bytes
+from digitvae.forms import (
+    SIGNATURES,
+    exported_program_bytes,
+    onnx_bytes,
+    torchscript_bytes,
+)
 from digitvae.model import HEIGHT, HIDDEN, LATENTS, VAE, WIDTH
 from digitvae.prior import fit_prior
 from digitvae.train import Summary, read_summary
@@ -148,9 +153,9 @@ def write_networks(
         "dataset": dataset,
     }
     say("exporting the decoder")
-    _write_forms(folder, "decoder", model.decoder, (["z"], ["x"]), facts)
+    _write_forms(folder, "decoder", model.decoder, facts)
     say("exporting the encoder")
-    _write_forms(folder, "encoder", model.encoder, (["x"], ["mu", "logvar"]), facts)
+    _write_forms(folder, "encoder", model.encoder, facts)
 
 
 def write_prior(
@@ -174,17 +179,11 @@ def write_prior(
         "labels": prior.labels,
         "noise_dim": prior.noise_dim,
     }
-    _write_forms(folder, "prior", prior, (["u", "digit", "eps"], ["z", "label"]), facts)
+    _write_forms(folder, "prior", prior, facts)
 
 
-def _write_forms(
-    folder: Path,
-    name: str,
-    network: nn.Module,
-    signature: tuple[list[str], list[str]],
-    facts: dict[str, object],
-) -> None:
-    arguments, outputs = signature
+def _write_forms(folder: Path, name: str, network: nn.Module, facts: dict[str, object]) -> None:
+    arguments, outputs = SIGNATURES[name]
     forms = {
         f"{name}.onnx": onnx_bytes(network, arguments, outputs, facts),
         f"{name}.torchscript": torchscript_bytes(network),

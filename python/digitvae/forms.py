@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import io
+import re
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,20 @@ if TYPE_CHECKING:
 
 OPSET = 18  # the oldest that bundles allow: the most runtimes can read it
 
+SIGNATURES: dict[str, tuple[list[str], list[str]]] = {
+    "decoder": (["z"], ["x"]),
+    "encoder": (["x"], ["mu", "logvar"]),
+    "prior": (["u", "digit", "eps"], ["z", "label"]),
+}
+"""Names of the inputs and of the outputs of each network of a bundle."""
+
 # What torch.export notes about where a node came from: file names, line numbers, source text.
 _PROVENANCE = ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "from_node")
+
+# How the compiler of TorchScript tells a class from another of the same name that the process has
+# scripted before: __torch__.digitvae.model.___torch_mangle_5.Encoder.
+_MANGLED = re.compile(rb"\.___torch_mangle_\d+(?=[.\n])")
+_MANGLED_FILE = re.compile(r"/___torch_mangle_\d+\.py$")
 
 
 def onnx_bytes(
@@ -73,7 +86,10 @@ def onnx_bytes(
 
 
 def torchscript_bytes(network: nn.Module) -> bytes:
-    """A network as TorchScript, without the debug records that name its source files."""
+    """A network as TorchScript, without the debug records that name its source files.
+
+    It has the same names whatever else the process has scripted.
+    """
     network = copy.deepcopy(network)
     for layer in network.modules():
         # The compiler would keep these names in a set and write them in its order, which differs
@@ -85,11 +101,18 @@ def torchscript_bytes(network: nn.Module) -> bytes:
     whole.seek(0)
     reader = torch._C.PyTorchFileReader(whole)
     writer = torch._C.PyTorchFileWriter(stripped)
+    written = set()
     for name in reader.get_all_records():
         # The writer adds version and serialization id itself.
-        if not name.endswith(".debug_pkl") and name not in ("version", ".data/serialization_id"):
-            record = reader.get_record(name)
-            writer.write_record(name, record, len(record))
+        if name.endswith(".debug_pkl") or name in ("version", ".data/serialization_id"):
+            continue
+        record = reader.get_record(name)
+        if name.startswith("code/") or name == "data.pkl":  # where classes are named
+            name, record = _MANGLED_FILE.sub(".py", name), _MANGLED.sub(b"", record)  # noqa: PLW2901
+        if name in written:
+            raise ParityError(f"TorchScript of {type(network).__name__} has two classes {name}")
+        written.add(name)
+        writer.write_record(name, record, len(record))
     writer.write_end_of_file()
     return stripped.getvalue()
 

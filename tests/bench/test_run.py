@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from digitvae import _native
 from digitvae.bench import limits, process, warm
-from digitvae.bench.contenders import ALL, Contender
+from digitvae.bench.contenders import ALL, TORCHSCRIPT, Contender
 from digitvae.bench.processors import available, limited_to
 from digitvae.bench.run import run
 from digitvae.bench.tables import tables
+from digitvae.bundle import Bundle, describe_files, write_manifest
 from tests.bench.conftest import TINY
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import digitvae as dv
     from digitvae.bench.results import Series
     from tests.bench.conftest import Odd
@@ -123,6 +124,41 @@ def test_programs_take_turns_after_one_run_of_each_that_is_checked(
     a, b = "ours", "onnxruntime"
     assert started == [a, b, b, a, a, b, b, a]
     assert [one.seconds for one in results.process] == [[0.5] * 3] * 2
+
+
+def test_no_torchscript_of_the_bundle_is_loaded_but_one_made_from_its_weights(
+    model: dv.Model, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    torch_script = pytest.importorskip("digitvae.bench.contenders.torch_script")
+    honest = torch_script.decoder_bytes(model.bundle)
+    folder = shutil.copytree(model.bundle.path, tmp_path / "bundle")
+    (folder / "decoder.torchscript").write_bytes(b"what would run code")
+    names = model.bundle.file_names
+    write_manifest(folder, model.bundle.manifest | {"files": describe_files(folder, names)})
+    bundle = Bundle.open(folder)
+    loaded: list[bytes] = []
+
+    def load(file: Any, **_: object) -> NoReturn:
+        loaded.append(file.read())
+        raise RuntimeError
+
+    monkeypatch.setattr(torch.jit, "load", load)
+    monkeypatch.setattr(torch_script, "use_threads", lambda _: None)
+    with pytest.raises(RuntimeError):
+        torch_script.prepare(bundle, 1)
+
+    def note(words: list[str]) -> float:
+        loaded.append((Path(words[2]) / "decoder.torchscript").read_bytes())
+        return 0.5
+
+    monkeypatch.setattr(process, "_run", note)
+    monkeypatch.setattr(process, "_problem", lambda *_: "")
+    (contender,) = (one for one in ALL if one.name == TORCHSCRIPT)
+    settings = replace(TINY, parts=("process",), counts=(1,), rounds=1)
+    results = run(settings, bundle, tmp_path, contenders=(contender,))
+    assert [one.status for one in results.outcomes] == ["measured"]
+    assert loaded == [honest] * 3
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from digitvae.cli.app import main
 from digitvae.errors import BundleError, ParityError
 from digitvae.export import write_report
 from digitvae.parity import verify
-from digitvae.parity.report import Check, GateTest
+from digitvae.parity.report import LOADED, Check, GateTest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +57,7 @@ def test_a_report_that_looked_at_no_less_replaces_the_one_that_is_there(
             {"checks": (replace(DATA, status="not run"),)},
             "data set mnist: test images are compared",
         ),
+        ({"checks": (DATA, Check("decoder.pt2", LOADED, "not run", "not loaded"))}, "decoder.pt2"),
     ],
 )
 def test_a_report_that_looked_at_less_does_not_replace_it_unless_forced(

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from digitvae.bench.contenders import OURS
+from digitvae.bench.contenders import OURS, TORCHSCRIPT
 from digitvae.bench.processors import available
 from digitvae.bench.results import FAILED, REFUSED
 from digitvae.bench.worker import ContenderError
@@ -54,6 +54,7 @@ def measure(job: Job, contenders: Sequence[Contender]) -> None:
     """
     counts, turns = job.settings.counts, job.settings.rounds + 1
     with tempfile.TemporaryDirectory(dir=job.folder, prefix=".digitvae-") as name:
+        sources = {one.name: _source(job, one, Path(name)) for one in contenders}
         for turn in range(turns):
             first = turn % max(len(contenders), 1)  # who comes first changes from turn to turn
             for i, digits in enumerate(counts):
@@ -62,15 +63,28 @@ def measure(job: Job, contenders: Sequence[Contender]) -> None:
                 )
                 for contender in (*contenders[first:], *contenders[:first]):
                     if job.takes_part(contender):
-                        _turn(job, contender, digits, Path(name), check=turn == 0)
+                        out = Path(name) / f"{contender.name}.npy"
+                        words = command(contender, sources[contender.name], digits, out)
+                        _turn(job, contender, digits, words, out, check=turn == 0)
     job.results.drop_what_failed(job.results.process)
 
 
-def _turn(job: Job, contender: Contender, digits: int, folder: Path, *, check: bool) -> None:
+def _source(job: Job, contender: Contender, scratch: Path) -> Path:
+    """The folder that a contender's program gets its decoder from."""
+    if contender.name != TORCHSCRIPT or not job.takes_part(contender):
+        return job.bundle.path
+    from digitvae.bench.contenders.torch_script import decoder_bytes
+
+    (scratch / "decoder.torchscript").write_bytes(decoder_bytes(job.bundle))
+    return scratch
+
+
+def _turn(
+    job: Job, contender: Contender, digits: int, words: list[str], out: Path, *, check: bool
+) -> None:
     """One run, which is either checked or timed; its file does not outlive it."""
-    out = folder / f"{contender.name}.npy"
     try:
-        seconds = _run(command(contender, job.bundle.path, digits, out))
+        seconds = _run(words)
         if not check:
             times = job.results.times(job.results.process, contender.name, digits, available())
             times.append(seconds)

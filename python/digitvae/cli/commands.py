@@ -62,6 +62,8 @@ Examples:
   digitvae verify DIR                               does it compute what PyTorch does?
   digitvae generate --help                          all about one command
 
+A bundle is data: no command runs code from it, unless told so by verify --trust.
+
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 """,
 )

@@ -52,6 +52,9 @@ Examples:
 @click.option(
     "--baseline", type=_FILE, metavar="FILE", help="Fail if it got worse than this JSON report."
 )
+@click.option(
+    "--trust", is_flag=True, help="Load TorchScript and .pt2 of BUNDLE: they may run any code."
+)
 @click.option("--update", is_flag=True, help="If it passes, make the report BUNDLE's parity.json.")
 @click.option("--details", is_flag=True, help="Print every comparison and every check.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -65,8 +68,18 @@ Examples:
     help="Verify another model: what makes it, as package.module:factory.",
 )
 @click.option("--onnx", "onnx_file", type=_FILE, metavar="FILE", help="Its ONNX export.")
-@click.option("--torchscript", type=_FILE, metavar="FILE", help="Its TorchScript export.")
-@click.option("--exported-program", type=_FILE, metavar="FILE", help="Its .pt2 export.")
+@click.option(
+    "--torchscript",
+    type=_FILE,
+    metavar="FILE",
+    help="Its TorchScript export; loaded, it may run code.",
+)
+@click.option(
+    "--exported-program",
+    type=_FILE,
+    metavar="FILE",
+    help="Its .pt2 export; loaded, it may run code.",
+)
 @click.option("--inputs", type=_FILE, metavar="FILE.npy", help="Its inputs, float32 [n, …].")
 @click.option("--shape", metavar="N,…", help="Shape of one input, if the ONNX file leaves it open.")
 @click.option("--tolerance", type=float, help="|Δ| to allow, relative above 1. [default: derived]")
@@ -79,6 +92,7 @@ def verify(
     require_data: bool,
     threads: int | None,
     self_test: bool,
+    trust: bool,
     update: bool,
     baseline: Path | None,
     details: bool,
@@ -99,6 +113,10 @@ def verify(
     Without BUNDLE: the one that is shipped. With --torch and --onnx: another PyTorch module of
     one input.
 
+    A bundle is data, and nothing in it runs: its TorchScript and .pt2 are loaded only if they are
+    byte for byte what this version writes from its weights, or with --trust. Another model's files
+    are loaded as they are named, and its module is imported: both run what their author wrote.
+
     Exits with 1 if anything deviates more than rounding explains, and names it.
     """
     _require_fitting(
@@ -116,6 +134,7 @@ def verify(
             "--data": data,
             "--require-data": require_data,
             "--self-test": self_test,
+            "--trust": trust,
             "--update": update,
         },
     )
@@ -151,6 +170,7 @@ def verify(
                 report = _verify_bundle(
                     bundle,
                     self_test=self_test,
+                    trust=trust,
                     quick=quick,
                     draws=draws,
                     data_root=data,
@@ -191,16 +211,18 @@ def verify(
     _show(report, as_json=as_json, details=details)
 
 
-def _verify_bundle(bundle: Path | None, *, self_test: bool, **options: Any) -> ParityReport:
+def _verify_bundle(
+    bundle: Path | None, *, self_test: bool, trust: bool, **options: Any
+) -> ParityReport:
     from digitvae.bundle import shipped_path
     from digitvae.parity import verify as verify_bundle
 
     folder = shipped_path() if bundle is None else bundle
-    report = verify_bundle(folder, **options)
+    report = verify_bundle(folder, trust=trust, **options)
     if self_test:
         from digitvae.parity.gate import gate_tested
 
-        report = gate_tested(report, folder, on_progress=options["on_progress"])
+        report = gate_tested(report, folder, trust=trust, on_progress=options["on_progress"])
     return report
 
 

@@ -74,6 +74,10 @@ def refuse_less(report: ParityReport, kept: bytes) -> None:
         if before["schema"] != SCHEMA:
             return
         lost = sorted(_names(before, "passed") & _names(now, "not run"))
+        looked_at = {c["subject"] for c in before["checks"] if c["status"] == "passed"}
+        lost += sorted(
+            c["subject"] for c in now["checks"] if _is_absent(c) and c["subject"] in looked_at
+        )
         if before["draws"] > now["draws"] or (before["mode"], now["mode"]) == ("full", "quick"):
             lost.append(f"{before['draws']} draws in {before['mode']} mode")
         if before.get("gate_test") and not now.get("gate_test"):

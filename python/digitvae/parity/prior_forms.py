@@ -18,9 +18,10 @@ from digitvae._native import Role
 from digitvae.bundle import PRIOR
 from digitvae.parity.prior import latent_limit
 from digitvae.parity.random_reference import mixture_uniform, standard_normal
-from digitvae.parity.report import Check, first_line
+from digitvae.parity.report import LOADED, Check, first_line
 from digitvae.parity.runtimes import onnx
 from digitvae.parity.runtimes.pytorch import load_exported_program, load_torchscript
+from digitvae.parity.runtimes.trusted import NotLoadedError
 from digitvae.parity.statistics import bits_differ, deviation
 from digitvae.parity.structure import check_tensors
 from digitvae.prior import LatentPrior
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from digitvae.bundle import Bundle
+    from digitvae.parity.runtimes.trusted import TorchFiles
 
     Array = NDArray[Any]
     Draw = Callable[[Mapping[str, Array]], tuple[Array, Array]]
@@ -45,10 +47,14 @@ _INPUTS = ("u", "digit", "eps")
 _ANY = -1
 
 
-def check_prior_forms(bundle: Bundle) -> list[Check]:
+def check_prior_forms(bundle: Bundle, torch_files: TorchFiles) -> list[Check]:
     """Compare every form of the prior with PyTorch, if the bundle has its parameters.
 
     Without them, ``prior.onnx`` has no counterpart; it is then compared with itself only.
+
+    Args:
+        bundle: The bundle.
+        torch_files: Gives those of its files that may be loaded.
     """
     if PARAMETERS not in bundle.file_names:
         return []
@@ -65,13 +71,20 @@ def check_prior_forms(bundle: Bundle) -> list[Check]:
         _near(PARAMETERS, eager, truth),
     ]
     parameters = {name: tensor.numpy() for name, tensor in prior.state_dict().items()}
-    forms = ((PRIOR, _onnx), (TORCHSCRIPT, _torchscript), (EXPORTED_PROGRAM, _program))
+    forms = (
+        (PRIOR, _onnx, bundle.read),
+        (TORCHSCRIPT, _torchscript, torch_files.read),
+        (EXPORTED_PROGRAM, _program, torch_files.read),
+    )
     same_parameters = f"parameters equal {PARAMETERS} bit for bit"
-    for file, load in forms:
+    for file, load, read in forms:
         try:
-            draw, found = load(bundle.read(file))
+            draw, found = load(read(file))
             checks.append(check_tensors(file, same_parameters, found, parameters))
             z, form_labels = draw(given)
+        except NotLoadedError as error:
+            checks.append(Check(file, LOADED, "not run", str(error)))
+            continue
         except Exception as error:  # each runtime has its own; all mean the same here
             checks.append(Check(file, "runs as PyTorch does", "failed", first_line(error)))
             continue

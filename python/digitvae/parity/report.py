@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 SCHEMA = "digitvae-parity/2"
 
 LOADED = "can be loaded"
-"""Statement of the check that a runtime failed to load; ``not run`` where the machine lacks it."""
+"""Statement of the check that a runtime failed to load; ``not run`` where the machine lacks it, or
+where loading the file would trust whoever made it."""
 
 _LISTED = 12
 

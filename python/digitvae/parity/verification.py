@@ -66,6 +66,7 @@ def verify(
     threads: int | None = None,
     require_data: bool = False,
     pictures: bool = False,
+    trust: bool = False,
     on_progress: Progress | None = None,
 ) -> ParityReport:
     """Verify that a bundle computes what its weights say, in every form it ships.
@@ -84,6 +85,8 @@ def verify(
         require_data: Whether a data set that cannot be had is a failure; otherwise its
             comparisons are reported as not run.
         pictures: Whether the report gets pictures of the worst, for ``to_html``.
+        trust: Load TorchScript and ``.pt2`` files also if their bytes are not those that this
+            version writes from the bundle's parameters. Loading them can run code.
         on_progress: Called before each step.
 
     Returns:
@@ -105,6 +108,7 @@ def verify(
         threads=threads,
         require_data=require_data,
         pictures=pictures,
+        trust=trust,
         on_progress=on_progress,
     )
 
@@ -117,6 +121,7 @@ def verify_with(
     threads: int | None = None,
     require_data: bool = False,
     pictures: bool = False,
+    trust: bool = False,
     disguise: Callable[[Model], Model] | None = None,
     on_progress: Progress | None = None,
 ) -> ParityReport:
@@ -129,6 +134,7 @@ def verify_with(
         threads: Blocks of inputs to compare at the same time.
         require_data: Whether a data set that cannot be had is a failure.
         pictures: Whether the report gets pictures of the worst.
+        trust: Load TorchScript and ``.pt2`` files whatever they hold.
         disguise: Replaces the native engine, to find out whether that is noticed.
         on_progress: Called before each step.
     """
@@ -136,7 +142,7 @@ def verify_with(
     bundle.check_files()
     run = Run(settings, threads or available_threads(), Steps(on_progress))
     with single_threaded():
-        verification = _Verification(bundle, run, disguise, pictures=pictures)
+        verification = _Verification(bundle, run, disguise, pictures=pictures, trust=trust)
         return verification(data_root, require_data=require_data)
 
 
@@ -150,11 +156,12 @@ class _Verification:
         disguise: Callable[[Model], Model] | None,
         *,
         pictures: bool,
+        trust: bool,
     ) -> None:
         self.bundle = bundle
         self.run = run
         run.steps.next("loading every runtime")
-        self.loaded: Loaded = load_all(bundle, disguise)
+        self.loaded: Loaded = load_all(bundle, disguise, trust=trust)
         run.must_equal = self.loaded.must_equal()
         if pictures:
             dims = bundle.manifest["dims"]
@@ -205,7 +212,7 @@ class _Verification:
             )
         if PRIOR in self.bundle.file_names:
             run.checks += prior.check_prior_runtimes(self.bundle)
-            run.checks += prior_forms.check_prior_forms(self.bundle)
+            run.checks += prior_forms.check_prior_forms(self.bundle, loaded.torch_files)
         run.steps.next("properties of the native engine")
         run.checks += properties.check_all(loaded, z, images, run.settings.batches)
         if elsewhere is not None:
@@ -287,7 +294,7 @@ class _Verification:
                     network,
                     f"{network.name}.{form}",
                     runtimes,
-                    run=partial(steps, self.bundle, network),
+                    run=partial(steps, self.loaded, network),
                     trace=truth.trace,
                     outputs=truth.outputs,
                 )
@@ -308,15 +315,15 @@ class _Verification:
         return images.reshape(len(images), -1)
 
 
-def _torchscript_steps(bundle: Bundle, network: Network, row: Float32) -> list[divergence.Step]:
-    module = load_torchscript(bundle.read(f"{network.name}.torchscript"))
+def _torchscript_steps(loaded: Loaded, network: Network, row: Float32) -> list[divergence.Step]:
+    module = load_torchscript(loaded.torch_files.read(f"{network.name}.torchscript"))
     return divergence.torchscript_steps(module, row)
 
 
-def _program_steps(bundle: Bundle, network: Network, row: Float32) -> list[divergence.Step]:
-    program = load_exported_program(bundle.read(f"{network.name}.pt2"))
+def _program_steps(loaded: Loaded, network: Network, row: Float32) -> list[divergence.Step]:
+    program = load_exported_program(loaded.torch_files.read(f"{network.name}.pt2"))
     return divergence.program_steps(program, row)
 
 
-def _onnx_steps(bundle: Bundle, network: Network, row: Float32) -> list[divergence.Step]:
-    return divergence.onnx_steps(bundle.read(f"{network.name}.onnx"), network.input, row)
+def _onnx_steps(loaded: Loaded, network: Network, row: Float32) -> list[divergence.Step]:
+    return divergence.onnx_steps(loaded.bundle.read(f"{network.name}.onnx"), network.input, row)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from digitvae.bundle import Bundle
 
 OURS = "ours"
+TORCHSCRIPT = "torchscript"
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ ALL = (
         "torch", "torch eager", "torch_eager", "torch", install=_TORCH, script="with_torch.py"
     ),
     _contender(
-        "torchscript",
+        TORCHSCRIPT,
         "TorchScript",
         "torch_script",
         "torch",

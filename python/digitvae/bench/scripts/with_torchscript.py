@@ -1,4 +1,4 @@
-"""Digits with the bundle's TorchScript: batches of 1,000, preallocated output."""
+"""Digits with TorchScript: batches of 1,000, preallocated output."""
 
 import sys
 import warnings
@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 warnings.filterwarnings("ignore", category=DeprecationWarning)  # of TorchScript itself
-bundle, count, out = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-decoder = torch.jit.load(bundle / "decoder.torchscript").eval()  # type: ignore[no-untyped-call]
+folder, count, out = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+decoder = torch.jit.load(folder / "decoder.torchscript").eval()  # type: ignore[no-untyped-call]
 images = torch.empty((count, 784), dtype=torch.uint8)
 with torch.inference_mode():
     for start in range(0, count, 1000):

@@ -33,6 +33,7 @@ from digitvae.parity.runtimes.pytorch import (
     load_torchscript,
     torch_function,
 )
+from digitvae.parity.runtimes.trusted import NotLoadedError, TorchFiles
 from digitvae.parity.runtimes.wrap import composed, in_unit_interval, tiled
 from digitvae.parity.structure import check_parameters
 from digitvae.parity.truth import Truth
@@ -55,6 +56,7 @@ class Loaded:
         bundle: The bundle.
         functions: By network name, then runtime name, in the order of reports; eager first.
         truths: Float64 truth, by network name.
+        torch_files: Gives the TorchScript and ``.pt2`` files that may be loaded.
         model: The native engine, if it loads.
         weights: ``weights.safetensors``, by name.
         checks: What loading found: failures, and whether parameters are the bundle's weights.
@@ -63,6 +65,7 @@ class Loaded:
     bundle: Bundle
     functions: dict[str, dict[str, Function]]
     truths: dict[str, Truth]
+    torch_files: TorchFiles
     model: Model | None
     weights: dict[str, Float32]
     checks: list[Check]
@@ -79,18 +82,22 @@ class Loaded:
         return pairs
 
 
-def load_all(bundle: Bundle, disguise: Callable[[Model], Model] | None = None) -> Loaded:
+def load_all(
+    bundle: Bundle, disguise: Callable[[Model], Model] | None = None, *, trust: bool = False
+) -> Loaded:
     """Load every runtime for every network; each computes on one thread unless its name says more.
 
     Args:
         bundle: The bundle.
         disguise: Replaces the native engine, to find out whether that is noticed.
+        trust: Load TorchScript and ``.pt2`` files whatever they hold.
 
     Raises:
         BundleError: ``weights.safetensors`` does not fit the model: nothing can be compared.
     """
     eager, truths = _model_of(bundle)
     weights = {name: tensor.numpy() for name, tensor in eager.state_dict().items()}
+    torch_files = TorchFiles(bundle, trust=trust)
     checks: list[Check] = []
     model = attempt(checks, NATIVE, lambda: engine.load(bundle))
     if model is not None and disguise is not None:
@@ -101,7 +108,7 @@ def load_all(bundle: Bundle, disguise: Callable[[Model], Model] | None = None) -
         module = getattr(eager, network.name)
         found = {EAGER: torch_function(module)}
         functions[network.name] = found
-        _add_torch_exports(found, checks, bundle, network, weights)
+        _add_torch_exports(found, checks, torch_files, network, weights)
         content = bundle.read(f"{network.name}.onnx")
         _add_onnx(found, checks, content, network)
         if model is not None:
@@ -119,7 +126,7 @@ def load_all(bundle: Bundle, disguise: Callable[[Model], Model] | None = None) -
         for runtime, encode in functions[ENCODER.name].items()
         if runtime in functions[DECODER.name]
     }
-    return Loaded(bundle, functions, truths, model, weights, checks)
+    return Loaded(bundle, functions, truths, torch_files, model, weights, checks)
 
 
 def _model_of(bundle: Bundle) -> tuple[VAE, dict[str, Truth]]:
@@ -143,12 +150,12 @@ _last_model: dict[str, Any] = {}
 def _add_torch_exports(
     found: dict[str, Function],
     checks: list[Check],
-    bundle: Bundle,
+    torch_files: TorchFiles,
     network: Network,
     weights: dict[str, Float32],
 ) -> None:
     def add(runtime: str, file: str, load: Callable[[bytes], tuple[Any, Any]]) -> None:
-        module, tensors = load(bundle.read(file))
+        module, tensors = load(torch_files.read(file))
         found[runtime] = torch_function(module)
         arrays = {name: tensor.detach().numpy() for name, tensor in tensors.items()}
         checks.append(check_parameters(file, arrays, network, weights))
@@ -191,9 +198,15 @@ def _add_onnx(
 
 
 def attempt(checks: list[Check], subject: str, action: Callable[[], T]) -> T | None:
-    """Run ``action``; whatever it raises becomes a failed check. KeyboardInterrupt passes."""
+    """Run ``action``; whatever it raises becomes a failed check. KeyboardInterrupt passes.
+
+    Of a file that is not trusted the check is not run: nothing is known of it.
+    """
     try:
         return action()
+    except NotLoadedError as error:
+        checks.append(Check(subject, LOADED, "not run", str(error)))
+        return None
     except Exception as error:  # each runtime has its own exceptions; all mean the same here
         checks.append(Check(subject, LOADED, "failed", first_line(error)))
         return None

@@ -29,19 +29,24 @@ def load_eager(bundle: Bundle) -> VAE:
         BundleError: ``weights.safetensors`` does not fit the model.
     """
     content = bundle.read("weights.safetensors")
-    model = VAE()
     try:
-        model.load_state_dict(load_safetensors(content))
+        return vae_with(content)
     except Exception as error:  # safetensors and torch have no common base
         raise BundleError(
             f"{bundle.path / 'weights.safetensors'} does not hold the parameters of the model: "
             f"{error}"
         ) from error
+
+
+def vae_with(parameters: bytes) -> VAE:
+    """The PyTorch model with the content of a ``weights.safetensors``, in evaluation mode."""
+    model = VAE()
+    model.load_state_dict(load_safetensors(parameters))
     return model.requires_grad_(requires_grad=False).eval()
 
 
 def load_torchscript(content: bytes) -> torch.jit.ScriptModule:
-    """A TorchScript on the CPU, in evaluation mode. Loading it can run code."""
+    """A TorchScript on the CPU, in evaluation mode. Loading it runs what its author wants."""
     with warnings.catch_warnings():  # deprecated upstream, and shipped all the same
         warnings.filterwarnings("ignore", "`torch.jit.load` is deprecated")
         module: torch.jit.ScriptModule = torch.jit.load(  # type: ignore[no-untyped-call]
@@ -51,7 +56,7 @@ def load_torchscript(content: bytes) -> torch.jit.ScriptModule:
 
 
 def load_exported_program(content: bytes) -> torch.export.ExportedProgram:
-    """An ExportedProgram."""
+    """An ExportedProgram. Loading it runs what its author wants."""
     logger = logging.getLogger("torch.export")
     before = logger.level
     logger.setLevel(logging.CRITICAL)  # what it would log is in the exception that it raises
