@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from digitvae import __version__
 from digitvae.errors import OutputError
 from digitvae.sinks import manifest
+from digitvae.sinks.earlier_run import is_shard
 from digitvae.sinks.formats import FORMATS
 from digitvae.sinks.manifest import Origin
 from digitvae.sinks.request import Request
 from digitvae.sinks.shards import UNSHARDED, ShardedOutput, write_shard
-from digitvae.stores import is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +74,22 @@ class Output:
         """How many shards have not been finished."""
         return self.shards.number - len(self.manifest.files)
 
+    def unlisted(self) -> list[str]:
+        """Names of what is there, but for the manifest and what it lists, sorted.
+
+        Raises:
+            OutputError: The place cannot be read, or holds what anybody would take for a shard.
+        """
+        listed = {manifest.NAME, *(record.name for record in self.manifest.files)}
+        others = [each.name for each in self.store.entries() if each.name not in listed]
+        for name in others:
+            if is_shard(name):
+                raise OutputError(
+                    f"'{self.store}' holds '{name}', which its manifest does not list and which "
+                    "nobody can vouch for: move it away"
+                )
+        return others
+
     def questions(self, again: int) -> list[Question]:
         """All finished shards; so many of them, by chance, are to be made again, too."""
         files = self.manifest.files
@@ -127,16 +143,8 @@ def problem(
         OutputError: It is there, and cannot be read.
     """
     record = question.record
-    try:
-        found = manifest.describe(output.store, record.name, record.first, record.count)
-    except OutputError as error:
-        if is_missing(error):
-            return str(error)
-        raise  # what cannot be read now may be as it should be
-    if found.bytes != record.bytes:
-        return f"has {found.bytes:,} bytes; the manifest says {record.bytes:,}"
-    if found.sha256 != record.sha256:
-        return f"was changed: its SHA-256 is {found.sha256}, the manifest says {record.sha256}"
+    if (wrong := manifest.problem(output.store, record)) is not None:
+        return wrong
     return _problem_again(output, record, maker()) if question.again else None
 
 

@@ -117,6 +117,7 @@ def test_what_is_told_as_json_is_complete(made: Runner) -> None:
         "shards": SHARDS,
         "bytes": sum(path.stat().st_size for path in Path("digits").glob("digits-*")),
         "shards_made_again": 1,
+        "not_looked_at": [],
     }
 
 
@@ -392,15 +393,27 @@ def test_so_many_shards_are_made_twice(
     assert (told["shards_made"], told["shards_made_again"]) == (0, expected)
 
 
-def test_shards_that_are_not_made_again_are_not_read_again_either(
-    made: Runner,
-) -> None:
-    # 'check' is there for that: reading a large output takes long.
-    for index in range(SHARDS):
+def test_resuming_makes_shards_again_that_are_not_what_the_manifest_says(made: Runner) -> None:
+    before = tree(Path())
+    for index in (0, 2):
         flip(shard(index))
-    result = made(*MAKE, "-o", "digits.npy", "--resume", "--again", 1)
-    assert_explained(result, 1, "1 of 1 shards of 'digits' are not what they should be")
-    assert made(*MAKE, "-o", "digits.npy", "--resume").code == 0
+    result = made(*MAKE, "-o", "digits.npy", "--resume")
+    assert result.out.startswith("digits: 30 digits, 2 of 4 shards, in ")
+    assert tree(Path()) == before
+    assert made(*MAKE, "-o", "digits.npy", "--resume").out.startswith("digits: 0 digits, already")
+
+
+def test_files_that_the_manifest_does_not_list_are_not_vouched_for(made: Runner) -> None:
+    Path("digits/notes.txt").write_text("mine")
+    result = made("check", "digits")
+    assert (result.code, result.err) == (0, "")
+    assert "; 1 other file was not looked at: notes.txt\n" in result.out
+    assert json.loads(made("check", "digits", "--json").out)["not_looked_at"] == ["notes.txt"]
+    for name in ("digits-00004-of-00005.npy", "digits-00000-of-00004.tar"):
+        Path("digits", name).write_bytes(shard(0).read_bytes())
+        assert_explained(made("check", "digits"), 1, f"'digits' holds '{name}', which its manifest")
+        Path("digits", name).unlink()
+    assert made("check", "digits").code == 0
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def fill(first: int, count: int, sink: Sink) -> None:
         sink.write(memoryview(IMAGES[start : min(start + 2, first + count)]))
 
 
-def make(output: ShardedOutput, number: int | None = None, **options: bool) -> list[int]:
+def make(output: ShardedOutput, number: int | None = None, **options: Any) -> list[int]:
     """Make the first ``number`` of the missing shards; the numbers of those that are made."""
     with open_shards(output, **options) as shards:
         made = shards.missing[:number]

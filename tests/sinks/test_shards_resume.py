@@ -381,11 +381,62 @@ def test_a_manifest_of_an_unfinished_output_lists_what_is_finished(
         told = manifest.read(output.store)
     assert not told.complete
     assert [record.name for record in told.files] == [output.name(0), output.name(2)]
-    # What is listed is not read again: resuming would notice that this is no tar file.
-    path = tmp_path / "out" / output.name(2)
-    path.write_bytes(bytes(path.stat().st_size))
     assert make(output, resume=True) == [1, 3, 4]
     assert manifest.read(output.store).files[2] == told.files[1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_the_manifest_does_not_list_is_made_again_whatever_it_holds(
+    tmp_path: Path, kind: str
+) -> None:
+    whole, output = wanted(tmp_path / "whole", kind), wanted(tmp_path / "out", kind)
+    make(whole)
+    with open_shards(output) as shards:
+        shards.make(0, fill)
+    right = [(tmp_path / "whole" / output.name(index)).read_bytes() for index in range(SHARDS)]
+    # As left by a run that was killed before it could list it; and what was never ours.
+    for index, content in ((1, right[1]), (2, bytes(len(right[2]))), (4, right[0]), (3, b"")):
+        (tmp_path / "out" / output.name(index)).write_bytes(content)
+    with open_shards(output, resume=True) as shards:
+        assert shards.missing == [1, 2, 3, 4]
+        assert shards.state.startswith(f"1 of 5 shards in '{tmp_path / 'out'}' are finished")
+    assert make(output, resume=True) == [1, 2, 3, 4]
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("number", [3, SHARDS])
+def test_what_the_manifest_lists_is_made_again_where_its_hash_is_another(
+    tmp_path: Path, kind: str, number: int
+) -> None:
+    make(wanted(tmp_path / "whole", kind))
+    output = wanted(tmp_path / "out", kind)
+    make(output, number)
+    path = tmp_path / "out" / output.name(1)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert make(output, resume=True) == sorted({1, *range(number, SHARDS)})
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
+def test_a_shard_that_could_not_be_listed_is_not_called_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise OutputError("no space left")
+
+    output = wanted(tmp_path / "out")
+
+    def run() -> None:
+        with open_shards(output) as shards, breaking_after(2, shards):
+            monkeypatch.setattr(manifest, "write", refuse)
+            shards.make(3, fill)
+
+    with pytest.raises(OutputError, match="0 of 5 shards"):
+        run()
+    monkeypatch.undo()
+    assert make(output, resume=True) == [0, 1, 2, 3, 4]
 
 
 def test_a_manifest_that_cannot_be_written_on_the_way_does_not_end_a_run(
@@ -418,8 +469,6 @@ def test_resuming_deletes_nothing_that_came_after_it_looked(
     """Where folders cannot be locked, two runs of the same may go on at the same time."""
     output = wanted(tmp_path / "out", "tar")
     make(output, 2)
-    record = manifest.read(output.store)
-    manifest.write(output.store, replace(record, files=[]))
     original = manifest.describe
     whole = wanted(tmp_path / "whole", "tar")
     make(whole)

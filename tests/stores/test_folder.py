@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from digitvae.errors import OutputError
+from digitvae.sinks import manifest
 from digitvae.stores import Entry, Folder
 from tests.sinks.test_atomic import tree
 
@@ -119,3 +120,28 @@ def test_more_than_the_disk_has_is_refused(folder: Folder) -> None:
     folder.check_space(1, files=1)
     with pytest.raises(OutputError, match="needs at least"):
         folder.check_space(1 << 60, files=1)
+
+
+def test_what_has_no_end_is_not_read(tmp_path: Path) -> None:
+    store = Folder(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zeros").symlink_to("/dev/zero")
+    (tmp_path / "folder").mkdir()
+    for name, reason in (
+        ("pipe", "Not a regular file"),
+        ("zeros", "Not a regular file"),
+        ("folder", "Is a directory"),
+    ):
+        with (
+            pytest.raises(OutputError, match=f"cannot read '.*{name}': {reason}"),
+            store.open(name),
+        ):
+            pass
+
+
+def test_a_file_that_has_grown_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "a").open("wb") as file:
+        file.truncate(1 << 40)
+    record = manifest.FileRecord("a", 0, 1, 784, "0" * 64)
+    told = manifest.problem(Folder(tmp_path), record)
+    assert told == "has 1,099,511,627,776 bytes; the manifest says 784"

@@ -117,6 +117,19 @@ def test_objects_of_the_wrong_size_are_made_again(bucket: Bucket, tmp_path: Path
     assert bucket.tree() == tree(tmp_path / "digits")
 
 
+@pytest.mark.parametrize("number", [3, 5])
+def test_objects_of_another_hash_are_made_again(
+    bucket: Bucket, tmp_path: Path, number: int
+) -> None:
+    make(wanted(tmp_path / "digits"))
+    output = in_bucket(bucket)
+    make(output, number)
+    key = f"digits/{output.name(1)}"
+    bucket.put(key, bytes(len(bucket.get(key))))
+    assert make(output, resume=True) == sorted({1, *range(number, 5)})
+    assert bucket.tree() == tree(tmp_path / "digits")
+
+
 def test_resuming_what_is_complete_sends_nothing(bucket: Bucket) -> None:
     output = in_bucket(bucket)
     bucket.keep_versions()

@@ -13,6 +13,8 @@ from digitvae.cli import options
 if TYPE_CHECKING:
     from pathlib import Path
 
+_MOST_TOLD = 5
+
 
 @click.command(
     short_help="Check the shards of an output against its manifest.",
@@ -54,6 +56,7 @@ def check(
     made again, too, with the bundle that they were made with: files that are as they were written
     may have been made by a broken machine.
 
+    Nothing is said of files that the manifest does not list; one with the name of a shard fails.
     What is wrong with an output is told, and it fails. Delete what is wrong, and have the command
     that made it make it again, with --resume.
     """
@@ -72,6 +75,7 @@ def check(
             f"'{output}' is not complete: {found.missing:,} of {found.shards.number:,} shards are "
             "still to be made, by the command that began it, with --resume"
         )
+    others = found.unlisted()
     model = load(bundle)
     if again and model.bundle.sha256 != found.origin.bundle_sha256:
         raise BundleError(
@@ -99,11 +103,21 @@ def check(
             "shards": found.shards.number,
             "bytes": size,
             "shards_made_again": again,
+            "not_looked_at": others,
             "seconds": round(seconds, 6),
         }
         click.echo(json.dumps(result))
     elif not quiet:
         click.echo(
             f"{output}: {found.shards.number:,} shards, {size:,} bytes, are what they should be; "
-            f"{again:,} made again: the same; in {seconds:.2f} s"
+            f"{again:,} made again: the same; in {seconds:.2f} s{_told(others)}"
         )
+
+
+def _told(others: list[str]) -> str:
+    """What else lies beside the shards, of which nothing is said."""
+    if not others:
+        return ""
+    number = "1 other file was" if len(others) == 1 else f"{len(others):,} other files were"
+    names = ", ".join(others[:_MOST_TOLD]) + (", …" if len(others) > _MOST_TOLD else "")
+    return f"; {number} not looked at: {names}"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from digitvae.check import Output
+from digitvae.check import Output, Question
 from digitvae.cli.checking import refuse_problems
 from digitvae.cli.progress import progress
+from digitvae.errors import OutputError
 from digitvae.executors import executor_of
 from digitvae.sinks import manifest
 from digitvae.sinks.shards import ShardedOutput, folder_and_format, open_shards
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from digitvae.engine import Model
-    from digitvae.executors import Cluster
-    from digitvae.sinks.manifest import Origin
+    from digitvae.executors import Cluster, Executor
+    from digitvae.sinks.manifest import FileRecord, Origin
     from digitvae.sinks.request import Request
     from digitvae.sinks.shards import Shards
     from digitvae.stores import Store
@@ -80,7 +82,13 @@ def generate_shards(
     threads, cluster = plan.threads, plan.cluster
     with executor_of(wanted, origin, model, threads=threads, cluster=cluster) as executor:
         with (
-            open_shards(wanted, resume=plan.resume, force=plan.force, threads=threads) as shards,
+            open_shards(
+                wanted,
+                resume=plan.resume,
+                force=plan.force,
+                threads=threads,
+                changed=partial(_changed, executor, quiet=quiet),
+            ) as shards,
             progress("generating", request.count, quiet=quiet) as advance,
             _saying_how_to_go_on(shards, quiet=quiet),
         ):
@@ -103,6 +111,17 @@ def generate_shards(
         "shards_made_again": again,
     }
     return Done(what, shards.missing_images, details)
+
+
+def _changed(executor: Executor, records: list[FileRecord], *, quiet: bool) -> Iterator[FileRecord]:
+    """Those of some finished files that are no longer what they were, whoever reads them."""
+    images = sum(record.count for record in records)
+    questions = [Question(record, again=False) for record in records]
+    with progress("checking", images, quiet=quiet) as advance:
+        for question, wrong in executor.check(questions):
+            if wrong is not None:
+                yield question.record
+            advance(question.record.count)
 
 
 def _shard_size(store: Store, plan: ShardPlan) -> int:
@@ -131,6 +150,8 @@ def _saying_how_to_go_on(shards: Shards, *, quiet: bool) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
+        with suppress(OutputError):  # so that what is finished is known to whoever goes on
+            shards.save()
         if not quiet and sys.stderr is not None:
             sys.stderr.write(f"digitvae: interrupted: {shards.state}\n")
         raise

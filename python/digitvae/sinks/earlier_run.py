@@ -25,6 +25,11 @@ _SHARD = re.compile(
 _OURS = re.compile(f"{_SHARD.pattern}|{UNFINISHED.pattern}")
 
 
+def is_shard(name: str) -> bool:
+    """Whether a file has the name of a shard, of whatever output."""
+    return _SHARD.fullmatch(name) is not None
+
+
 def clear(store: Store) -> None:
     """Delete an output in shards, but nothing else.
 

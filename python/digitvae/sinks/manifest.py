@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from digitvae.errors import OutputError
 from digitvae.stores.folder import Folder
+from digitvae.stores.store import is_missing
 
 if TYPE_CHECKING:
     import re
@@ -133,18 +134,51 @@ class HashingFile(io.RawIOBase):
             return view.nbytes
 
 
-def describe(store: Store, name: str, first: int, count: int) -> FileRecord:
+def describe(
+    store: Store, name: str, first: int, count: int, most: int | None = None
+) -> FileRecord:
     """The record of a finished file, by reading it.
+
+    Args:
+        store: Where it is.
+        name: Which file.
+        first: Index of its first image.
+        count: Number of its images.
+        most: A file of more bytes is not read, and its record has no SHA-256.
 
     Raises:
         OutputError: It cannot be read.
     """
-    digest, size = hashlib.sha256(), 0
+    digest, done = hashlib.sha256(), 0
     with store.open(name) as file:
-        while piece := file.read(_READ_BYTES):
+        size = file.seek(0, io.SEEK_END)
+        if most is not None and size > most:
+            return FileRecord(name, first, count, size, "")
+        file.seek(0)
+        # No further than it reached: it may grow as fast as it is read.
+        while piece := file.read(min(_READ_BYTES, size - done)):
             digest.update(piece)
-            size += len(piece)
-    return FileRecord(name, first, count, size, digest.hexdigest())
+            done += len(piece)
+    return FileRecord(name, first, count, done, digest.hexdigest())
+
+
+def problem(store: Store, record: FileRecord) -> str | None:
+    """What is wrong with a file that a manifest lists; ``None``: it has its size and SHA-256.
+
+    Raises:
+        OutputError: It is there, and cannot be read.
+    """
+    try:
+        found = describe(store, record.name, record.first, record.count, record.bytes)
+    except OutputError as error:
+        if is_missing(error):
+            return str(error)
+        raise  # what cannot be read now may be as it should be
+    if found.bytes != record.bytes:
+        return f"has {found.bytes:,} bytes; the manifest says {record.bytes:,}"
+    if found.sha256 != record.sha256:
+        return f"was changed: its SHA-256 is {found.sha256}, the manifest says {record.sha256}"
+    return None
 
 
 def what_is_asked(

@@ -8,11 +8,9 @@ from importlib.util import find_spec
 from digitvae.arguments import MAX_INDEX
 from digitvae.errors import OutputError
 from digitvae.sinks import pictures
-from digitvae.sinks.arrays import npy_header
 from digitvae.sinks.formats import FORMATS
 
 _ITEM_BYTES = {"uint8": 1, "float32": 4}
-_IDX_HEADER_BYTES = 16
 # A block of 512 bytes for the header of a file, and at least one for its content.
 _LEAST_TAR_BYTES = 1024
 # Compressed digits take about a fifth. Space is checked for far less: the check is there for
@@ -68,16 +66,6 @@ class Request:
         if self.format == "tar":
             return self.count * _LEAST_TAR_BYTES * (1 + self.labels)
         return int(self.count * self.image_bytes * _LEAST_SHARE.get(self.format, 1))
-
-    @property
-    def exact_bytes(self) -> int | None:
-        """The size of the finished file, where the format alone tells it."""
-        numbers = self.count * self.image_bytes
-        if self.format == "npy":
-            return len(npy_header(self.shape, self.dtype)) + numbers
-        if self.format == "idx":
-            return _IDX_HEADER_BYTES + numbers
-        return numbers if self.format == "raw" else None
 
     def check(self) -> None:
         """Refuse what the format cannot do, before anything is made.

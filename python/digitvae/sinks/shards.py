@@ -17,6 +17,7 @@ import shutil
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from tempfile import TemporaryFile, gettempdir
 from typing import TYPE_CHECKING, cast
 
@@ -28,7 +29,7 @@ from digitvae.sinks.manifest import FileRecord, HashingFile, Manifest
 from digitvae.sinks.sink import encoding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import BinaryIO
 
     from digitvae.sinks.manifest import Origin
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from digitvae.stores import Store
 
     Fill = Callable[[int, int, Sink], None]
+    Changed = Callable[[list[FileRecord]], Iterable[FileRecord]]
 
 MAX_SHARDS = 100_000
 """Most shards: each has its lines in the manifest, and folders of more files are slow."""
@@ -129,6 +131,7 @@ class Shards:
         self.output = output
         self.missing = [index for index in range(output.number) if index not in finished]
         self._records = finished
+        self._listed = len(finished)
         self._threads = threads
         self._saved = time.monotonic()
         self._pause = _LEAST_PAUSE
@@ -147,14 +150,10 @@ class Shards:
     def state(self) -> str:
         """How far it is, and how to go on, in one sentence."""
         output = self.output
-        number = len(self._records)
-        with contextlib.suppress(OutputError):
-            # Not the records: an interruption may come between a shard and its record.
-            there = {entry.name for entry in output.store.entries()}
-            number = sum(output.name(index) in there for index in range(output.number))
+        # Not what lies there: what the manifest does not list will be made again.
         return (
-            f"{number:,} of {output.number:,} shards in '{output.store}' are finished; --resume "
-            "makes the others"
+            f"{self._listed:,} of {output.number:,} shards in '{output.store}' are finished; "
+            "--resume makes the others"
         )
 
     def make(self, index: int, fill: Fill) -> None:
@@ -176,9 +175,7 @@ class Shards:
                 self._saved = time.monotonic()
 
     def save(self) -> None:
-        """Write a manifest of what is finished.
-
-        A run that goes on then need not read those shards to know what they are.
+        """Write a manifest of what is finished: a run that goes on keeps nothing else.
 
         Raises:
             OutputError: It cannot be written, or another run has taken the place over.
@@ -191,6 +188,7 @@ class Shards:
         complete = self.finished == self.output.number
         records = [self._records[index] for index in sorted(self._records)]
         manifest.write(self.output.store, Manifest(self.output.asked(), complete, records))
+        self._listed = len(records)
         self._saved = time.monotonic()
         self._pause = max(_LEAST_PAUSE, _PAUSE_FACTOR * (self._saved - began))
 
@@ -287,7 +285,12 @@ def write_shard(
 
 @contextmanager
 def open_shards(
-    output: ShardedOutput, *, resume: bool = False, force: bool = False, threads: int | None = None
+    output: ShardedOutput,
+    *,
+    resume: bool = False,
+    force: bool = False,
+    threads: int | None = None,
+    changed: Changed | None = None,
 ) -> Iterator[Shards]:
     """Begin an output in shards, or go on with one.
 
@@ -296,10 +299,13 @@ def open_shards(
 
     Args:
         output: What the place is to hold.
-        resume: Keep the finished shards of a place that was begun for the same ``output``.
-            Where there is nothing, begin.
+        resume: Keep the finished shards of a place that was begun for the same ``output``: those
+            that its manifest lists and that still have their size and SHA-256. Where there is
+            nothing, begin.
         force: Replace what holds nothing but shards and their manifest.
         threads: As for :func:`digitvae.sinks.open_sink`.
+        changed: Tells which of the files that the manifest lists have another SHA-256, by reading
+            them. Default: here, one after the other.
 
     Yields:
         The :class:`Shards`, to make the missing ones of.
@@ -324,7 +330,7 @@ def open_shards(
             store.check_space(output.whole.least_bytes - freed, files=1)
             earlier_run.clear(store)
         found = earlier_run.take_over(store, output.asked(), resume=resume)
-        finished, wrong = _finished(output, found)
+        finished, wrong = _finished(output, found, changed or partial(_changed, store))
         shards = Shards(output, finished, threads)
         if found is not None and found.complete and not shards.missing:
             yield shards
@@ -333,7 +339,7 @@ def open_shards(
             sum(output.shard(index).least_bytes for index in shards.missing),
             files=len(shards.missing) + 1,
         )
-        # What has the wrong size must be gone before a manifest says that the rest is whole.
+        # Nobody is to take them for shards, should this run end before it has made them again.
         for name in wrong:
             store.delete(name)
         if found is None or found.complete or len(found.files) != shards.finished:
@@ -352,32 +358,35 @@ def open_shards(
 
 
 def _finished(
-    output: ShardedOutput, found: Manifest | None
+    output: ShardedOutput, found: Manifest | None, changed: Changed
 ) -> tuple[dict[int, FileRecord], list[str]]:
-    """The shards that are there, by number, and the names of those that are not what they were.
+    """The finished shards, by number, and the names of what else lies under shards' names.
 
-    What has the wrong size is none: it will be made. Nor is what no manifest lists where other runs
-    cannot be kept away: it may be another run's.
+    What the manifest does not list is none, whatever it holds: a run that was killed may have left
+    it before it could list it, but so may anybody else.
     """
     if found is None:
         return {}, []
     known = {record.name: record for record in found.files}
     sizes = {entry.name: entry.bytes for entry in output.store.entries() if entry.plain}
-    finished, wrong = {}, []
+    finished, there = {}, {}
     for index in range(output.number):
         request, name = output.shard(index), output.name(index)
         if name not in sizes:
             continue
-        if name in known and known[name].bytes == sizes[name]:
-            finished[index] = known[name]
-        elif (
-            name not in known
-            and not found.complete
-            and output.store.locks
-            and request.exact_bytes in (None, sizes[name])
-        ):
-            # Finished after the manifest was written. Files are whole where they have a name.
-            finished[index] = manifest.describe(output.store, name, request.first, request.count)
-        else:
-            wrong.append(name)
-    return finished, wrong
+        there[name] = index
+        if name in known:
+            record = known[name]
+            expected = replace(record, first=request.first, count=request.count, bytes=sizes[name])
+            if record == expected:
+                finished[index] = record
+    for record in changed(list(finished.values())):
+        del finished[there[record.name]]
+    return finished, [name for name, index in there.items() if index not in finished]
+
+
+def _changed(store: Store, records: list[FileRecord]) -> Iterator[FileRecord]:
+    """Those of some files that are no longer what they were."""
+    for record in records:
+        if manifest.problem(store, record) is not None:
+            yield record

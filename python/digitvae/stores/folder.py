@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from digitvae.errors import OutputError
+from digitvae.files import open_regular
 from digitvae.sinks import atomic
 from digitvae.sinks.atomic import output_errors
 from digitvae.stores.store import Entry, exists_already
@@ -112,7 +113,7 @@ class Folder:
         """Read a file."""
         path = self.path / name
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 yield file
         except OSError as error:
             raise OutputError(f"cannot read '{path}': {error.strerror}") from error

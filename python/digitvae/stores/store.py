@@ -62,7 +62,7 @@ class Store(Protocol):
         """
 
     def open(self, name: str) -> AbstractContextManager[BinaryIO]:
-        """Read a file, front to back."""
+        """Read a file, front to back; it can be asked for its size by seeking to its end."""
 
     def delete(self, name: str) -> None:
         """Delete a file, if it is there."""
