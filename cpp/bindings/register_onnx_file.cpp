@@ -1,4 +1,4 @@
-#include <string_view>
+#include <string>
 
 #include "bindings.hpp"
 #include "onnx_file/graph.hpp"
@@ -8,18 +8,22 @@ namespace py = pybind11;
 namespace digitvae::bindings {
 namespace {
 
-void check_model(const py::bytes& model, onnx_file::Role role) {
+onnx_file::Role role_of(const std::string& name) {
+  if (name == "network") return onnx_file::Role::kNetwork;
+  if (name == "mixture") return onnx_file::Role::kMixture;
+  if (name == "any") return onnx_file::Role::kAny;
+  throw py::value_error("role is '" + name + "', expected network, mixture or any");
+}
+
+void check_model(const py::bytes& model, const std::string& role) {
   const std::string_view file = model;
-  without_gil([&](const Poll&) { onnx_file::Model(file.data(), file.size(), role); });
+  const onnx_file::Role asked = role_of(role);
+  without_gil([&](const Poll&) { onnx_file::Model(file.data(), file.size(), asked); });
 }
 
 }  // namespace
 
 void register_onnx_file(py::module_& module) {
-  py::enum_<onnx_file::Role>(module, "Role")
-      .value("NETWORK", onnx_file::Role::kNetwork)
-      .value("MIXTURE", onnx_file::Role::kMixture)
-      .value("ANY", onnx_file::Role::kAny);
   module.def("check_model", &check_model, py::arg("model"), py::arg("role"));
 }
 

@@ -1,6 +1,7 @@
 """The native core, raw: buffers in, buffers out. Public use goes through digitvae.engine."""
 
 from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 from typing_extensions import Buffer
 
@@ -25,10 +26,7 @@ class Runtime:
     @property
     def version(self) -> str: ...
 
-class Role:
-    NETWORK: Role
-    MIXTURE: Role
-    ANY: Role
+Role: TypeAlias = Literal["network", "mixture", "any"]
 
 def check_model(model: bytes, role: Role) -> None: ...
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx
 import pytest
 from onnx import helper
 
-from digitvae._native import Role, check_model
+from digitvae._native import check_model
 from digitvae.errors import BundleError
+
+if TYPE_CHECKING:
+    from digitvae._native import Role
 
 PAGE = Path(__file__).parents[2] / "SECURITY.md"
 OPERATORS = {schema.name for schema in onnx.defs.get_all_schemas_with_history()}
@@ -25,7 +29,7 @@ def may_use(role: Role, operator: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize(("role", "other"), [(Role.NETWORK, 2), (Role.MIXTURE, 1)])
+@pytest.mark.parametrize(("role", "other"), [("network", 2), ("mixture", 1)])
 def test_the_page_lists_the_operators_of_each_role(role: Role, other: int) -> None:
     _, _, section = PAGE.read_text(encoding="utf-8").partition("### What an ONNX file may hold")
     lists = re.findall(r"^(?:Networks|The mixture) .*:\n\n((?:`\w+`.*\n)+)", section, re.MULTILINE)

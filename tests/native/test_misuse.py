@@ -48,7 +48,7 @@ def test_every_member_is_known_here(model: dv.Model) -> None:
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_an_object_made_without_its_constructor_is_of_no_use(cls: type) -> None:
+def test_an_object_made_without_its_constructor_is_of_no_use(cls: Any) -> None:
     class Forgetful(cls):  # type: ignore[misc]
         def __init__(self) -> None:
             with contextlib.suppress(TypeError):
@@ -91,7 +91,7 @@ def test_neither_runtime_nor_prior_may_be_such_an_object(model: dv.Model) -> Non
 @pytest.mark.parametrize("cls", CLASSES)
 def test_none_is_no_object_either(cls: type) -> None:
     for name in members(cls):
-        found = vars(cls)[name]
+        found: Any = vars(cls)[name]
         with pytest.raises(TypeError):
             found.fget(None) if isinstance(found, property) else found(None, **CALLS[name])
 

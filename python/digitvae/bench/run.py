@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from digitvae._native import Role, check_model
+from digitvae._native import check_model
 from digitvae.bench import limits, machine, process, warm
 from digitvae.bench.contenders import ALL
 from digitvae.bench.job import Job
@@ -57,7 +57,7 @@ def run(
         outcomes=[_outcome(contender) for contender in contenders],
     )
     job = Job(settings, bundle, folder, results, on_progress)
-    check_model(bundle.read(DECODER), Role.NETWORK)  # before any contender's runtime sees it
+    check_model(bundle.read(DECODER), "network")  # before any contender's runtime sees it
     present = [contender for contender in contenders if job.takes_part(contender)]
     parts = set(settings.parts)
     if parts != {"limits"}:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import onnxruntime as ort
 
-from digitvae._native import Role, check_model
+from digitvae._native import check_model
 from digitvae.bundle import shipped_folder
 from digitvae.errors import BundleError
 from digitvae.model import PIXELS
@@ -90,7 +90,7 @@ class Recognizer:
                 "`digitvae classifier` makes one"
             ) from error
         try:
-            check_model(content, Role.NETWORK)
+            check_model(content, "network")
             session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
             facts = session.get_modelmeta().custom_metadata_map
             dataset, accuracy = facts["digitvae.dataset"], float(facts["digitvae.accuracy"])

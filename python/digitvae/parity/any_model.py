@@ -15,7 +15,7 @@ import onnx as onnx_format
 import torch
 from onnx.external_data_helper import load_external_data_for_model
 
-from digitvae._native import Role, available_threads
+from digitvae._native import available_threads
 from digitvae.errors import ParityError
 from digitvae.parity import divergence, structure
 from digitvae.parity.enclosure import NOISE_DEVIATIONS, Enclosure
@@ -279,9 +279,7 @@ def _load(
             if exported is not None:
                 functions[name] = one_at_a_time(torch_function(exported))
     for name, level in onnx.LEVELS:
-        session = attempt(
-            run.checks, name, partial(onnx.load_session, content, Role.ANY, level=level)
-        )
+        session = attempt(run.checks, name, partial(onnx.load_session, content, "any", level=level))
         if session is not None:
             functions[name] = onnx.session_function(session, network.input, network.outputs)
     return functions
@@ -384,7 +382,7 @@ def _compare(
 
 def _reference(run: Run, content: bytes, network: Network) -> dict[str, Function]:
     try:
-        function = onnx.reference_function(content, network.input, network.outputs, Role.ANY)
+        function = onnx.reference_function(content, network.input, network.outputs, "any")
     except Exception as error:  # it knows not all operators
         run.checks.append(Check(REFERENCE, LOADED, "not run", first_line(error)))
         return {}

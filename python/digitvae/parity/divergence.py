@@ -16,7 +16,6 @@ import numpy as np
 import onnx
 import torch
 
-from digitvae._native import Role
 from digitvae.parity.report import Check, first_line
 from digitvae.parity.runtimes import onnx as onnx_runtimes
 from digitvae.parity.statistics import deviation, share
@@ -53,16 +52,14 @@ class Step:
 
 def onnx_steps(model: bytes, input_name: str, rows: Float32) -> list[Step]:
     """Run an ONNX graph, not optimized, and show the value of every node."""
-    graph = onnx_runtimes.load_model(model, Role.ANY)
+    graph = onnx_runtimes.load_model(model, "any")
     named = [node for node in graph.graph.node if node.output and node.output[0]]
     declared = {output.name for output in graph.graph.output}
     # Only names: ONNX Runtime infers types itself.
     graph.graph.output.extend(
         onnx.ValueInfoProto(name=node.output[0]) for node in named if node.output[0] not in declared
     )
-    session = onnx_runtimes.load_session(
-        graph.SerializeToString(), Role.ANY, level=onnx_runtimes.OFF
-    )
+    session = onnx_runtimes.load_session(graph.SerializeToString(), "any", level=onnx_runtimes.OFF)
     names = [node.output[0] for node in named]
     values = session.run(names, {input_name: rows})
     return [

@@ -15,7 +15,6 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from digitvae import _native
-from digitvae._native import Role
 from digitvae.bundle import DECODER as DECODER_FILE
 from digitvae.bundle import PRIOR
 from digitvae.parity.random_reference import (
@@ -50,7 +49,7 @@ def mixture_draws(bundle: Bundle, count: int) -> Float32:
         ValueError: The prior computes what no decoder can take.
         Exception: What ONNX Runtime raises.
     """
-    session = onnx.load_session(bundle.read(PRIOR), Role.MIXTURE)
+    session = onnx.load_session(bundle.read(PRIOR), "mixture")
     z: Float32 = session.run(_OUTPUTS, _given(count, bundle.latent_dim))[0]
     if z.dtype != np.float32 or z.shape != (count, bundle.latent_dim):
         raise ValueError(f"{PRIOR} computes {z.dtype} {list(z.shape)}")
@@ -64,9 +63,9 @@ def check_prior_runtimes(bundle: Bundle) -> list[Check]:
     given = _given(_ROWS, bundle.latent_dim)
     try:
         content = bundle.read(PRIOR)
-        model = onnx.load_model(content, Role.MIXTURE)
-        z, labels = onnx.load_session(content, Role.MIXTURE).run(_OUTPUTS, given)
-        plain = onnx.load_session(content, Role.MIXTURE, level=onnx.OFF).run(_OUTPUTS, given)
+        model = onnx.load_model(content, "mixture")
+        z, labels = onnx.load_session(content, "mixture").run(_OUTPUTS, given)
+        plain = onnx.load_session(content, "mixture", level=onnx.OFF).run(_OUTPUTS, given)
         reference: Any = ReferenceEvaluator(model).run(_OUTPUTS, given)
         with (
             closing(Handle("decoder", bundle.read(DECODER_FILE))) as decoder,

@@ -14,7 +14,6 @@ import torch
 from onnx import numpy_helper
 from safetensors.torch import load as load_safetensors
 
-from digitvae._native import Role
 from digitvae.bundle import PRIOR
 from digitvae.parity.prior import latent_limit
 from digitvae.parity.random_reference import mixture_uniform, standard_normal
@@ -132,8 +131,8 @@ def _torch_draw(module: Callable[..., Any]) -> Draw:
 
 
 def _onnx(content: bytes) -> tuple[Draw, dict[str, Array]]:
-    session = onnx.load_session(content, Role.MIXTURE)
-    graph = onnx.load_model(content, Role.MIXTURE).graph
+    session = onnx.load_session(content, "mixture")
+    graph = onnx.load_model(content, "mixture").graph
 
     def draw(given: Mapping[str, Array]) -> tuple[Array, Array]:
         z, label = session.run(["z", "label"], dict(given))

@@ -16,7 +16,6 @@ import onnx
 import torch
 from onnx import numpy_helper
 
-from digitvae._native import Role
 from digitvae.bundle import MANIFEST, PRIOR, SCHEMA
 from digitvae.parity.networks import NETWORKS
 from digitvae.parity.report import Check, first_line
@@ -75,7 +74,7 @@ def _check_network(bundle: Bundle, network: Network, weights: Mapping[str, Float
     subject = f"{network.name}.onnx"
     checks, model = check_graph(
         subject,
-        lambda: load_model(bundle.read(subject), Role.NETWORK),
+        lambda: load_model(bundle.read(subject), "network"),
         inputs={network.input: f"float32 [batch, {widths[network.input]}]"},
         outputs={name: f"float32 [batch, {widths[name]}]" for name in network.outputs},
         metadata={
@@ -97,7 +96,7 @@ def check_prior(bundle: Bundle) -> list[Check]:
     latent = bundle.latent_dim
     checks, model = check_graph(
         PRIOR,
-        lambda: load_model(bundle.read(PRIOR), Role.MIXTURE),
+        lambda: load_model(bundle.read(PRIOR), "mixture"),
         inputs={
             "u": "float32 [batch]",
             "digit": "int64 [batch]",
@@ -259,7 +258,7 @@ def _path_pattern() -> re.Pattern[bytes]:
 def _texts(name: str, content: bytes) -> Iterator[bytes]:
     """The parts of a file that hold text; tensors, whose bytes can look like anything, are not."""
     if name.endswith(".onnx"):
-        model = load_model(content, Role.ANY)
+        model = load_model(content, "any")
         for tensor in _tensors(model):
             tensor.ClearField("raw_data")
         yield model.SerializeToString()

@@ -9,13 +9,14 @@ import onnx
 import onnxruntime
 from onnx.reference import ReferenceEvaluator
 
-from digitvae._native import Role, check_model
+from digitvae._native import check_model
 from digitvae.parity.runtimes.names import ONNX_RUNTIME, ONNX_RUNTIME_BASIC, ONNX_RUNTIME_OFF
 from digitvae.parity.runtimes.wrap import flat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from digitvae._native import Role
     from digitvae.parity.networks import Float32, Function
 
 _LEVELS = onnxruntime.GraphOptimizationLevel
@@ -35,7 +36,7 @@ def load_model(content: bytes, role: Role) -> onnx.ModelProto:
 
 
 def load_session(
-    content: bytes, role: Role = Role.NETWORK, *, level: Any = ALL, threads: int = 1
+    content: bytes, role: Role = "network", *, level: Any = ALL, threads: int = 1
 ) -> onnxruntime.InferenceSession:
     """An ONNX Runtime session on the CPU, of a model that passes the checks of its role.
 
@@ -73,7 +74,7 @@ def session_function(
 
 
 def reference_function(
-    content: bytes, name: str, outputs: Sequence[str], role: Role = Role.NETWORK
+    content: bytes, name: str, outputs: Sequence[str], role: Role = "network"
 ) -> Function:
     """ONNX's reference evaluator: each operator as the standard defines it, in NumPy."""
     evaluator = ReferenceEvaluator(load_model(content, role))
