@@ -183,7 +183,8 @@ TEST_CASE("the child of a fork uses a handle, whatever other threads did with it
   dvae_decoder_close(shared);
 }
 
-TEST_CASE("a callback that forks leaves a child whose call ends, in a result or in an error, and which can call again") {
+TEST_CASE(
+    "a callback that forks leaves a child whose call ends, in a result or in an error, and which can call again") {
   struct Child {
     bool is = false;
     bool forked = false;

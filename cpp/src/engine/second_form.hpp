@@ -41,7 +41,7 @@ class SecondForm {
     // However few rows a call is for, the weights have to come from memory.
     const std::size_t weight = std::max(rows, kWorthwhileRows / kWorthwhileCalls);
     if (rows_.fetch_add(weight, std::memory_order_relaxed) + weight < kWorthwhileRows) return;
-    const ForkWaits inside;  // before the lock, which the child of a fork needs as well
+    const InRuntime inside;  // before the lock, which the child of a fork needs as well
     const std::lock_guard<std::mutex> lock(making_);
     if (decided_.load(std::memory_order_relaxed)) return;
     try {

@@ -61,7 +61,7 @@ std::size_t TileShapes::rows_for(std::size_t rows) const {
   if (rows == kTileRows) return kTileRows;
   std::atomic<Answer>& answer = answers_[rows];
   if (answer.load(std::memory_order_acquire) == Answer::kUnknown) {
-    const ForkWaits inside;
+    const InRuntime inside;
     const std::lock_guard<std::mutex> lock(trying_);
     if (answer.load(std::memory_order_relaxed) == Answer::kUnknown) {
       answer.store(try_rows(rows), std::memory_order_release);

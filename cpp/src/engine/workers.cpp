@@ -72,6 +72,7 @@ class Workers::Crew {
   // False if another call has the crew.
   bool run(std::size_t helpers, const std::function<void()>& work) {
     {
+      const ForkWaits inside;  // before the lock, which who is inside ONNX Runtime may come to take
       const std::lock_guard<std::mutex> lock(mutex_);
       if (work_ != nullptr) return false;
       add_threads(helpers);

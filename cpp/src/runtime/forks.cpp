@@ -75,14 +75,16 @@ void enter() {
 ForkWaits::ForkWaits() {
   if (registered != 0) throw std::bad_alloc();  // the only reason there is
   enter();
+}
+
+ForkWaits::~ForkWaits() { leave(); }
+
+InRuntime::InRuntime() {
   if (!lost) return;
-  leave();
   throw RuntimeLibraryError(
       "this process was forked while another thread of its parent was inside ONNX Runtime for more than a second, so "
       "that nothing of it can be used here: fork before such calls begin, or run a program of its own (exec)");
 }
-
-ForkWaits::~ForkWaits() { leave(); }
 
 bool is_lost_child() noexcept { return lost; }
 

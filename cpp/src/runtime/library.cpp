@@ -22,7 +22,7 @@ bool tells_of_exhausted_memory(const char* message) {
 }  // namespace
 
 std::shared_ptr<const Runtime> Runtime::open(const std::string& path) {
-  const ForkWaits inside;
+  const InRuntime inside;
   const ApiBase found = find_api_base(path);
   const std::string version = found.base->GetVersionString();
   const OrtApi* const api = found.base->GetApi(kRequiredApi);

@@ -108,7 +108,7 @@ Session::Session(std::shared_ptr<const Runtime> runtime, std::string_view model,
       operators_(nullptr, {runtime_->api().ReleaseCustomOpDomain}),
       session_(nullptr, {runtime_->api().ReleaseSession}),
       memory_(nullptr, {runtime_->api().ReleaseMemoryInfo}) {
-  const ForkWaits inside;
+  const InRuntime inside;
   const OrtApi& api = runtime_->api();
   Owned<OrtSessionOptions> options(api.ReleaseSessionOptions);
   runtime_->check(api.CreateSessionOptions(options.out()), "creating session options");
@@ -217,7 +217,7 @@ void Session::Tensor::wrap(const Session& session, void* data, std::size_t bytes
                            std::initializer_list<std::size_t> dims) {
   std::array<std::int64_t, 2> shape{};
   std::transform(dims.begin(), dims.end(), shape.begin(), [](std::size_t n) { return static_cast<std::int64_t>(n); });
-  const ForkWaits inside;
+  const InRuntime inside;
   OrtValue* value = nullptr;
   runtime_.check(
       runtime_.api().CreateTensorWithDataAsOrtValue(session.memory_.get(), data, bytes, shape.data(), dims.size(),
@@ -236,7 +236,7 @@ void Session::run(const Tensor* const* inputs, std::size_t input_count, const Te
   std::array<OrtValue*, kMax> output_values{};
   for (std::size_t i = 0; i < input_count; ++i) input_values[i] = inputs[i]->get();
   for (std::size_t i = 0; i < output_count; ++i) output_values[i] = outputs[i]->get();
-  const ForkWaits inside;
+  const InRuntime inside;
   runtime_->check(runtime_->api().Run(session_.get(), nullptr, input_names_.data(), input_values.data(), input_count,
                                       output_names_.data(), output_count, output_values.data()),
                   "running the model");
