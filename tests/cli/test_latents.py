@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from digitvae.cli.inputs import image_chunks, read_images, read_latents
+from digitvae.engine import Model
 from tests.cli.running import Runner, assert_explained
 from tests.sinks.readers import READERS
 
@@ -246,6 +248,68 @@ def test_latents_that_cannot_be_decoded_are_refused_by_name(
     assert_explained(result, 1, message)
     assert result.err.startswith(f"digitvae: error: {path}: ")
     assert sorted(os.listdir()) == before  # noqa: PTH208
+
+
+@pytest.mark.parametrize(
+    ("command", "left"),
+    [("encode", 0), ("encode", -1), ("decode", 8192 * 40 * 4 + 1000), ("reconstruct", 100)],
+)
+def test_an_input_that_is_cut_short_while_it_is_read_is_told(
+    run: Runner, monkeypatch: pytest.MonkeyPatch, command: str, left: int
+) -> None:
+    """A mapped file would end the process, by SIGBUS."""
+    shape = (9000, 40) if command == "decode" else (9000, 28, 28)
+    path = save_npy(np.zeros(shape, np.float32))
+    size = path.stat().st_size
+    before = sorted(os.listdir())  # noqa: PTH208
+    work = Model.decode if command == "decode" else Model.encode
+
+    def cut(model: dv.Model, *arguments: Any, **options: Any) -> Any:
+        os.truncate(path, left % size)
+        return work(model, *arguments, **options)
+
+    monkeypatch.setattr(Model, work.__name__, cut)
+    assert_explained(run(command, path), 1, f"{path}: was cut short while it was read")
+    assert sorted(os.listdir()) == before  # noqa: PTH208
+
+
+def test_of_a_large_file_only_what_is_used_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file has holes of 7 TB, as a tenth of which no memory has."""
+    path = tmp_path / "large.npy"
+    with path.open("wb") as file:
+        shape = (10_000_000_000, 784)
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        start = file.tell()
+        file.truncate(start + 784 * shape[0])
+        os.pwrite(file.fileno(), bytes([9] * 784), start + 784 * 7_000_000_000)
+    images = read_images(path, 28, 28)
+    assert images.shape == (10_000_000_000, 28, 28)
+    _, chunk = next(image_chunks(path, images[7_000_000_000:]))
+    assert (chunk.shape, chunk[0].min(), chunk[1:].max()) == ((8192, 28, 28), 9, 0)
+    assert images[[5, 7_000_000_000]].sum(axis=(1, 2)).tolist() == [0, 9 * 784]
+    assert images[10_000_000_000 - 3 :].shape == (3, 28, 28)
+
+
+def test_the_file_that_was_opened_is_read_and_then_closed(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.ones((4, 40), np.float32))
+    opened = os.listdir("/proc/self/fd")  # noqa: PTH208
+    latents = read_latents(path, 40)[1:3]
+    path.unlink()
+    np.save(path, np.zeros((4, 40), np.float32))
+    np.testing.assert_array_equal(latents, np.ones((2, 40), np.float32))
+    del latents
+    assert os.listdir("/proc/self/fd") == opened  # noqa: PTH208
+
+
+def test_headers_that_promise_nonsense_are_refused(run: Runner) -> None:
+    for shape in ("(-1, 784)", "(2**70, 784)", "(99999999999999999999, 784)", "(True,)", "(3"):
+        head = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+        content = b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode()
+        assert_explained(run("encode", save_bytes(content + bytes(784))), 1, "file.bin: ")
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 """Read images and latents that users bring along, and say what is wrong with them.
 
 The kind of a file is told from its first bytes, not from its name, so that MNIST's own
-``t10k-images-idx3-ubyte`` works like any other. Arrays in ``.npy`` files are mapped, not read:
-only the part in use takes memory.
+``t10k-images-idx3-ubyte`` works like any other. Arrays in ``.npy`` files are read where they are
+used: only that part takes memory.
 """
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from digitvae import idx
+from digitvae.cli.rows import open_npy
 from digitvae.errors import DataError
 
 if TYPE_CHECKING:
@@ -22,16 +24,23 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from digitvae.cli.rows import Rows
+
     Array = NDArray[Any]
 
 CHUNK = 8192
 """Rows that are handled at a time."""
 
 _PNG_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}
+_UNREADABLE = (
+    *(OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error),
+    *(SyntaxError, tokenize.TokenError),  # of headers, which NumPy reads as Python
+    *(RuntimeError, NotImplementedError),  # of zip files: encrypted, or packed in another way
+)
 _PNG, _NPY, _ZIP, _GZIP = b"\x89PNG", b"\x93NUMPY", b"PK\x03\x04", b"\x1f\x8b"
 
 
-def read_images(path: Path, height: int, width: int) -> Array:
+def read_images(path: Path, height: int, width: int) -> Array | Rows:
     """Images from a ``.npy``, ``.npz``, IDX (plain or gzip) or PNG file, or a folder of PNGs.
 
     Args:
@@ -46,6 +55,7 @@ def read_images(path: Path, height: int, width: int) -> Array:
         DataError: The file cannot be read, or is of another kind, shape or dtype.
     """
     start = _start(path)
+    images: Array | Rows
     if path.is_dir():
         images = _read_folder(path, height, width)
     elif start.startswith(_PNG):
@@ -60,7 +70,7 @@ def read_images(path: Path, height: int, width: int) -> Array:
         raise DataError(f"{path}: dtype is {images.dtype}, expected uint8, or float32 from 0 to 1")
     grid = (height, width)
     if images.shape == grid:
-        images = images[None]
+        images = np.asarray(images)[None]
     elif images.ndim == 2 and images.shape[1] == height * width:
         images = images.reshape(-1, *grid)
     if images.shape[1:] != grid or not len(images):
@@ -70,7 +80,7 @@ def read_images(path: Path, height: int, width: int) -> Array:
     return images
 
 
-def read_latents(path: Path, dim: int) -> Array:
+def read_latents(path: Path, dim: int) -> Array | Rows:
     """Latents from a ``.npy`` file, or the array ``mu`` (or the only one) of a ``.npz`` file.
 
     Returns:
@@ -85,20 +95,22 @@ def read_latents(path: Path, dim: int) -> Array:
     if latents.dtype.name != "float32":
         raise DataError(f"{path}: dtype is {latents.dtype}, expected float32")
     if latents.shape == (dim,):
-        latents = latents[None]
+        latents = np.asarray(latents)[None]
     if latents.ndim != 2 or latents.shape[1] != dim or not len(latents):
         raise DataError(f"{path}: shape is {_shape(latents)}, expected [n, {dim}], n at least 1")
     return latents
 
 
-def image_chunks(path: Path, images: Array, size: int = CHUNK) -> Iterator[tuple[int, Array]]:
+def image_chunks(
+    path: Path, images: Array | Rows, size: int = CHUNK
+) -> Iterator[tuple[int, Array]]:
     """Go through images a chunk at a time, checking float32 values to lie in [0, 1].
 
     Yields:
         The index of the chunk's first image, and the chunk, C-contiguous.
 
     Raises:
-        DataError: Names the first value that is out of range.
+        DataError: Names the first value that is out of range; or the file was cut short.
     """
     for start, chunk in _chunks(images, size):
         if chunk.dtype == np.float32:
@@ -111,14 +123,16 @@ def image_chunks(path: Path, images: Array, size: int = CHUNK) -> Iterator[tuple
         yield start, chunk
 
 
-def latent_chunks(path: Path, latents: Array, size: int = CHUNK) -> Iterator[tuple[int, Array]]:
+def latent_chunks(
+    path: Path, latents: Array | Rows, size: int = CHUNK
+) -> Iterator[tuple[int, Array]]:
     """Go through latents a chunk at a time, checking that they are finite.
 
     Yields:
         The index of the chunk's first row, and the chunk, C-contiguous.
 
     Raises:
-        DataError: Names the first value that is NaN or infinite.
+        DataError: Names the first value that is NaN or infinite; or the file was cut short.
     """
     for start, chunk in _chunks(latents, size):
         good = np.isfinite(chunk)
@@ -127,7 +141,7 @@ def latent_chunks(path: Path, latents: Array, size: int = CHUNK) -> Iterator[tup
         yield start, chunk
 
 
-def _chunks(array: Array, size: int) -> Iterator[tuple[int, Array]]:
+def _chunks(array: Array | Rows, size: int) -> Iterator[tuple[int, Array]]:
     for start in range(0, len(array), size):
         chunk = array[start : start + size]
         # Also turns the byte order to this machine's.
@@ -153,11 +167,10 @@ def _start(path: Path) -> bytes:
         raise DataError(f"{path}: {error.strerror}") from error
 
 
-def _read_numpy(path: Path, names: tuple[str, ...]) -> Array:
+def _read_numpy(path: Path, names: tuple[str, ...]) -> Array | Rows:
     try:
         if not _start(path).startswith(_ZIP):
-            mapped: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-            return mapped
+            return open_npy(path)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             found = [name for name in names if name in arrays.files]
             if not found and len(arrays.files) == 1:
@@ -169,7 +182,7 @@ def _read_numpy(path: Path, names: tuple[str, ...]) -> Array:
                 )
             array: Array = arrays[found[0]]
             return array
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except _UNREADABLE as error:
         raise DataError(f"{path}: not a readable NumPy file: {error}") from error
 
 
@@ -200,5 +213,5 @@ def _read_png(path: Path, height: int, width: int) -> Array:
         raise DataError(f"{path}: not a readable PNG: {error}") from error
 
 
-def _shape(array: Array) -> str:
+def _shape(array: Array | Rows) -> str:
     return f"[{', '.join(str(n) for n in array.shape)}]"

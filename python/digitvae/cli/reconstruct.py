@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from digitvae.cli.rows import Rows
     from digitvae.engine import Model
 
     Array = NDArray[Any]
@@ -138,11 +139,12 @@ def _select(
     count: int | None,
     first: int,
     seed: int | None,
-) -> tuple[Path, Array]:
+) -> tuple[Path, Array | Rows]:
     """The images that the options name, and what errors call the place they are from."""
     from digitvae.cli.inputs import read_images
     from digitvae.cli.testset import load_test_set
 
+    source: Array | Rows
     if images is None:
         origin, source = Path("test images"), load_test_set(model, data).images
         wanted = _DEFAULT_COUNT if count is None else count
