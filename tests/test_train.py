@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +21,6 @@ from digitvae.train import Progress, TrainConfig, kl_weight, learning_rate, reci
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from digitvae.data import Split
 
@@ -533,15 +534,171 @@ def test_a_truncated_or_foreign_checkpoint_is_named(few: dict[str, Split], tmp_p
         train.train(SHORT, folder, data=few, say=quiet, on_progress=stop_at(2, 1))
     path = folder / run.CHECKPOINT
     whole = path.read_bytes()
+    checkpoint = run.load_checkpoint(folder)
+    assert checkpoint is not None
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(TrainingError, match=r"damaged: .*--force"):
         train.train(SHORT, folder, data=few, resume=True)
     save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(TrainingError, match="not a checkpoint"):
         train.train(SHORT, folder, data=few, resume=True)
+    # As earlier versions wrote it.
     save_file({"a": torch.zeros(1)}, path, {"schema": run.SCHEMA, "log": "[]"})
-    with pytest.raises(TrainingError, match="of another model"):
+    with pytest.raises(TrainingError, match=r"it has no SHA-256, .*--force"):
         train.train(SHORT, folder, data=few, resume=True)
+    bias = "model.decoder.output.bias"
+    for wrong in (
+        {"a": torch.zeros(1)},
+        checkpoint.tensors | {bias: torch.zeros(1)},
+        checkpoint.tensors | {bias: checkpoint.tensors[bias].double()},
+        checkpoint.tensors | {"adam.exp_avg.decoder.output.bias": torch.zeros(1)},
+    ):
+        run.save_checkpoint(folder, run.Checkpoint(wrong, checkpoint.log))
+        with pytest.raises(TrainingError, match=f"{path}: of another model"):
+            train.train(SHORT, folder, data=few, resume=True)
+    log = [*checkpoint.log * 4]
+    run.save_checkpoint(folder, run.Checkpoint(checkpoint.tensors, numbered(log)))
+    with pytest.raises(TrainingError, match=r"has 4 epochs, and the run has 3: of another run"):
+        train.train(SHORT, folder, data=few, resume=True)
+
+
+def numbered(log: list[run.Row]) -> list[run.Row]:
+    return [row | {"epoch": epoch} for epoch, row in enumerate(log, 1)]
+
+
+ROW: run.Row = dict.fromkeys(run.COLUMNS, 1.5) | {"epoch": 1, "test_collapsed": False}
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A folder with a checkpoint of a few numbers."""
+    run.save_checkpoint(tmp_path, run.Checkpoint({"model.a": torch.arange(4.0)}, [ROW]))
+    return tmp_path
+
+
+def test_flipped_bits_and_cuts_anywhere_in_a_checkpoint_are_noticed(small: Path) -> None:
+    path = small / run.CHECKPOINT
+    whole = path.read_bytes()
+    checkpoint = run.load_checkpoint(small)
+    assert checkpoint is not None
+    assert checkpoint.log == [ROW]
+    assert torch.equal(checkpoint.tensors["model.a"], torch.arange(4.0))
+    changed = bytearray(whole)
+    for bit in range(0, 8 * len(whole), 3):  # all would take ten seconds
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        with pytest.raises(TrainingError, match=r"checkpoint\.safetensors: damaged: .*--force"):
+            run.load_checkpoint(small)
+        changed[bit // 8] ^= 1 << bit % 8
+    for other in (*(whole[:end] for end in range(0, len(whole), 7)), whole + b"\0"):
+        path.write_bytes(other)
+        with pytest.raises(TrainingError, match=r"checkpoint\.safetensors: damaged: "):
+            run.load_checkpoint(small)
+
+
+DAMAGED_LOGS = [
+    *("", "{", "[", "nonsense", "[" * 100_000, "null", "3", '"log"', "{}", "[]"),
+    *("[3]", "[[]]", "[null]", "[{}]", '[{"epoch": 1}]'),
+    *(json.dumps([ROW | {name: "1"}]) for name in run.COLUMNS),
+    *(json.dumps([ROW | {"train_bce": value}]) for value in (["1"], {"a": 1})),
+    *(json.dumps([ROW | {name: None}]) for name in ("epoch", "seconds", "train_loss")),
+    *(json.dumps([{n: v for n, v in ROW.items() if n != name}]) for name in run.COLUMNS),
+    json.dumps([ROW | {"train_loss": math.nan}]),
+    json.dumps([ROW | {"train_loss": math.inf}]),
+    json.dumps([ROW | {"train_loss": 10**400}]),
+    json.dumps([ROW | {"train_loss": True}]),
+    json.dumps([ROW | {"test_collapsed": 0}]),
+    json.dumps([ROW | {"more": 1}]),
+    json.dumps([ROW | {"epoch": 2}]),
+    json.dumps([ROW, ROW]),
+    json.dumps([ROW | {"epoch": 2}, ROW]),
+    json.dumps([ROW])[:-2],
+]
+
+
+@pytest.mark.parametrize("log", DAMAGED_LOGS)
+def test_every_damage_of_a_log_is_told_as_such(
+    small: Path, monkeypatch: pytest.MonkeyPatch, log: str
+) -> None:
+    """Of a log that was written so: any change of a log that was written is noticed before."""
+    with monkeypatch.context() as patched:
+        patched.setattr("digitvae.run.json.dumps", lambda *_arguments, **_options: log)
+        run.save_checkpoint(small, run.Checkpoint({"model.a": torch.zeros(1)}, [ROW]))
+    with pytest.raises(TrainingError, match=r"checkpoint\.safetensors: damaged: .*--force"):
+        run.load_checkpoint(small)
+
+
+def test_a_run_writes_the_columns_that_a_checkpoint_must_have(short_run: Path) -> None:
+    for row in json.loads((short_run / run.LOG_JSON).read_text()):
+        assert {*row} == {*run.COLUMNS}
+
+
+def test_what_is_no_file_is_no_checkpoint(small: Path) -> None:
+    path = small / run.CHECKPOINT
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(TrainingError, match="Not a regular file"):
+        run.load_checkpoint(small)
+
+
+@pytest.mark.parametrize("name", run.FILES)
+def test_no_link_is_followed_at_a_temporary_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    # Whatever a temporary file may be called: every name that a write opens leads elsewhere.
+    (folder / f".{name}.tmp").symlink_to("../thesis.txt")
+    run.write_whole(folder / name, b"content")
+    assert (tmp_path / "thesis.txt").read_text() == "precious"
+    assert [path.name for path in folder.iterdir()] == [name]
+    assert (folder / name).read_bytes() == b"content"
+    assert not (folder / name).is_symlink()
+
+
+def test_a_link_that_comes_back_is_not_followed_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    unlink = Path.unlink
+
+    def unlink_in_vain(path: Path, missing_ok: bool = False) -> None:
+        unlink(path, missing_ok=missing_ok)
+        path.symlink_to("thesis.txt")
+
+    monkeypatch.setattr(Path, "unlink", unlink_in_vain)
+    with pytest.raises(OutputError, match="cannot be written"):
+        run.write_whole(tmp_path / "log.csv", b"content")
+    assert (tmp_path / "thesis.txt").read_text() == "precious"
+    assert not (tmp_path / "log.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("epochs", 2.5),
+        ("epochs", "3"),
+        ("epochs", True),
+        ("epochs", None),
+        ("threads", 2.5),
+        ("threads", True),
+        ("learning_rate", "x"),
+        ("learning_rate", None),
+        ("learning_rate", math.nan),
+        ("objective", None),
+        ("objective", []),
+        ("limit", 1.5),
+        ("seed", 1.5),
+        ("processes", None),
+    ],
+)
+def test_a_configuration_of_wrong_types_is_told(
+    short_run: Path, tmp_path: Path, field: str, value: object
+) -> None:
+    told = json.loads((short_run / run.CONFIG).read_text())
+    told["config"][field] = value
+    (tmp_path / run.CONFIG).write_text(json.dumps(told))
+    with pytest.raises(TrainingError, match=rf"config\.json: {field}|config\.json: "):
+        train.read_config(tmp_path)
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(
@@ -612,6 +769,13 @@ def test_reading_what_is_no_finished_run_is_a_training_error(
     folder.mkdir()
     for name in run.FILES:
         (folder / name).write_bytes((short_run / name).read_bytes())
-    (folder / run.SUMMARY).write_text('{"schema": "digitvae-run/1", "test": {"bce": 1}}')
-    with pytest.raises(TrainingError, match=r"summary\.json: damaged"):
+    told = json.loads((folder / run.SUMMARY).read_text())
+    right = told["test"]
+    wrong: list[Any] = [{"bce": 1}, [], None, right | {"bce": "1"}, right | {"bce": math.nan}]
+    for test in wrong:
+        (folder / run.SUMMARY).write_text(json.dumps(told | {"test": test}))
+        with pytest.raises(TrainingError, match=r"summary\.json: damaged: .*--resume"):
+            train.read_summary(folder)
+    (folder / run.SUMMARY).write_text("[" * 100_000)
+    with pytest.raises(TrainingError, match=r"summary\.json: cannot be read"):
         train.read_summary(folder)

@@ -91,13 +91,20 @@ class TrainConfig:
             "seed": 0,
         }
         for name, least in least_values.items():
+            _refuse_other_than_whole(name, getattr(self, name))
             if not least <= getattr(self, name) < 2**63:
                 raise ValueError(f"{name}: {getattr(self, name)}; expected at least {least}")
         for name in ("threads", "limit", "processes"):
+            _refuse_other_than_whole(name, getattr(self, name), or_none=name != "processes")
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)}; expected at least 1")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ValueError(f"learning_rate: {self.learning_rate}; expected a number above 0")
+
+
+def _refuse_other_than_whole(name: str, value: object, *, or_none: bool = False) -> None:
+    if type(value) is not int and not (or_none and value is None):
+        raise TypeError(f"{name}: {value!r}; expected a whole number")
 
 
 def recipe(objective: str = "elbo") -> TrainConfig:
@@ -377,7 +384,7 @@ def read_summary(run_dir: str | Path) -> Summary:
     """
     folder = Path(run_dir)
     config = read_config(folder)
-    checkpoint = run.load_checkpoint(folder)
+    checkpoint = _load_checkpoint(folder, config)
     if checkpoint is None or not (folder / run.SUMMARY).exists():
         done = 0 if checkpoint is None else len(checkpoint.log)
         raise TrainingError(
@@ -386,10 +393,28 @@ def read_summary(run_dir: str | Path) -> Summary:
         )
     test = run.read_json(folder / run.SUMMARY).get("test")
     names = {field.name for field in fields(Evaluation)}
-    if not isinstance(test, dict) or not names <= test.keys():
-        raise TrainingError(f"{folder / run.SUMMARY}: damaged: its test measures are {test!r}")
+    try:
+        if not isinstance(test, dict):
+            raise TypeError(f"its test measures are {test!r}")
+        run.check_row({f"test_{name}": test[name] for name in names})
+    except (KeyError, TypeError) as error:
+        raise TrainingError(
+            f"{folder / run.SUMMARY}: damaged: {error}; delete it, and "
+            f"`digitvae train --out {folder} --resume` makes it again"
+        ) from error
     measures = Evaluation(**{name: test[name] for name in names})
     return Summary(config, tuple(checkpoint.log), measures)
+
+
+def _load_checkpoint(folder: Path, config: TrainConfig) -> run.Checkpoint | None:
+    """The checkpoint of a run of this configuration, as :func:`digitvae.run.load_checkpoint`."""
+    checkpoint = run.load_checkpoint(folder)
+    if checkpoint is not None and len(checkpoint.log) > config.epochs:
+        raise TrainingError(
+            f"{folder / run.CHECKPOINT}: has {len(checkpoint.log)} epochs, and the run has "
+            f"{config.epochs}: of another run; put its own back, or start again with --force"
+        )
+    return checkpoint
 
 
 def read_config(run_dir: str | Path) -> TrainConfig:
@@ -470,7 +495,7 @@ def _open_run(
                     f"{folder}: begun with {then} {what}, going on with {now}: "
                     "the last bits will differ from those of an uninterrupted run"
                 )
-        return config, run.load_checkpoint(folder)
+        return config, _load_checkpoint(folder, config)
     config = replace(config, threads=config.threads or torch.get_num_threads())
     run.write_json(
         folder / run.CONFIG,
