@@ -16,7 +16,8 @@ void require_finite(const float* values, std::size_t count, const std::string& w
   constexpr float kMax = std::numeric_limits<float>::max();
   const std::size_t index = first_outside(values, count, -kMax, kMax);
   if (index == count) return;
-  throw ModelError("the encoder computed " + text_of(values[index], -kMax, kMax) + " for " + what + ", expected a number");
+  throw ModelError("the encoder computed " + text_of(values[index], -kMax, kMax) + " for " + what +
+                   ", expected a number");
 }
 
 }  // namespace

@@ -114,8 +114,7 @@ void require_within(const float* rows, std::size_t count, std::size_t columns, f
   const std::size_t index = first_outside(rows, total, low, high);
   if (index == total) return;
   throw InvalidArgument(what + ": row " + std::to_string(index / columns) + ", column " +
-                        std::to_string(index % columns) + " is " +
-                        text_of(rows[index], low, high));
+                        std::to_string(index % columns) + " is " + text_of(rows[index], low, high));
 }
 
 }  // namespace digitvae
