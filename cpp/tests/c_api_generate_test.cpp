@@ -10,6 +10,7 @@
 #include <iterator>
 #include <limits>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -489,6 +490,11 @@ TEST_CASE("C: a call has the threads that were asked for, and they wait with the
   std::ptrdiff_t without = 0;
   dvae_decoder* own = nullptr;
   REQUIRE(dvae_decoder_open(model_path("decoder.onnx").c_str(), nullptr, &own) == DVAE_OK);
+  dvae_sample_options alone = options_of(0);
+  alone.threads = 1;
+  for (int i = 0; i < 20; ++i) {  // until its runs are known to be short: else another thread does the work
+    REQUIRE(dvae_sample_u8(own, &alone, 1, images.data(), kPixels, nullptr) == DVAE_OK);
+  }
   count_threads(&without, 0, 0);
   const auto threads_after = [&](std::uint32_t threads) {
     std::ptrdiff_t most = 0;
@@ -624,4 +630,24 @@ TEST_CASE("C: sixteen threads use one handle at the same time") {
   }
   for (std::thread& caller : callers) caller.join();
   for (const std::vector<std::uint8_t>& result : results) CHECK(result == expected);
+}
+
+TEST_CASE("C: an exception out of a callback ends the call with its message, and leaves the handle as it was") {
+  const dvae_progress throws = [](void*, std::uint64_t, std::uint64_t) -> std::int32_t {
+    throw std::runtime_error("thrown by a callback");
+  };
+  std::vector<std::uint8_t> images(kMany * kPixels, 9);
+  dvae_sample_options options = options_of(0);
+  options.threads = 3;
+  options.progress = throws;
+  CHECK(dvae_sample_u8(decoder(), &options, kMany, images.data(), images.size(), nullptr) == DVAE_INTERNAL_ERROR);
+  CHECK(dvae_last_error() == std::string("thrown by a callback"));
+  CHECK(all_zero(images));
+  const dvae_chunk_u8 chunk_throws = [](void*, std::uint64_t, std::size_t, const std::uint8_t*,
+                                        const std::int32_t*) -> std::int32_t {
+    throw std::runtime_error("thrown by a chunk's callback");
+  };
+  CHECK(dvae_stream_u8(decoder(), nullptr, 500, 0, chunk_throws, nullptr) == DVAE_INTERNAL_ERROR);
+  CHECK(dvae_last_error() == std::string("thrown by a chunk's callback"));
+  CHECK(sample(options_of(0), 300).size() == 300 * kPixels);
 }

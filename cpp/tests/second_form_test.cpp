@@ -7,6 +7,8 @@
 #include <thread>
 #include <vector>
 
+#include "error.hpp"
+
 using namespace digitvae;
 
 TEST_CASE("a second form is made once, when enough rows or calls have been asked for") {
@@ -58,4 +60,34 @@ TEST_CASE("what cannot be made is not tried again, and calls go on without it") 
     }
   }
   CHECK(tried == 1);
+}
+
+TEST_CASE("a call that is stopped while it makes the second form leaves that to another") {
+  int tried = 0;
+  const SecondForm<int> form([&tried] {
+    if (++tried == 1) throw Cancelled();
+    return std::make_unique<const int>(tried);
+  });
+  CHECK_THROWS_AS(form.prepare(), Cancelled);
+  CHECK(form.get() == nullptr);
+  form.prepare();
+  REQUIRE(form.get() != nullptr);
+  CHECK(*form.get() == 2);
+}
+
+TEST_CASE("nobody waits for a thread that makes the second form") {
+  std::atomic<bool> making{false};
+  std::atomic<bool> let_go{false};
+  const SecondForm<int> form([&] {
+    making = true;
+    while (!let_go) std::this_thread::yield();
+    return std::make_unique<const int>(1);
+  });
+  std::thread maker([&] { form.prepare(); });
+  while (!making) std::this_thread::yield();
+  form.prepare();
+  CHECK(form.get() == nullptr);
+  let_go = true;
+  maker.join();
+  CHECK(form.get() != nullptr);
 }

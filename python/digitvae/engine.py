@@ -68,7 +68,8 @@ class Model(Sampler):
     Images are [28, 28], uint8 (round-half-even of 255·x) or float32 in [0, 1]; latents are
     float32. Image ``i`` of seed ``s`` is the same to the bit whatever the count, chunk, number
     of threads, process or machine's core count (on one kind of processor and one version of
-    ONNX Runtime; its latents are the same everywhere). Ctrl-C interrupts every call.
+    ONNX Runtime; its latents are the same everywhere). Ctrl-C interrupts every call, within
+    a long run of a model before its next operator.
 
     ``threads`` is the number of worker threads, by default all processors this process may use.
     ``out`` is a C-contiguous array of the result's shape and dtype, which is filled and returned.

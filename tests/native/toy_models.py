@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -112,3 +113,41 @@ def initializer(content: bytes, name: str) -> Any:
     model = onnx.load_from_string(content)
     (found,) = (tensor for tensor in model.graph.initializer if tensor.name == name)
     return numpy_helper.to_array(found)
+
+
+def slow(source: tuple[str, int], *targets: tuple[str, int]) -> bytes:
+    """A network whose run of a tile takes some seconds, of 2,000 operators.
+
+    Args:
+        source: Name and columns of its input.
+        targets: Of its outputs, each in (0, 1).
+    """
+    width, narrow, steps = 32_768, 40, 2_000
+    name, columns = source
+    constants = {
+        "in": np.ones((columns, narrow), np.float32),
+        "wide": np.ones((narrow, width), np.float32),
+        "narrow": np.ones((width, narrow), np.float32),
+        **{f"to_{target}": np.eye(narrow, size, dtype=np.float32) for target, size in targets},
+    }
+    nodes = [
+        helper.make_node("MatMul", [name, "in"], ["first"]),
+        helper.make_node("MatMul", ["first", "wide"], ["h0"]),
+        *(helper.make_node("Tanh", [f"h{i}"], [f"h{i + 1}"]) for i in range(steps)),
+        helper.make_node("MatMul", [f"h{steps}", "narrow"], ["last"]),
+    ]
+    for target, _ in targets:
+        nodes.append(helper.make_node("MatMul", ["last", f"to_{target}"], [f"{target}_sum"]))
+        nodes.append(helper.make_node("Sigmoid", [f"{target}_sum"], [target]))
+    graph = helper.make_graph(
+        nodes,
+        "slow",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", columns])],
+        [helper.make_tensor_value_info(t, TensorProto.FLOAT, ["batch", n]) for t, n in targets],
+        [numpy_helper.from_array(value, key) for key, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    for key, value in METADATA.items():
+        model.metadata_props.add(key=key, value=value)
+    content: bytes = model.SerializeToString()
+    return content

@@ -11,8 +11,12 @@
  *              given at each function).
  * Threads.     A handle may be used by any number of threads at the same time, also the same handle. Only closing
  *              it must come after the last use. A call's worker threads (option `threads`) wait with its handle, asleep
- *              and with all signals blocked, for the next call; closing the handle ends them. Callbacks run on the
- *              thread that made the call.
+ *              and with all signals blocked, for the next call; closing the handle ends them.
+ * Callbacks.   They run on the thread that made the call, and must return to it. To leave one by longjmp, by the end of
+ *              its thread (pthread_exit, cancellation) or by a jump of another language is forbidden: the call's other
+ *              threads go on writing to your buffers and to a stack that is gone, and the handle can hang in its next
+ *              call. Return a number that cancels instead, and jump when the call has returned. (An exception of C++ is
+ *              caught, and ends the call with DVAE_INTERNAL_ERROR and its message.)
  * Forks.       fork() waits until no other thread is in one run of a model, or opens or closes one, but for no more than
  *              a second. After that handles work in the child. If a second was not enough, whatever needs ONNX Runtime is
  *              DVAE_RUNTIME_ERROR in the child, at once. So is, there, a call whose own callback forked, if other threads
@@ -88,7 +92,9 @@ DVAE_API uint32_t dvae_abi_version(void);
 
 /* Asked about every 20 ms during a call, on the calling thread, and once more at its end with done == total.
  * `done` counts rows (images, latents), about: what other threads are busy with is not in it. Return 0 to go on;
- * anything else cancels (at the end it is too late, and ignored). */
+ * anything else cancels (at the end it is too late, and ignored). That ends the call in the midst of a run of the model,
+ * too, when the model's next operator is to begin: one operator is never interrupted. A model whose runs are not known
+ * to be short is run by a thread of its own meanwhile, besides those of `threads`. Calls without this callback run on. */
 typedef int32_t (*dvae_progress)(void* context, uint64_t done, uint64_t total);
 
 typedef struct dvae_prior dvae_prior;

@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "engine/call.hpp"
 #include "engine/pixels.hpp"
 #include "error.hpp"
 #include "sparse/operator.hpp"
@@ -92,6 +93,8 @@ class AlignedRange {
   std::size_t parts_of_tile_;
 };
 
+bool is_quick(const LatentSource& source) { return source.mixture == nullptr || source.mixture->is_quick(); }
+
 }  // namespace
 
 // One thread's scratch: a tile of latents, a tile of intensities.
@@ -117,6 +120,7 @@ class Decoder::TileDecoder {
 
   // Decode those rows to `out`.
   void decode(Pixel* out) {
+    const InRuntime inside;  // once for all that follows: each time takes some nanoseconds
     const Session& session = network_->session;
     const Session::Tensor z(session, scratch_.get(), shape_, dim_);
     if constexpr (std::is_same_v<Pixel, float>) {
@@ -176,60 +180,67 @@ Decoder::Decoder(std::shared_ptr<const Runtime> runtime, const void* model, std:
 template <typename Pixel>
 void Decoder::sample(const LatentSource& source, std::uint64_t first, std::size_t count, Pixel* out,
                      std::int32_t* labels, unsigned threads, const Poll& poll) const {
-  require_fit(source, info_);
-  if (count == 0) return;
-  networks_.prepare_for(count);
-  const Plan plan = plan_for(networks_, count, threads);
-  const AlignedRange range(first, count, plan.part_rows);
-  const auto make_worker = [&]() -> TileWork {
-    const auto maker = std::make_shared<LatentMaker>(source, info_.latent_dim);
-    const auto decoder = std::make_shared<TileDecoder<Pixel>>(networks_, info_, std::min(count, plan.part_rows));
-    return [this, &range, out, labels, maker, decoder](std::size_t number) {
-      const AlignedRange::Part part = range.part(number);
-      const std::size_t offset = range.offset(part);
-      maker->make(part.start, part.rows, decoder->latents_of(part.begin, part.rows),
-                  labels == nullptr ? nullptr : labels + offset);
-      decoder->decode(out + offset * info_.pixels());
+  run_call(networks_.is_quick() && is_quick(source), poll, [&](const Poll& asked) {
+    require_fit(source, info_);
+    if (count == 0) return;
+    networks_.prepare_for(count);
+    const Plan plan = plan_for(networks_, count, threads);
+    const AlignedRange range(first, count, plan.part_rows);
+    const auto make_worker = [&]() -> TileWork {
+      const auto maker = std::make_shared<LatentMaker>(source, info_.latent_dim);
+      const auto decoder = std::make_shared<TileDecoder<Pixel>>(networks_, info_, std::min(count, plan.part_rows));
+      return [this, &range, out, labels, maker, decoder](std::size_t number) {
+        const AlignedRange::Part part = range.part(number);
+        const std::size_t offset = range.offset(part);
+        maker->make(part.start, part.rows, decoder->latents_of(part.begin, part.rows),
+                    labels == nullptr ? nullptr : labels + offset);
+        decoder->decode(out + offset * info_.pixels());
+      };
     };
-  };
-  work_as_planned(plan, workers_, range.parts(), make_worker, poll);
+    work_as_planned(plan, workers_, range.parts(), make_worker, asked);
+  });
 }
 
 void Decoder::latents(const LatentSource& source, std::uint64_t first, std::size_t count, float* z,
                       std::int32_t* labels, unsigned threads, const Poll& poll) const {
-  require_fit(source, info_);
-  if (count == 0) return;
-  const AlignedRange range(first, count, kTileRows);
-  const auto make_worker = [&]() -> TileWork {
-    const auto maker = std::make_shared<LatentMaker>(source, info_.latent_dim);
-    return [this, &range, z, labels, maker](std::size_t number) {
-      const AlignedRange::Part part = range.part(number);
-      const std::size_t offset = range.offset(part);
-      maker->make(part.start, part.rows, z + offset * info_.latent_dim, labels == nullptr ? nullptr : labels + offset);
+  run_call(is_quick(source), poll, [&](const Poll& asked) {
+    require_fit(source, info_);
+    if (count == 0) return;
+    const AlignedRange range(first, count, kTileRows);
+    const auto make_worker = [&]() -> TileWork {
+      const auto maker = std::make_shared<LatentMaker>(source, info_.latent_dim);
+      return [this, &range, z, labels, maker](std::size_t number) {
+        const AlignedRange::Part part = range.part(number);
+        const std::size_t offset = range.offset(part);
+        maker->make(part.start, part.rows, z + offset * info_.latent_dim,
+                    labels == nullptr ? nullptr : labels + offset);
+      };
     };
-  };
-  for_each_tile(workers_, range.parts(), threads, make_worker, poll);
+    for_each_tile(workers_, range.parts(), threads, make_worker, asked);
+  });
 }
 
 template <typename Pixel>
 void Decoder::decode(const float* z, std::size_t count, Pixel* out, unsigned threads, const Poll& poll) const {
-  const std::size_t dim = info_.latent_dim;
-  require_within(z, count, dim, -kMaxLatent, kMaxLatent, "latents must be finite and within ±1e20");
-  if (count == 0) return;
+  run_call(networks_.is_quick(), poll, [&](const Poll& asked) {
+    const std::size_t dim = info_.latent_dim;
+    require_within(z, count, dim, -kMaxLatent, kMaxLatent, "latents must be finite and within ±1e20", asked);
+    if (count == 0) return;
 
-  networks_.prepare_for(count);
-  const Plan plan = plan_for(networks_, count, threads);
-  const std::size_t part_rows = plan.part_rows;
-  const auto make_worker = [&]() -> TileWork {
-    const auto decoder = std::make_shared<TileDecoder<Pixel>>(networks_, info_, std::min(count, part_rows));
-    return [this, z, count, dim, out, decoder, part_rows](std::size_t part) {
-      const std::size_t start = part * part_rows;
-      const std::size_t rows = std::min(part_rows, count - start);
-      std::copy_n(z + start * dim, rows * dim, decoder->latents_of(0, rows));
-      decoder->decode(out + start * info_.pixels());
+    networks_.prepare_for(count);
+    const Plan plan = plan_for(networks_, count, threads);
+    const std::size_t part_rows = plan.part_rows;
+    const auto make_worker = [&]() -> TileWork {
+      const auto decoder = std::make_shared<TileDecoder<Pixel>>(networks_, info_, std::min(count, part_rows));
+      return [this, z, count, dim, out, decoder, part_rows](std::size_t part) {
+        const std::size_t start = part * part_rows;
+        const std::size_t rows = std::min(part_rows, count - start);
+        std::copy_n(z + start * dim, rows * dim, decoder->latents_of(0, rows));
+        decoder->decode(out + start * info_.pixels());
+      };
     };
-  };
-  work_as_planned(plan, workers_, (count + part_rows - 1) / part_rows, make_worker, poll);
+    work_as_planned(plan, workers_, (count + part_rows - 1) / part_rows, make_worker, asked);
+  });
 }
 
 template void Decoder::sample(const LatentSource&, std::uint64_t, std::size_t, float*, std::int32_t*, unsigned,

@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "engine/call.hpp"
 #include "engine/pixels.hpp"
 #include "error.hpp"
 
@@ -35,8 +36,6 @@ void Encoder::encode(const Pixel* x, std::size_t count, float* mu, float* logvar
                      const Poll& poll) const {
   const std::size_t pixels = info_.pixels();
   const std::size_t dim = info_.latent_dim;
-  if constexpr (std::is_same_v<Pixel, float>) require_within(x, count, pixels, 0.0F, 1.0F, "images must lie in [0, 1]");
-
   const auto make_worker = [&]() -> TileWork {
     const std::size_t most_rows = shapes_.rows_for(std::min(count, kTileRows));
     const std::shared_ptr<float[]> scratch(new float[most_rows * (pixels + 2 * dim)]);
@@ -63,7 +62,12 @@ void Encoder::encode(const Pixel* x, std::size_t count, float* mu, float* logvar
       std::copy_n(tile_logvar, rows * dim, logvar + start * dim);
     };
   };
-  for_each_tile(workers_, (count + kTileRows - 1) / kTileRows, threads, make_worker, poll);
+  run_call(session_.is_quick(), poll, [&](const Poll& asked) {
+    if constexpr (std::is_same_v<Pixel, float>) {
+      require_within(x, count, pixels, 0.0F, 1.0F, "images must lie in [0, 1]", asked);
+    }
+    for_each_tile(workers_, (count + kTileRows - 1) / kTileRows, threads, make_worker, asked);
+  });
 }
 
 template void Encoder::encode(const float*, std::size_t, float*, float*, unsigned, const Poll&) const;

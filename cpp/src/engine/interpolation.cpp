@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/arithmetic.hpp"
+#include "engine/call.hpp"
 #include "engine/model.hpp"
 #include "error.hpp"
 
@@ -75,11 +77,21 @@ void point_on_plane(const float* corners, std::size_t dim, double right, double 
 
 void require_corners(const float* corners, std::size_t dim) {
   constexpr float kMax = std::numeric_limits<float>::max();
-  require_within(corners, 4, dim, -kMax, kMax, "corners must be finite");
+  require_within(corners, 4, dim, -kMax, kMax, "corners must be finite", {});
 }
 
 // kTileRows would be too fine here: a point takes well under a microsecond.
 constexpr std::size_t kBlock = 4096;
+
+// `fill(begin, end)` for blocks of `total` points.
+void for_each_block(std::size_t total, unsigned threads, const Poll& poll,
+                    const std::function<void(std::size_t begin, std::size_t end)>& fill) {
+  const auto make_worker = [&]() -> TileWork {
+    return [&](std::size_t block) { fill(block * kBlock, std::min(total, (block + 1) * kBlock)); };
+  };
+  Workers workers;
+  for_each_tile(workers, (total + kBlock - 1) / kBlock, threads, make_worker, poll);
+}
 
 }  // namespace
 
@@ -88,36 +100,34 @@ void interpolate(const float* a, const float* b, std::size_t count, std::size_t 
   constexpr float kMax = std::numeric_limits<float>::max();
   constexpr double kPi = 3.14159265358979323846;
   if (steps < 2) throw InvalidArgument("steps is " + std::to_string(steps) + ", expected at least 2 (both ends)");
-  require_within(a, count, dim, -kMax, kMax, "latents a must be finite");
-  require_within(b, count, dim, -kMax, kMax, "latents b must be finite");
-  if (method == Interpolation::kSpherical) {  // which bulges out beyond the larger end
-    require_within(a, count, dim, -kMaxLatent, kMaxLatent, "slerp: latents a must be within ±1e20");
-    require_within(b, count, dim, -kMaxLatent, kMaxLatent, "slerp: latents b must be within ±1e20");
-  }
-
-  std::vector<double> angles(count, 0.0);
-  for (std::size_t row = 0; row < count && method == Interpolation::kSpherical; ++row) {
-    angles[row] = angle_between(a + row * dim, b + row * dim, dim);
-    if (kPi - angles[row] < 1e-6) {
-      throw InvalidArgument("slerp: row " + std::to_string(row) +
-                            " goes between opposite directions, where no path is shorter than the others; use lerp");
+  run_call(true, poll, [&](const Poll& asked) {
+    require_within(a, count, dim, -kMax, kMax, "latents a must be finite", asked);
+    require_within(b, count, dim, -kMax, kMax, "latents b must be finite", asked);
+    if (method == Interpolation::kSpherical) {  // which bulges out beyond the larger end
+      require_within(a, count, dim, -kMaxLatent, kMaxLatent, "slerp: latents a must be within ±1e20", asked);
+      require_within(b, count, dim, -kMaxLatent, kMaxLatent, "slerp: latents b must be within ±1e20", asked);
     }
-  }
-  const std::size_t total = count * steps;
-  const auto make_worker = [&]() -> TileWork {
-    return [&](std::size_t block) {
-      const std::size_t end = std::min(total, (block + 1) * kBlock);
-      for (std::size_t i = block * kBlock; i < end; ++i) {
+    std::vector<double> angles(count, 0.0);
+    Asker asker(asked);
+    for (std::size_t row = 0; row < count && method == Interpolation::kSpherical; ++row) {
+      angles[row] = angle_between(a + row * dim, b + row * dim, dim);
+      if (kPi - angles[row] < 1e-6) {
+        throw InvalidArgument("slerp: row " + std::to_string(row) +
+                              " goes between opposite directions, where no path is shorter than the others; use lerp");
+      }
+      if (row % kBlock == 0) asker.ask(0, 1);
+    }
+    for_each_block(count * steps, threads, asked, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i) {
         const std::size_t row = i / steps;
         point_on_path(a + row * dim, b + row * dim, dim, i % steps, steps, angles[row], out + i * dim);
       }
-    };
-  };
-  Workers workers;
-  for_each_tile(workers, (total + kBlock - 1) / kBlock, threads, make_worker, poll);
+    });
+  });
 }
 
 void point_between(const float* corners, std::size_t dim, double right, double down, float* out) {
+  const DefaultArithmetic arithmetic;
   if (!(right >= 0.0 && right <= 1.0) || !(down >= 0.0 && down <= 1.0)) {
     throw InvalidArgument("the point is at right = " + text_of(right, 0.0, 1.0) +
                           ", down = " + text_of(down, 0.0, 1.0) + ", expected both in [0, 1]");
@@ -132,19 +142,15 @@ void grid_between(const float* corners, std::size_t dim, std::size_t rows, std::
     throw InvalidArgument("the grid is " + std::to_string(rows) + " x " + std::to_string(columns) +
                           ", expected at least 2 x 2 (the corners)");
   }
-  require_corners(corners, dim);
-  const std::size_t total = rows * columns;
   const auto share = [](std::size_t i, std::size_t n) { return static_cast<double>(i) / static_cast<double>(n - 1); };
-  const auto make_worker = [&]() -> TileWork {
-    return [&](std::size_t block) {
-      const std::size_t end = std::min(total, (block + 1) * kBlock);
-      for (std::size_t i = block * kBlock; i < end; ++i) {
+  run_call(true, poll, [&](const Poll& asked) {
+    require_corners(corners, dim);
+    for_each_block(rows * columns, threads, asked, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i) {
         point_on_plane(corners, dim, share(i % columns, columns), share(i / columns, rows), out + i * dim);
       }
-    };
-  };
-  Workers workers;
-  for_each_tile(workers, (total + kBlock - 1) / kBlock, threads, make_worker, poll);
+    });
+  });
 }
 
 }  // namespace digitvae

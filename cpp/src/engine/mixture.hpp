@@ -28,6 +28,9 @@ class Mixture {
 
   const ModelInfo& info() const { return info_; }
 
+  // Whether drawing a tile ends soon.
+  bool is_quick() const { return is_second() || session_.is_quick(); }
+
   // What runs the graph, a tile at a time.
   const Session& session() const { return session_; }
 

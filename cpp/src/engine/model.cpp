@@ -1,5 +1,6 @@
 #include "engine/model.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -109,9 +110,17 @@ std::string text_of(double value, double low, double high) {
 }
 
 void require_within(const float* rows, std::size_t count, std::size_t columns, float low, float high,
-                    const std::string& what) {
+                    const std::string& what, const Poll& poll) {
+  constexpr std::size_t kBlock = std::size_t{1} << 20;  // under a millisecond
   const std::size_t total = count * columns;
-  const std::size_t index = first_outside(rows, total, low, high);
+  Asker asker(poll);
+  std::size_t index = 0;
+  while (index < total) {
+    const std::size_t end = std::min(total, index + kBlock);
+    index += first_outside(rows + index, end - index, low, high);
+    if (index < end) break;
+    asker.ask(0, 1);
+  }
   if (index == total) return;
   throw InvalidArgument(what + ": row " + std::to_string(index / columns) + ", column " +
                         std::to_string(index % columns) + " is " + text_of(rows[index], low, high));

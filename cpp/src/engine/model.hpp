@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/tiles.hpp"
 #include "runtime/session.hpp"
 
 namespace digitvae {
@@ -44,8 +45,8 @@ void require_interface(const Session& session, const std::vector<TensorSpec>& in
 std::string text_of(double value, double low, double high);
 
 // Throws InvalidArgument unless every value of `rows` lies in [low, high] (NaN does not); the
-// message names `what`, the first offending row and column, and the value.
+// message names `what`, the first offending row and column, and the value. Asks `poll` meanwhile.
 void require_within(const float* rows, std::size_t count, std::size_t columns, float low, float high,
-                    const std::string& what);
+                    const std::string& what, const Poll& poll);
 
 }  // namespace digitvae

@@ -44,6 +44,11 @@ const Network& Networks::for_run(std::size_t rows) const {
   return sparse != nullptr && sparse::Product::pays(rows) ? *sparse : dense_;
 }
 
+bool Networks::is_quick() const {
+  const Network* const sparse = sparse_.get();
+  return dense_.session.is_quick() || (sparse != nullptr && sparse->session.is_quick());
+}
+
 SecondForm<Network>::Make Networks::make_sparse(const onnx_file::Model& model) const {
   std::string changed = sparse::with_sparse_layer(model);
   if (changed.empty()) return nullptr;

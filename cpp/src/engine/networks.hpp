@@ -37,6 +37,9 @@ class Networks {
   // What to run `rows` rows with.
   const Network& for_run(std::size_t rows) const;
 
+  // Whether a run of it ends soon.
+  bool is_quick() const;
+
   // Whether that is the second form.
   bool is_sparse(std::size_t rows) const { return &for_run(rows) != &dense_; }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/call.hpp"
+
 namespace digitvae {
 
 void sample_prior(std::uint64_t seed, Stream stream, std::uint64_t first, std::size_t count, std::size_t dim,
@@ -14,7 +16,9 @@ void sample_prior(std::uint64_t seed, Stream stream, std::uint64_t first, std::s
     };
   };
   Workers workers;
-  for_each_tile(workers, (count + kRows - 1) / kRows, threads, make_worker, poll);
+  run_call(true, poll, [&](const Poll& asked) {
+    for_each_tile(workers, (count + kRows - 1) / kRows, threads, make_worker, asked);
+  });
 }
 
 }  // namespace digitvae

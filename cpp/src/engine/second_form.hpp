@@ -10,6 +10,7 @@
 #include <mutex>
 #include <utility>
 
+#include "error.hpp"
 #include "runtime/forks.hpp"
 
 namespace digitvae {
@@ -35,17 +36,19 @@ class SecondForm {
   // `make`, called once, gives null or throws if the second form is of no use; an empty one says that there is none.
   explicit SecondForm(Make make) : make_(std::move(make)), decided_(make_ == nullptr) {}
 
-  // To be told of every call and how many rows it is for.
+  // To be told of every call and how many rows it is for. Throws Cancelled if the call is stopped meanwhile.
   void prepare_for(std::size_t rows) const {
     if (decided_.load(std::memory_order_acquire)) return;
     // However few rows a call is for, the weights have to come from memory.
     const std::size_t weight = std::max(rows, kWorthwhileRows / kWorthwhileCalls);
     if (rows_.fetch_add(weight, std::memory_order_relaxed) + weight < kWorthwhileRows) return;
     const InRuntime inside;  // before the lock, which the child of a fork needs as well
-    const std::lock_guard<std::mutex> lock(making_);
-    if (decided_.load(std::memory_order_relaxed)) return;
+    const std::unique_lock<std::mutex> lock(making_, std::try_to_lock);
+    if (!lock || decided_.load(std::memory_order_relaxed)) return;  // another thread makes it: there is the first form
     try {
       made_ = make_();
+    } catch (const Cancelled&) {  // another call may go through with it
+      throw;
     } catch (const std::exception&) {  // an ONNX Runtime without operators of others, a model unfit for them, no
     }  // memory: whatever it is, there is a first form, which works
     make_ = nullptr;

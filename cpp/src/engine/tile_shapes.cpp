@@ -62,7 +62,8 @@ std::size_t TileShapes::rows_for(std::size_t rows) const {
   std::atomic<Answer>& answer = answers_[rows];
   if (answer.load(std::memory_order_acquire) == Answer::kUnknown) {
     const InRuntime inside;
-    const std::lock_guard<std::mutex> lock(trying_);
+    const std::unique_lock<std::mutex> lock(trying_, std::try_to_lock);
+    if (!lock) return kTileRows;  // another thread tries, with a model that may take minutes: there is the full tile
     if (answer.load(std::memory_order_relaxed) == Answer::kUnknown) {
       answer.store(try_rows(rows), std::memory_order_release);
     }

@@ -23,7 +23,7 @@ class TileShapes {
   explicit TileShapes(const Session& session);
 
   // The number of rows to run for `rows` (1 … kTileRows) of them: that number, or a full tile. Thread-safe.
-  // The first call with a number runs the model a few times.
+  // The first call with a number runs the model a few times. Throws Cancelled if the call is stopped meanwhile.
   std::size_t rows_for(std::size_t rows) const;
 
  private:

@@ -10,11 +10,10 @@
 
 #include "error.hpp"
 #include "runtime/forks.hpp"
+#include "runtime/stop.hpp"
 
 namespace digitvae {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // Shared by the workers of one call: who takes which tile, and the first thing that went wrong.
 class Schedule {
@@ -66,17 +65,14 @@ void work_through(Schedule& schedule, const std::function<TileWork()>& make_work
                   const Halved& halved) {
   try {
     const TileWork work = make_worker();
-    Clock::time_point last_poll = Clock::now();
+    Asker asker(poll);
     for (std::size_t tile = 0; schedule.take(tile);) {
       work(tile);
       schedule.finish_one();
       // At the end it is too late to stop.
       const std::size_t done = schedule.done();
-      if (poll && done < schedule.tiles() && Clock::now() - last_poll >= kPollInterval) {
-        if (poll(done, schedule.tiles())) throw Cancelled();
-        if (halved) return;
-        last_poll = Clock::now();
-      }
+      if (done < schedule.tiles()) asker.ask(done, schedule.tiles());
+      if (halved) return;
     }
   } catch (...) {
     schedule.fail(std::current_exception());
@@ -84,6 +80,12 @@ void work_through(Schedule& schedule, const std::function<TileWork()>& make_work
 }
 
 }  // namespace
+
+void Asker::ask(std::size_t done, std::size_t tiles) {
+  if (!poll_ || Clock::now() - last_ < kPollInterval) return;
+  if (poll_(done, tiles)) throw Cancelled();
+  last_ = Clock::now();
+}
 
 unsigned available_threads() {
   cpu_set_t set;
@@ -101,16 +103,14 @@ void for_each_tile(Workers& workers, std::size_t tiles, unsigned threads, const 
   const Poll none;
   const std::size_t helpers = std::min<std::size_t>(threads, tiles) - 1;
   const Halved halved(helpers);
+  Stop* const stop = Stop::of_this_thread();
   workers.run(helpers, [&] {
+    const Stop::OfThisThread stoppable(stop);
     const bool asks = std::this_thread::get_id() == caller;
     work_through(schedule, make_worker, asks ? poll : none, halved);
   });
   schedule.rethrow();
-  if (halved) {
-    throw RuntimeLibraryError(
-        "a callback of this call forked, and the call's other threads are not in the child: end it there, or run a "
-        "program of its own (exec)");
-  }
+  if (halved) throw_forked_in_callback();
 }
 
 }  // namespace digitvae

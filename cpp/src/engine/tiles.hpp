@@ -18,6 +18,22 @@ inline constexpr std::size_t kTileRows = 128;
 // stop. May be empty.
 using Poll = std::function<bool(std::size_t done, std::size_t tiles)>;
 inline constexpr auto kPollInterval = std::chrono::milliseconds(20);
+
+// Asks a poll when it is time to.
+class Asker {
+ public:
+  explicit Asker(const Poll& poll) : poll_(poll), last_(poll ? Clock::now() : Clock::time_point()) {}
+
+  // Throws Cancelled if it says stop.
+  void ask(std::size_t done, std::size_t tiles);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  const Poll& poll_;
+  Clock::time_point last_;
+};
+
 // Does one tile; every worker thread gets its own, so that it can own scratch memory.
 using TileWork = std::function<void(std::size_t tile)>;
 

@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 
 #include <chrono>
 #include <condition_variable>
@@ -11,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include "engine/arithmetic.hpp"
+#include "engine/signals.hpp"
 #include "runtime/forks.hpp"
 
 namespace digitvae {
@@ -34,22 +35,6 @@ bool watch_for(const Condition& condition) {
   } while (Clock::now() < until);
   return condition();
 }
-
-// Threads started while this lives handle no signals: those are for the program's own.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_;
-};
 
 }  // namespace
 
@@ -118,6 +103,7 @@ class Workers::Crew {
   }
 
   void serve() {
+    const DefaultArithmetic arithmetic;  // whatever that of the thread is which started this one
     std::unique_lock<std::mutex> lock(mutex_);
     while (!ending_) {
       if (wanted_ == 0) {

@@ -72,14 +72,12 @@ void enter() {
 
 }  // namespace
 
-ForkWaits::ForkWaits() {
-  if (registered != 0) throw std::bad_alloc();  // the only reason there is
-  enter();
-}
+ForkWaits::ForkWaits() noexcept { enter(); }
 
 ForkWaits::~ForkWaits() { leave(); }
 
 InRuntime::InRuntime() {
+  if (registered != 0) throw std::bad_alloc();  // the only reason there is
   if (!lost) return;
   throw RuntimeLibraryError(
       "this process was forked while another thread of its parent was inside ONNX Runtime for more than a second, so "
@@ -89,5 +87,11 @@ InRuntime::InRuntime() {
 bool is_lost_child() noexcept { return lost; }
 
 unsigned fork_generation() noexcept { return generation; }
+
+void throw_forked_in_callback() {
+  throw RuntimeLibraryError(
+      "a callback of this call forked, and the call's other threads are not in the child: end it there, or run a "
+      "program of its own (exec)");
+}
 
 }  // namespace digitvae

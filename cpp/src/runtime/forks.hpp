@@ -12,7 +12,7 @@ namespace digitvae {
 // guards must not wait for a thread that may itself come to make one.
 class ForkWaits {
  public:
-  ForkWaits();  // waits while another thread forks
+  ForkWaits() noexcept;  // waits while another thread forks
   ~ForkWaits();
   ForkWaits(const ForkWaits&) = delete;
   ForkWaits& operator=(const ForkWaits&) = delete;
@@ -34,6 +34,9 @@ class InRuntime {
 // Grows with every fork that led to this process: whoever finds another number than before is a child, without the
 // threads that there were.
 unsigned fork_generation() noexcept;
+
+// In such a child, the end of a call that other threads worked for: its poll forked.
+[[noreturn]] void throw_forked_in_callback();
 
 // Releases what is ONNX Runtime's, but in a lost child, which leaves it lying.
 template <typename T>

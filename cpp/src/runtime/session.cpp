@@ -6,9 +6,12 @@
 #include <utility>
 
 #include "error.hpp"
+#include "runtime/stop.hpp"
 
 namespace digitvae {
 namespace {
+
+using Clock = std::chrono::steady_clock;
 
 // unique_ptr over the Release… functions of the API, which live in a table found at run time.
 template <typename T>
@@ -199,17 +202,17 @@ std::map<std::string, std::string, std::less<>> Session::read_metadata() const {
 }
 
 Session::Tensor::Tensor(const Session& session, float* data, std::size_t rows, std::size_t columns)
-    : runtime_(*session.runtime_), value_(nullptr, {runtime_.api().ReleaseValue}) {
+    : runtime_(*session.runtime_), value_(nullptr, {runtime_.api().ReleaseValue}), rows_(rows) {
   wrap(session, data, rows * columns * sizeof(float), ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, {rows, columns});
 }
 
 Session::Tensor::Tensor(const Session& session, float* data, std::size_t rows)
-    : runtime_(*session.runtime_), value_(nullptr, {runtime_.api().ReleaseValue}) {
+    : runtime_(*session.runtime_), value_(nullptr, {runtime_.api().ReleaseValue}), rows_(rows) {
   wrap(session, data, rows * sizeof(float), ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, {rows});
 }
 
 Session::Tensor::Tensor(const Session& session, std::int64_t* data, std::size_t rows)
-    : runtime_(*session.runtime_), value_(nullptr, {runtime_.api().ReleaseValue}) {
+    : runtime_(*session.runtime_), value_(nullptr, {runtime_.api().ReleaseValue}), rows_(rows) {
   wrap(session, data, rows * sizeof(std::int64_t), ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64, {rows});
 }
 
@@ -226,6 +229,8 @@ void Session::Tensor::wrap(const Session& session, void* data, std::size_t bytes
   value_.reset(value);
 }
 
+Session::Tensor::~Tensor() = default;
+
 void Session::run(const Tensor* const* inputs, std::size_t input_count, const Tensor* const* outputs,
                   std::size_t output_count) const {
   constexpr std::size_t kMax = 4;
@@ -237,9 +242,17 @@ void Session::run(const Tensor* const* inputs, std::size_t input_count, const Te
   for (std::size_t i = 0; i < input_count; ++i) input_values[i] = inputs[i]->get();
   for (std::size_t i = 0; i < output_count; ++i) output_values[i] = outputs[i]->get();
   const InRuntime inside;
-  runtime_->check(runtime_->api().Run(session_.get(), nullptr, input_names_.data(), input_values.data(), input_count,
-                                      output_names_.data(), output_count, output_values.data()),
-                  "running the model");
+  const Stop::Run run(Stop::of_this_thread(), *runtime_);
+  const bool is_timed = !is_quick();
+  const auto begin = is_timed ? Clock::now() : Clock::time_point();
+  OrtStatus* const status = runtime_->api().Run(session_.get(), run.options(), input_names_.data(), input_values.data(),
+                                                input_count, output_names_.data(), output_count, output_values.data());
+  if (status != nullptr && run.is_stopped()) {
+    runtime_->api().ReleaseStatus(status);
+    throw Cancelled();
+  }
+  runtime_->check(status, "running the model");
+  if (is_timed && Clock::now() - begin <= static_cast<std::int64_t>(inputs[0]->rows()) * kQuickRow) is_quick_ = true;
 }
 
 }  // namespace digitvae

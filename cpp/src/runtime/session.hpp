@@ -2,6 +2,8 @@
 #pragma once
 
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -60,24 +62,32 @@ class Session {
   const std::vector<TensorSpec>& outputs() const { return outputs_; }
   const std::map<std::string, std::string, std::less<>>& metadata() const { return metadata_; }
 
+  // Whether runs end soon: some run has taken no more than this a row.
+  static constexpr std::chrono::microseconds kQuickRow{150};
+  bool is_quick() const { return is_quick_.load(std::memory_order_relaxed); }
+
   // Memory of the caller's seen as a tensor of float32 or int64; must outlive the tensor.
   class Tensor {
    public:
     Tensor(const Session& session, float* data, std::size_t rows, std::size_t columns);
     Tensor(const Session& session, float* data, std::size_t rows);
     Tensor(const Session& session, std::int64_t* data, std::size_t rows);
+    ~Tensor();
     Tensor(const Tensor&) = delete;
     Tensor& operator=(const Tensor&) = delete;
     OrtValue* get() const { return value_.get(); }
+    std::size_t rows() const { return rows_; }
 
    private:
     void wrap(const Session& session, void* data, std::size_t bytes, int type, std::initializer_list<std::size_t> dims);
 
     const Runtime& runtime_;
     OwnedOfRuntime<OrtValue> value_;
+    std::size_t rows_;
   };
 
-  // Run with all inputs and all outputs in place. Throws RuntimeLibraryError.
+  // Run with all inputs and all outputs in place. Throws RuntimeLibraryError, and Cancelled if this thread's Stop ended
+  // it.
   void run(std::initializer_list<const Tensor*> inputs, std::initializer_list<const Tensor*> outputs) const {
     run(inputs.begin(), inputs.size(), outputs.begin(), outputs.size());
   }
@@ -98,6 +108,7 @@ class Session {
   std::vector<const char*> input_names_;
   std::vector<const char*> output_names_;
   std::map<std::string, std::string, std::less<>> metadata_;
+  mutable std::atomic<bool> is_quick_{false};
 };
 
 }  // namespace digitvae
