@@ -3,6 +3,7 @@
 #include <exception>
 
 #include "bindings.hpp"
+#include "engine/arithmetic.hpp"
 
 namespace py = pybind11;
 
@@ -42,6 +43,7 @@ void without_gil(const std::function<void(const Poll& poll)>& work) {
     return interrupted;
   };
   try {
+    const DefaultArithmetic arithmetic;  // also where models are opened
     work(poll);
   } catch (...) {
     failure = std::current_exception();

@@ -17,6 +17,9 @@
  *              threads go on writing to your buffers and to a stack that is gone, and the handle can hang in its next
  *              call. Return a number that cancels instead, and jump when the call has returned. (An exception of C++ is
  *              caught, and ends the call with DVAE_INTERNAL_ERROR and its message.)
+ * Arithmetic.  Whatever rounding, flushing of subnormal numbers or traps a thread has set, the library computes in the
+ *              default floating-point arithmetic, to the same bits. The thread's own is in force again in callbacks and
+ *              after the call.
  * Forks.       fork() waits until no other thread is in one run of a model, or opens or closes one, but for no more than
  *              a second. After that handles work in the child. If a second was not enough, whatever needs ONNX Runtime is
  *              DVAE_RUNTIME_ERROR in the child, at once. So is, there, a call whose own callback forked, if other threads

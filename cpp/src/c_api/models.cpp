@@ -12,6 +12,7 @@
 #include "c_api/arguments.hpp"
 #include "c_api/handles.hpp"
 #include "c_api/status.hpp"
+#include "engine/arithmetic.hpp"
 
 namespace digitvae::c_api {
 namespace {
@@ -52,6 +53,7 @@ std::string read_ort_library(const dvae_open_options* given) {
 
 template <typename Handle>
 void open_from_bytes(const void* model, std::size_t bytes, const std::string& ort_library, Handle** handle) {
+  const DefaultArithmetic arithmetic;
   *handle = new Handle{{Runtime::open(ort_library), model, bytes}};
 }
 
