@@ -20,11 +20,11 @@
  * Arithmetic.  Whatever rounding, flushing of subnormal numbers or traps a thread has set, the library computes in the
  *              default floating-point arithmetic, to the same bits. The thread's own is in force again in callbacks and
  *              after the call.
- * Forks.       fork() waits until no other thread is in one run of a model, or opens or closes one, but for no more than
- *              a second. After that handles work in the child. If a second was not enough, whatever needs ONNX Runtime is
- *              DVAE_RUNTIME_ERROR in the child, at once. So is, there, a call whose own callback forked, if other threads
- *              worked for it. (Calls that skip the handlers of pthread_atfork, such as vfork and _Fork, are for programs that go
- *              on to exec. Another user of the same ONNX Runtime in the process is not waited for.)
+ * Forks.       fork() waits until no other thread is in one run of a model, or opens or closes one, but for no more
+ *              than a second. After that handles work in the child. If a second was not enough, whatever needs ONNX
+ *              Runtime is DVAE_RUNTIME_ERROR in the child, at once. So is, there, a call whose own callback forked, if
+ *              other threads worked for it. (Calls that skip the handlers of pthread_atfork, such as vfork and _Fork,
+ *              are for programs that go on to exec. Another user of the same ONNX Runtime is not waited for.)
  * State.       There is none outside the handles, but for the calling thread's last error message. When the last
  *              handle is closed, the ONNX Runtime environment is released (its code stays mapped).
  * Network.     The library itself uses none. Official builds of ONNX Runtime from 1.29 on report usage; the library
@@ -95,9 +95,10 @@ DVAE_API uint32_t dvae_abi_version(void);
 
 /* Asked about every 20 ms during a call, on the calling thread, and once more at its end with done == total.
  * `done` counts rows (images, latents), about: what other threads are busy with is not in it. Return 0 to go on;
- * anything else cancels (at the end it is too late, and ignored). That ends the call in the midst of a run of the model,
- * too, when the model's next operator is to begin: one operator is never interrupted. A model whose runs are not known
- * to be short is run by a thread of its own meanwhile, besides those of `threads`. Calls without this callback run on. */
+ * anything else cancels (at the end it is too late, and ignored). That ends the call in the midst of a run of the
+ * model, too, when the model's next operator is to begin: one operator is never interrupted. A model whose runs are
+ * not known to be short is run by a thread of its own meanwhile, besides those of `threads`. A call without this
+ * callback runs on. */
 typedef int32_t (*dvae_progress)(void* context, uint64_t done, uint64_t total);
 
 typedef struct dvae_prior dvae_prior;
