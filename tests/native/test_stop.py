@@ -74,9 +74,8 @@ def test_a_signal_ends_samples_in_the_midst_of_a_run(
 def test_a_signal_ends_other_calls_in_the_midst_of_a_run(slow: dv.Model) -> None:
     x = np.full((5, 28, 28), 9, np.float32)
     interrupt(lambda: slow.decode(np.zeros((5, 40), np.float32), dtype="float32", out=x))
-    interrupt(
-        lambda: slow.interpolate(*np.eye(2, 40, dtype=np.float32), steps=5, dtype="float32", out=x)
-    )
+    ends = np.eye(2, 40, dtype=np.float32)
+    interrupt(lambda: slow.interpolate(ends[0], ends[1], steps=5, dtype="float32", out=x))
     interrupt(lambda: slow.sample(5, prior="mixture", digit=3, dtype="float32", out=x))
     assert (x == 9).all()
     mu, logvar = (np.full((5, 40), 9, np.float32) for _ in range(2))
