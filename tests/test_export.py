@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import zipfile
@@ -25,6 +26,7 @@ from digitvae.bundle import MANIFEST, Bundle
 from digitvae.errors import DataError, OutputError, ParityError, TrainingError
 from digitvae.model import LATENTS, PIXELS, VAE
 from digitvae.prior import RANK
+from digitvae.sinks import exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -381,6 +383,9 @@ def spoil(path: Path, change: str) -> None:
         save_file({n: w for n, w in weights.items() if n != "decoder.output.bias"}, path)
     elif change == "another shape":
         save_file(weights | {"decoder.output.bias": torch.zeros(783)}, path)
+    elif change == "a flipped bit":
+        weights["encoder.fc_mu.weight"].view(torch.int32)[3, 4] ^= 1
+        save_file(weights, path)
     elif change == "NaN":
         weights["encoder.fc_mu.weight"][3, 4] = np.nan
         save_file(weights, path)
@@ -388,7 +393,9 @@ def spoil(path: Path, change: str) -> None:
         path.unlink()
 
 
-@pytest.mark.parametrize("change", ["truncated", "missing tensor", "another shape", "NaN", "gone"])
+@pytest.mark.parametrize(
+    "change", ["truncated", "missing tensor", "another shape", "a flipped bit", "NaN", "gone"]
+)
 def test_damaged_weights_are_refused_and_named(tiny_run: Path, tmp_path: Path, change: str) -> None:
     shutil.copytree(tiny_run, tmp_path / "run")
     spoil(tmp_path / "run" / run.WEIGHTS, change)
@@ -405,8 +412,12 @@ def test_a_bundle_is_replaced_only_with_force(tiny_run: Path, tmp_path: Path) ->
     with pytest.raises(OutputError, match="--force replaces it"):
         export.export_run(tiny_run, target)
     assert (target / "decoder.onnx").read_bytes() == b"older"
+    target.chmod(0o700)
+    (target / "decoder.onnx").chmod(0o600)
     export.export_run(tiny_run, target, force=True)
     Bundle.open(target).check_files()
+    assert stat.S_IMODE(target.stat().st_mode) == 0o700
+    assert stat.S_IMODE((target / "decoder.onnx").stat().st_mode) == 0o600
     assert [p.name for p in target.parent.iterdir()] == ["bundle"]
 
 
@@ -422,6 +433,26 @@ def test_nothing_but_a_bundle_is_ever_replaced(tiny_run: Path, tmp_path: Path) -
             export.export_run(tiny_run, tmp_path / name, force=True)
     assert (tmp_path / "folder" / "thesis.tex").read_text() == "years of work"
     assert len(list(tmp_path.iterdir())) == 4
+
+
+@pytest.mark.parametrize("foreign", ["thesis.tex", "more/", "link"])
+def test_a_bundle_that_holds_other_files_is_not_replaced(
+    tiny_run: Path, tiny_bundle: Path, tmp_path: Path, foreign: str
+) -> None:
+    target = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+    path = target / foreign
+    if foreign == "link":
+        path.symlink_to("decoder.onnx")
+    elif foreign.endswith("/"):
+        path.mkdir()
+    else:
+        path.write_text("years of work")
+    with pytest.raises(OutputError, match=f"it holds '{foreign.rstrip('/')}', which digitvae did"):
+        export.export_run(tiny_run, target, force=True)
+    assert os.path.lexists(path)
+    (target / MANIFEST).write_text('{"name": "a web app", "files": {"thesis.tex": 1}}')
+    with pytest.raises(OutputError, match="will not replace the folder"):
+        export.export_run(tiny_run, target, force=True)
 
 
 @pytest.mark.usefixtures("quick")
@@ -466,14 +497,7 @@ def test_a_failure_at_any_moment_leaves_what_was_there(
     if moment == "write":
         monkeypatch.setattr(export, "write_manifest", fail)
     else:
-        rename = Path.rename
-
-        def fail_once(self: Path, to: Path) -> Path:
-            if self.name == "bundle" and self.parent != tmp_path:
-                raise failure
-            return rename(self, to)
-
-        monkeypatch.setattr(Path, "rename", fail_once)
+        monkeypatch.setattr(exchange, "swap", fail)
     expected = OutputError if isinstance(failure, OSError) else KeyboardInterrupt
     with pytest.raises(expected):
         export.export_run(tiny_run, target, force=True)

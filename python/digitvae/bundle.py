@@ -25,7 +25,7 @@ PRIOR = "prior.onnx"
 REQUIRED_FILES = (DECODER, ENCODER)
 REQUIRED_DIMS = ("latent", "hidden", "height", "width")
 
-_MAX_MANIFEST_BYTES = 1 << 20
+MAX_MANIFEST_BYTES = 1 << 20
 _MAX_NAME_BYTES = 255
 _HEX_DIGITS = frozenset("0123456789abcdef")
 
@@ -205,9 +205,9 @@ def _read_manifest_bytes(folder: Path) -> bytes:
     if file.resolve().parent != folder:
         raise BundleError(f"{file} is a link that leaves the bundle, to {file.resolve()}")
     with file.open("rb") as opened:
-        content = opened.read(_MAX_MANIFEST_BYTES + 1)
-    if len(content) > _MAX_MANIFEST_BYTES:
-        raise BundleError(f"{file} is larger than a manifest can be ({_MAX_MANIFEST_BYTES} bytes)")
+        content = opened.read(MAX_MANIFEST_BYTES + 1)
+    if len(content) > MAX_MANIFEST_BYTES:
+        raise BundleError(f"{file} is larger than a manifest can be ({MAX_MANIFEST_BYTES} bytes)")
     return content
 
 

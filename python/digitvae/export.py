@@ -8,6 +8,7 @@ paths, no order that depends on a hash seed.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -23,10 +24,18 @@ from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 
 from digitvae import data, run
-from digitvae.bundle import MANIFEST, SCHEMA, Bundle, describe_files, write_manifest
+from digitvae.bundle import (
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    SCHEMA,
+    Bundle,
+    describe_files,
+    write_manifest,
+)
 from digitvae.card import CARD, model_card
 from digitvae.codes import encode, refine
 from digitvae.errors import DataError, OutputError, ParityError, TrainingError
+from digitvae.files import open_regular
 from digitvae.forms import (
     SIGNATURES,
     exported_program_bytes,
@@ -35,6 +44,7 @@ from digitvae.forms import (
 )
 from digitvae.model import HEIGHT, HIDDEN, LATENTS, VAE, WIDTH
 from digitvae.prior import fit_prior
+from digitvae.sinks import atomic, exchange
 from digitvae.train import Summary, read_summary
 
 if TYPE_CHECKING:
@@ -69,7 +79,8 @@ def export_run(
     Args:
         run_dir: A finished run directory.
         bundle_dir: The bundle to make.
-        force: Replace the bundle that is there. Anything else that is there is never replaced.
+        force: Replace the bundle that is there, unless it holds files that its manifest does not
+            list. Anything else that is there is never replaced.
         allow_collapsed: Export a model whose posterior has collapsed.
         prior: Fit a latent mixture to the images that the run was trained on, but to no fewer than
             ``LEAST_FITTED`` of the data set, and put it into the bundle. An autoencoder gets none:
@@ -97,8 +108,10 @@ def export_run(
             f"{source}: {summary.test.collapse_message()}. Train with --objective elbo, or export "
             "it nevertheless with --allow-collapsed"
         )
-    weights, model = _load_weights(source / run.WEIGHTS)
+    weights, model = _load_weights(source)
     manifest = _manifest(summary)
+    with atomic.output_errors(target):
+        exchange.recover(target)
     _check_target(target, force=force)
     scratch: Path | None = None
     made = [parent for parent in target.parents if not parent.exists()]  # the innermost first
@@ -116,7 +129,7 @@ def export_run(
             write_prior(folder, fit.prior, summary.config.dataset, say)
         say("verifying that every form computes what PyTorch computes")
         _verify(folder, manifest, data_root, quick=quick, on_progress=on_progress)
-        _put_in_place(folder, target, scratch)
+        _put_in_place(folder, target, force=force)
     except OSError as error:
         raise OutputError(f"{target}: cannot be written: {error}") from error
     finally:
@@ -303,10 +316,15 @@ def _manifest(summary: Summary) -> dict[str, Any]:
     return manifest
 
 
-def _load_weights(path: Path) -> tuple[bytes, VAE]:
+def _load_weights(source: Path) -> tuple[bytes, VAE]:
+    """The trained parameters, which must be those of the checkpoint: that knows its SHA-256."""
+    path = source / run.WEIGHTS
+    checkpoint = run.load_checkpoint(source)
+    trained = {} if checkpoint is None else checkpoint.tensors
     model = VAE().requires_grad_(requires_grad=False).eval()
     try:
-        content = path.read_bytes()
+        with open_regular(path) as file:
+            content = file.read()
         state = load_safetensors(content)
         model.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError) as error:
@@ -314,33 +332,42 @@ def _load_weights(path: Path) -> tuple[bytes, VAE]:
     for name, tensor in state.items():
         if not bool(torch.isfinite(tensor).all()):
             raise TrainingError(f"{path}: {name} is not finite everywhere")
+        kept = trained.get(f"model.{name}")
+        if kept is None or not torch.equal(kept.view(torch.int32), tensor.view(torch.int32)):
+            raise TrainingError(
+                f"{path}: was changed: {name} is not what {run.CHECKPOINT} has; delete "
+                f"{run.SUMMARY} and `digitvae train --out {source} --resume` writes both again"
+            )
     return content, model
 
 
 def _check_target(target: Path, *, force: bool) -> None:
+    """Refuse a place that is taken, but for an empty folder, or a bundle that may be replaced."""
     if not os.path.lexists(target):
         return
     if target.is_dir() and not target.is_symlink():
         if not any(target.iterdir()):
             return
         if (target / MANIFEST).is_file():
-            if force:
-                return
-            raise OutputError(f"{target}: there is a bundle already; --force replaces it")
+            if not force:
+                raise OutputError(f"{target}: there is a bundle already; --force replaces it")
+            atomic.refuse_foreign(target, target, _bundle_lists)
+            return
     raise OutputError(f"{target}: exists and is not a bundle, so it is not replaced")
 
 
-def _put_in_place(folder: Path, target: Path, scratch: Path) -> None:
-    """Rename the finished folder to its name; what had the name before is kept until then."""
-    for file in folder.iterdir():
-        with file.open("rb") as written:
-            os.fsync(written.fileno())
-    before = scratch / "before"
-    if target.exists():
-        target.rename(before)
+def _bundle_lists(folder: Path, name: str) -> bool:
+    """Whether a file of a bundle, which may be damaged, is its manifest, or is listed there."""
     try:
-        folder.rename(target)
-    except BaseException:
-        if before.exists():
-            before.rename(target)
-        raise
+        with open_regular(folder / MANIFEST, follow=False) as file:
+            manifest = json.loads(file.read(MAX_MANIFEST_BYTES))
+        schema, listed = str(manifest["schema"]), dict(manifest["files"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+    return schema.startswith("digitvae-bundle/") and (name == MANIFEST or name in listed)
+
+
+def _put_in_place(folder: Path, target: Path, *, force: bool) -> None:
+    """Give the finished folder its name; what had the name before is kept until then."""
+    _check_target(target, force=force)
+    atomic.put_folder(folder, target, target, force=True, ours=_bundle_lists)

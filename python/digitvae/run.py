@@ -21,6 +21,7 @@ import json
 import os
 import platform
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ from torch import Tensor, nn
 from digitvae import __version__
 from digitvae.errors import OutputError, TrainingError
 from digitvae.files import open_regular
+from digitvae.sinks.exchange import keep_mode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,6 +88,8 @@ def write_whole(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
         with temporary.open("xb") as out:
             try:
+                with suppress(FileNotFoundError):
+                    keep_mode(path.stat(), out.fileno())
                 out.write(content)
                 out.flush()
                 os.fsync(out.fileno())

@@ -8,12 +8,12 @@ import resource
 import stat
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from digitvae.errors import OutputError
-from digitvae.sinks import open_sink
+from digitvae.sinks import exchange, open_sink
 from digitvae.sinks.atomic import new_file, new_folder
 from tests.sinks.readers import READERS
 
@@ -128,6 +128,7 @@ def test_with_force_a_folder_that_cannot_be_exchanged_comes_back(
             raise OSError(errno.EIO, "Input/output error")
         return original(self, target)
 
+    monkeypatch.setattr(exchange, "swap", lambda *_names: False)
     monkeypatch.setattr(Path, "rename", rename)
     with pytest.raises(OutputError, match="Input/output error"):
         put(tmp_path / "out", force=True)
@@ -148,6 +149,135 @@ def test_force_never_deletes_a_folder_that_holds_anything_else(
     with pytest.raises(OutputError, match=f"holds '{foreign.rstrip('/')}'"):
         put(folder, force=True)
     assert [file.name for file in folder.iterdir()] == [foreign.rstrip("/")]
+
+
+@pytest.mark.parametrize("name", ["999999.png", "000016.png", "000000000.png", "00001٣.png"])
+def test_force_never_deletes_a_picture_that_the_manifest_does_not_list(
+    tmp_path: Path, name: str
+) -> None:
+    put(tmp_path / "out")
+    (tmp_path / "out" / name).write_text("precious")
+    before = tree(tmp_path)
+    with pytest.raises(OutputError, match=f"holds '{name}', which digitvae did not write; move it"):
+        put(tmp_path / "out", force=True)
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("swaps", [True, False])
+def test_force_never_deletes_what_appears_at_the_very_last_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swaps: bool
+) -> None:
+    put(tmp_path / "out")
+    before = tree(tmp_path)
+    swap = exchange.swap
+
+    def appear(one: Path, other: Path) -> bool:
+        if not (one / "notes.txt").exists():
+            (other / "notes.txt").write_text("precious")
+        return swaps and swap(one, other)
+
+    monkeypatch.setattr(exchange, "swap", appear)
+    with pytest.raises(OutputError, match=r"notes\.txt"):
+        put(tmp_path / "out", force=True)
+    assert tree(tmp_path) == before | {"out/notes.txt": b"precious"}
+
+
+@pytest.mark.parametrize("swaps", [True, False])
+def test_a_run_that_dies_while_it_replaces_a_folder_leaves_one_or_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swaps: bool
+) -> None:
+    """Where names cannot be exchanged, it may be away, and the next run brings it back."""
+    target = tmp_path / "out"
+    put(target)
+    old = tree(target)
+    if not swaps:
+        monkeypatch.setattr(exchange, "swap", lambda *_names: False)
+    elif not exchange.swap(target, target):
+        pytest.skip("replacing in one step (needs a file system that exchanges names)")
+    for step in range(1, 100):
+        code = dying_at(step, lambda: put_one(target, force=True))
+        if not target.exists():
+            assert not swaps
+            with pytest.raises(OutputError, match="exists"):  # it is back
+                put_one(target)
+        assert tree(target) == old or len(tree(target)) == 2
+        if code == 0:
+            break
+        if tree(target) != old:
+            put(target, force=True)
+    assert step > 20
+    assert len(tree(target)) == 2
+    for left in tmp_path.glob(".digitvae-*"):
+        assert not left.name.startswith(".digitvae-old-")
+
+
+def put_one(path: Path, *, force: bool = False) -> None:
+    with open_sink(path, count=1, force=force) as sink:
+        sink.write(IMAGES[:784])
+
+
+def dying_at(step: int, action: Callable[[], None]) -> int:
+    """Do something in a process that dies before its so-manieth change of the disk.
+
+    Returns:
+        9, or 0 if it came to its end before.
+    """
+    child = os.fork()
+    if child == 0:
+        left = step
+
+        def counted(original: Callable[..., object]) -> Callable[..., object]:
+            def call(*arguments: Any, **options: Any) -> object:
+                nonlocal left
+                left -= 1
+                if left == 0:
+                    os._exit(9)
+                return original(*arguments, **options)
+
+            return call
+
+        for name in ("fsync", "mkdir", "rename", "rmdir", "unlink", "chmod", "fchmod"):
+            setattr(os, name, counted(getattr(os, name)))
+        exchange.swap = counted(exchange.swap)  # type: ignore[assignment]
+        try:
+            action()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in (0, 9)
+    return code
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o444, 0o644, 0o777])
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "out.npy"
+    put(path)
+    path.chmod(mode)
+    with open_sink(path, count=16, force=True) as sink:
+        (unfinished,) = tmp_path.glob(".digitvae-*")
+        assert stat.S_IMODE(unfinished.stat().st_mode) == mode
+        sink.write(IMAGES)
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o555, 0o755, 0o2770])
+def test_a_folder_that_is_replaced_keeps_its_permissions_and_those_of_its_files(
+    tmp_path: Path, mode: int
+) -> None:
+    folder = tmp_path / "out"
+    put(folder)
+    (folder / "000003.png").chmod(0o600)
+    (folder / "manifest.json").chmod(0o640)
+    folder.chmod(mode)
+    with open_sink(folder, count=16, force=True) as sink:
+        (unfinished,) = tmp_path.glob(".digitvae-*")
+        assert stat.S_IMODE(unfinished.stat().st_mode) == 0o700
+        sink.write(IMAGES)
+    assert stat.S_IMODE(folder.stat().st_mode) == mode
+    assert stat.S_IMODE((folder / "000003.png").stat().st_mode) == 0o600
+    assert stat.S_IMODE((folder / "manifest.json").stat().st_mode) == 0o640
+    assert [file.name for file in tmp_path.iterdir()] == ["out"]
 
 
 def test_force_never_deletes_what_appears_in_a_folder_meanwhile(tmp_path: Path) -> None:

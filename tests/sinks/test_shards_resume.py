@@ -238,6 +238,11 @@ def test_force_replaces_an_output_in_shards(tmp_path: Path) -> None:
         "digits.npy",
         "digits-1-of-2.npy",
         "digits-00000-of-00001.tar.gz",
+        "digits-00000-of-00004.npy",
+        "digits-00005-of-00005.npy",
+        "digits-00000-of-00005.tar",
+        "digits-000000-of-00005.npy",
+        "digits-0000٣-of-00005.npy",
         "000000.png",
         "more/",
         "link",
@@ -259,6 +264,22 @@ def test_force_never_deletes_anything_else(tmp_path: Path, foreign: str) -> None
     assert names(tmp_path / "out") == before
 
 
+def test_force_deletes_shards_that_were_not_finished(tmp_path: Path) -> None:
+    output = wanted(tmp_path / "out")
+    make(output, 2)
+    (tmp_path / "out" / output.name(4)).write_text("of a run that was killed")
+    assert make(wanted(tmp_path / "out", "tar"), force=True) == [0, 1, 2, 3, 4]
+
+
+def test_force_deletes_no_shards_that_nobody_knows(tmp_path: Path) -> None:
+    make(wanted(tmp_path / "out"))
+    (tmp_path / "out" / "manifest.json").unlink()
+    before = tree(tmp_path)
+    with pytest.raises(OutputError, match=r"holds 'digits-0000.-of-00005\.npy', which digitvae"):
+        make(wanted(tmp_path / "out"), force=True)
+    assert tree(tmp_path) == before
+
+
 def test_with_force_what_says_complete_goes_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,12 +288,17 @@ def test_with_force_what_says_complete_goes_first(
     original = Path.unlink
 
     def unlink(self: Path, missing_ok: bool = False) -> None:
-        gone.append(self.name)
+        if self.name.startswith("digits-"):
+            told = manifest.read(wanted(tmp_path / "out").store)
+            assert (told.complete, told.files) == (False, [])
+        if not self.name.startswith(".digitvae-"):
+            gone.append(self.name)
         original(self, missing_ok=missing_ok)
 
     monkeypatch.setattr(Path, "unlink", unlink)
     make(wanted(tmp_path / "out"), force=True)
-    assert gone[0] == "manifest.json"
+    assert len(gone) == SHARDS + 1
+    assert gone[-1] == "manifest.json"
 
 
 @pytest.mark.parametrize("options", [{"resume": True}, {"force": True}])

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digitvae.errors import OutputError
+from digitvae.sinks import exchange
+from digitvae.sinks.exchange import keep_mode
 from digitvae.sinks.formats import STDOUT
 
 if TYPE_CHECKING:
@@ -79,7 +81,8 @@ def new_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
 
     Args:
         path: Destination. A link is followed, so that what it points to is replaced.
-        force: Replace an existing regular file. It survives when the block fails.
+        force: Replace an existing regular file, whose permissions stay. It survives when the block
+            fails.
 
     Yields:
         A binary file under a temporary name in the destination's folder.
@@ -88,12 +91,15 @@ def new_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
         OutputError: The destination exists, its folder is missing or refuses, the disk is full.
     """
     target = destination(path)
-    _refuse_existing_file(path, target, force=force)
+    replaced = _refuse_existing_file(path, target, force=force)
     temporary = _temporary_name(target)
     try:
         with output_errors(path):
             file = io.BufferedWriter(_SyncedOnTheWay(temporary))
         try:
+            if replaced is not None:
+                with output_errors(path):  # before a byte of it can be read
+                    keep_mode(replaced, file.fileno())
             yield file
             with output_errors(path):
                 file.flush()
@@ -127,8 +133,9 @@ def new_folder(
 
     Args:
         path: Destination. A link is followed.
-        force: Replace an existing folder, if it holds nothing but what is ours. It survives when
-            the block fails.
+        force: Replace an existing folder, if it holds nothing but what is ours. Its permissions and
+            those of its files stay. It survives when the block fails, and as long as the other has
+            not taken its place.
         ours: Tells, of a folder and the relative name of a file or folder in it (a folder's ends
             with a slash), whether it may be deleted.
 
@@ -139,20 +146,52 @@ def new_folder(
         OutputError: As for :func:`new_file`; also when ``force`` would delete other files.
     """
     target = destination(path)
+    with output_errors(path):
+        exchange.recover(target)
     _refuse_existing_folder(path, target, force=force, ours=ours)
     temporary = _temporary_name(target)
     try:
         with output_errors(path):
-            temporary.mkdir()
+            # Who may not look into the one that is replaced may not look into this one either.
+            temporary.mkdir(mode=0o700 if target.exists() else 0o777)
         yield temporary
-        with output_errors(path):
-            _sync_file_system(temporary)
-            _refuse_existing_folder(path, target, force=force, ours=ours)
-            _exchange_folder(temporary, target)
+        put_folder(temporary, path, target, force=force, ours=ours)
     except BaseException:
-        _remove_folder(temporary)
+        exchange.remove_folder(temporary)
         raise
-    sync_folder(target.parent)
+
+
+def put_folder(
+    folder: Path, path: Path, target: Path, *, force: bool, ours: Callable[[Path, str], bool]
+) -> None:
+    """Give a finished folder its name, and remove the one that had it.
+
+    Args:
+        folder: The folder, beside ``target`` or below it in the same file system.
+        path: What to call the destination.
+        target: The destination.
+        force: As for :func:`new_folder`.
+        ours: As for :func:`new_folder`.
+
+    Raises:
+        OutputError: As for :func:`new_folder`; ``target`` is as it was.
+    """
+    with output_errors(path):
+        _sync_file_system(folder)
+        _refuse_existing_folder(path, target, force=force, ours=ours)
+        if not target.exists():
+            folder.rename(target)
+            sync_folder(target.parent)
+            return
+        exchange.keep_modes(target, folder)
+        old = exchange.replace_folder(folder, target)
+        try:
+            refuse_foreign(path, old, ours)  # which may have come in the last moment
+        except BaseException:
+            exchange.put_back(old, folder, target)
+            raise
+        sync_folder(target.parent)  # or the disk might have the old name and no content
+        exchange.remove_folder(old)
 
 
 def check_space(path: Path, needed: int, *, files: int = 1) -> None:
@@ -200,16 +239,20 @@ def destination(path: Path) -> Path:
     return target
 
 
-def _refuse_existing_file(path: Path, target: Path, *, force: bool) -> None:
+def _refuse_existing_file(path: Path, target: Path, *, force: bool) -> os.stat_result | None:
+    """What there is to be replaced, if anything."""
     with output_errors(path):
-        if not target.exists():
-            return
-        mode = target.stat().st_mode
+        try:
+            state = target.stat()
+        except FileNotFoundError:
+            return None
+    mode = state.st_mode
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
         raise OutputError(f"cannot write '{path}': it is {kind}; to pipe, use '-o -'")
     if not force:
         raise _exists(path)
+    return state
 
 
 def _refuse_existing_folder(
@@ -257,7 +300,7 @@ def refuse_foreign(path: Path, folder: Path, ours: Callable[[Path, str], bool]) 
                 if not plain or not ours(folder, name + "/" * is_folder):
                     raise OutputError(
                         f"will not replace the folder '{path}': it holds '{name}', which digitvae "
-                        "did not write; remove the folder yourself, or choose another"
+                        "did not write; move it away, or choose another folder"
                     )
                 if is_folder:
                     search(name + "/")
@@ -292,26 +335,6 @@ def _rename_to_unused(temporary: Path, path: Path, target: Path) -> None:
         temporary.rename(target)
     else:
         temporary.unlink()
-
-
-def _exchange_folder(temporary: Path, target: Path) -> None:
-    if not target.exists():
-        temporary.rename(target)
-        return
-    old = _temporary_name(target)
-    target.rename(old)
-    try:
-        temporary.rename(target)
-    except BaseException:
-        old.rename(target)
-        raise
-    _remove_folder(old)
-
-
-def _remove_folder(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from digitvae.errors import OutputError
 from digitvae.sinks import manifest
 from digitvae.sinks.formats import FORMATS
 from digitvae.stores.folder import UNFINISHED
-from digitvae.stores.store import exists_already
+from digitvae.stores.store import exists_already, is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,11 +19,18 @@ if TYPE_CHECKING:
     from digitvae.stores import Entry, Store
 
 _SHARD = re.compile(
-    r"digits-[0-9]{5,}-of-[0-9]{5,}("
+    r"digits-([0-9]{5,})-of-([0-9]{5,})("
     + "|".join(re.escape(kind.extension) for kind in FORMATS.values() if kind.extension)
-    + ")"
+    + ")",
+    re.ASCII,
 )
 _OURS = re.compile(f"{_SHARD.pattern}|{UNFINISHED.pattern}")
+
+
+def shard_name(index: int, number: int, extension: str) -> str:
+    """Name of one of so many shards, from 0."""
+    width = max(5, len(str(number)))
+    return f"digits-{index:0{width}d}-of-{number:0{width}d}{extension}"
 
 
 def is_shard(name: str) -> bool:
@@ -34,19 +42,42 @@ def clear(store: Store) -> None:
     """Delete an output in shards, but nothing else.
 
     Raises:
-        OutputError: The place holds anything else, which the message names.
+        OutputError: The place holds anything that its manifest does not know, which the message
+            names. Shards of that output that are not finished are known, too.
     """
+    try:
+        found = manifest.read(store)
+    except OutputError as error:
+        if not is_missing(error):
+            raise OutputError(f"will not replace '{store}': {error}") from error
+        found = None
 
     def is_ours(name: str) -> bool:
-        if name == manifest.NAME:
-            return manifest.is_one(store)
-        return _OURS.fullmatch(name) is not None
+        if UNFINISHED.fullmatch(name):
+            return True
+        return found is not None and (name == manifest.NAME or _knows(found, name))
 
     store.refuse_foreign(is_ours)
-    # First of all what says that everything is there.
-    store.delete(manifest.NAME)
+    if found is not None:
+        # First of all it says no longer that everything is there. It goes last, so that a run that
+        # dies meanwhile leaves what another knows, and may delete.
+        manifest.write(store, replace(found, complete=False, files=[]))
     for entry in store.entries():
-        store.delete(entry.name)
+        if entry.name != manifest.NAME and is_ours(entry.name):
+            store.delete(entry.name)
+    store.delete(manifest.NAME)
+
+
+def _knows(found: Manifest, name: str) -> bool:
+    """Whether a file is a shard, finished or not, of the output that a manifest describes."""
+    shard = _SHARD.fullmatch(name)
+    if shard is None:
+        return False
+    count, size, kind = (found.asked.get(key) for key in ("count", "shard_size", "format"))
+    if not isinstance(count, int) or not isinstance(size, int) or size < 1 or kind not in FORMATS:
+        return any(record.name == name for record in found.files)
+    index, number = int(shard[1]), -(-count // size)
+    return index < number and name == shard_name(index, number, FORMATS[str(kind)].extension)
 
 
 def take_over(store: Store, asked: Mapping[str, object], *, resume: bool) -> Manifest | None:
@@ -75,8 +106,8 @@ def take_over(store: Store, asked: Mapping[str, object], *, resume: bool) -> Man
         _refuse_differences(store, found.asked, asked)
     elif others and all(map(_OURS.fullmatch, others)):
         raise OutputError(
-            f"cannot resume '{store}': it holds shards but no {manifest.NAME}, as if it had been "
-            "left while it was replaced; begin again with --force, or choose another name"
+            f"cannot resume '{store}': it holds shards but no {manifest.NAME}: nobody knows what "
+            "they are, nor does --force delete them; move them away, or choose another name"
         )
     elif others:
         raise OutputError(

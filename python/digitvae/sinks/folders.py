@@ -14,14 +14,42 @@ from digitvae.sinks.png import PngEncoder
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from digitvae.sinks.manifest import Manifest
     from digitvae.sinks.request import Request
 
-PICTURE_NAMES = re.compile(r"[0-9]{6,}\.png")
-MNIST_NAMES = re.compile(r"MNIST/(raw/((train|t10k)-(images-idx3|labels-idx1)-ubyte)?)?")
+_PICTURE_NAME = re.compile(r"[0-9]{6,}\.png", re.ASCII)
+_PICTURES = "*.png"
+_MNIST_NAME = re.compile(r"MNIST/(raw/((train|t10k)-(images-idx3|labels-idx1)-ubyte)?)?")
 """Names in the folders, relative to them; a folder's own ends with a slash."""
 
 UNLABELLED = 255
 """Label of images that have none, in the one format that cannot do without labels."""
+
+
+def lists_picture(found: Manifest, name: str) -> bool:
+    """Whether a manifest lists a picture, by its index."""
+    if not _PICTURE_NAME.fullmatch(name):
+        return False
+    index = int(name.removesuffix(".png"))
+    return name == _picture_name(index) and any(
+        record.first <= index < record.first + record.count
+        for record in found.files
+        if record.name == _PICTURES
+    )
+
+
+def lists_mnist_file(found: Manifest, name: str) -> bool:
+    """Whether a manifest lists a file of MNIST, or the folder of one."""
+    if not _MNIST_NAME.fullmatch(name):
+        return False
+    return any(
+        record.name.startswith(name) if name.endswith("/") else record.name == name
+        for record in found.files
+    )
+
+
+def _picture_name(index: int) -> str:
+    return f"{index:06d}.png"
 
 
 class PictureEncoder:
@@ -67,7 +95,7 @@ class PictureEncoder:
         """All pictures in one entry, their contents one after the other."""
         asked = self._request
         digest = self._hash.hexdigest()
-        return [FileRecord("*.png", asked.first, asked.count, self._bytes, digest)]
+        return [FileRecord(_PICTURES, asked.first, asked.count, self._bytes, digest)]
 
 
 class MnistEncoder:

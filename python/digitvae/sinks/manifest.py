@@ -18,7 +18,6 @@ from digitvae.stores.folder import Folder
 from digitvae.stores.store import is_missing
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Callable
     from pathlib import Path
     from typing import BinaryIO
@@ -235,29 +234,23 @@ def read(store: Store) -> Manifest:
     return Manifest(content, complete, files)
 
 
-def is_one(store: Store) -> bool:
-    """Whether a place has a manifest of ours that can be read."""
-    try:
-        read(store)
-    except OutputError:
-        return False
-    return True
-
-
-def only(names: re.Pattern[str]) -> Callable[[Path, str], bool]:
-    """A test whether an entry of a folder is ours: one of these names beside a manifest of ours.
+def only(lists: Callable[[Manifest, str], bool]) -> Callable[[Path, str], bool]:
+    """A test whether an entry of a folder is ours: a manifest of ours, or what it lists.
 
     Args:
-        names: Relative to the folder.
+        lists: Tells whether a manifest lists an entry, by its name relative to the folder.
     """
 
     @functools.cache
-    def has_manifest(folder: Path) -> bool:
-        return is_one(Folder(folder))
+    def manifest_of(folder: Path) -> Manifest | None:
+        try:
+            return read(Folder(folder))
+        except OutputError:
+            return None
 
     def is_ours(folder: Path, name: str) -> bool:
-        is_named = name == NAME or names.fullmatch(name) is not None
-        return is_named and has_manifest(folder)
+        found = manifest_of(folder)
+        return found is not None and (name == NAME or lists(found, name))
 
     return is_ours
 

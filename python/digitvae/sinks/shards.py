@@ -74,9 +74,7 @@ class ShardedOutput:
 
     def name(self, index: int) -> str:
         """Name of shard ``index``, 0 … number − 1."""
-        width = max(5, len(str(self.number)))
-        extension = FORMATS[self.whole.format].extension
-        return f"digits-{index:0{width}d}-of-{self.number:0{width}d}{extension}"
+        return earlier_run.shard_name(index, self.number, FORMATS[self.whole.format].extension)
 
     def shard(self, index: int) -> Request:
         """What shard ``index`` is to hold."""

@@ -258,7 +258,7 @@ def _folder(request: Request, place: Path, origin: Origin | None, *, force: bool
 
     is_mnist = request.format == "mnist"
     check_space(place, request.least_bytes, files=4 if is_mnist else request.count)
-    ours = manifest.only(folders.MNIST_NAMES if is_mnist else folders.PICTURE_NAMES)
+    ours = manifest.only(folders.lists_mnist_file if is_mnist else folders.lists_picture)
     with new_folder(place, force=force, ours=ours) as folder:
         with output_errors(place):
             encoder: FolderEncoder

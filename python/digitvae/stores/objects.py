@@ -138,7 +138,7 @@ class Objects:
             if not ours(entry.name):
                 raise OutputError(
                     f"will not replace '{self}': it holds '{entry.name}', which digitvae did not "
-                    "write; remove it yourself, or choose another name"
+                    "write; move it away, or choose another name"
                 )
 
     @property

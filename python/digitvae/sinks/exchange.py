@@ -1,0 +1,133 @@
+"""Replacing a file or a folder by another: at no moment is there nothing under the name.
+
+Linux exchanges two names in one step (``renameat2``), on most file systems. Elsewhere a folder is
+moved away before the other takes its place, and a death in between leaves it under a name from
+which the next run moves it back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import hashlib
+import os
+import shutil
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+_CANNOT = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
+"""What a system says that has no such call (EPERM: in some containers), or a file system."""
+
+
+def swap(one: Path, other: Path) -> bool:
+    """Exchange two names in one step.
+
+    Returns:
+        Whether it was done; ``False`` where system or file system cannot.
+
+    Raises:
+        OSError: One of them is missing, or may not be renamed.
+    """
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:  # not Linux, or an old libc
+        return False
+    names = os.fsencode(one), os.fsencode(other)
+    if renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _CANNOT:
+        return False
+    raise OSError(code, os.strerror(code), str(other))
+
+
+def replace_folder(new: Path, target: Path) -> Path:
+    """Give a folder the name of another, which is to be removed then.
+
+    Args:
+        new: The folder, in the same file system.
+        target: The other.
+
+    Returns:
+        Where the other is now.
+
+    Raises:
+        OSError: It cannot be done; both are where they were.
+    """
+    if swap(new, target):
+        return new
+    old = _moved_away(target)
+    if os.path.lexists(old):  # of a run that died when all was done: as what others have left
+        old.rename(target.parent / f".digitvae-{os.urandom(8).hex()}.tmp")
+    target.rename(old)
+    try:
+        new.rename(target)
+    except BaseException:
+        old.rename(target)
+        raise
+    return old
+
+
+def put_back(old: Path, new: Path, target: Path) -> None:
+    """Undo :func:`replace_folder`, which has returned ``old``."""
+    if old != new:
+        target.rename(new)
+        old.rename(target)
+    elif not swap(old, target):
+        raise OSError(errno.ENOTSUP, "Two names could be exchanged, and not back", str(target))
+
+
+def recover(target: Path) -> None:
+    """Bring back a folder that a run had moved away when it died, if nothing has its name."""
+    old = _moved_away(target)
+    if not os.path.lexists(target) and old.is_dir() and not old.is_symlink():
+        old.rename(target)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all that it holds, as far as the system lets us."""
+    with contextlib.suppress(OSError):
+        folder.chmod(stat.S_IRWXU)  # nothing can be removed from one that is read-only
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def keep_mode(before: os.stat_result, now: int) -> None:
+    """Give an open file or folder the permissions, and the owner, of what it replaces."""
+    found = os.fstat(now)
+    if (found.st_uid, found.st_gid) != (before.st_uid, before.st_gid):
+        with contextlib.suppress(OSError):  # only root may give files away
+            os.fchown(now, before.st_uid, before.st_gid)
+    if stat.S_IMODE(found.st_mode) != stat.S_IMODE(before.st_mode):
+        os.fchmod(now, stat.S_IMODE(before.st_mode))
+
+
+def keep_modes(before: Path, now: Path) -> None:
+    """Give a folder, and whatever in it has a namesake in the other, the permissions of that."""
+    _keep_mode_at(before, now)
+    for folder, folders, files in os.walk(now):
+        below = os.path.relpath(folder, now)
+        for name in (*folders, *files):
+            with contextlib.suppress(FileNotFoundError):
+                _keep_mode_at(before / below / name, now / below / name)
+
+
+def _keep_mode_at(before: Path, now: Path) -> None:
+    state = before.lstat()
+    if stat.S_ISLNK(state.st_mode):
+        return
+    descriptor = os.open(now, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        keep_mode(state, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _moved_away(target: Path) -> Path:
+    """Where a folder waits for another to take its place: the same name in every run."""
+    name = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
+    return target.parent / f".digitvae-old-{name}.tmp"
