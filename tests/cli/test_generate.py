@@ -142,6 +142,41 @@ def test_what_is_generated_as_mnist_is_read_by_torchvision(run: Runner, model: d
     assert len(MNIST("data")) == 3
 
 
+@pytest.mark.parametrize(
+    ("count", "words", "test"), [(1, (), 1), (13, (), 1), (15, (), 2), (9_000, ("--test", 1), 1)]
+)
+def test_the_test_set_of_mnist_is_of_the_images_that_follow(
+    run: Runner, model: dv.Model, count: int, words: tuple[object, ...], test: int
+) -> None:
+    from torchvision.datasets import MNIST
+
+    asked = ("generate", count, "--first", 5, "-o", "data", "--format", "mnist", "--json")
+    assert json.loads(run(*asked, *words).out)["test"] == test
+    images = model.sample(count + test, first=5)
+    for is_train, expected in ((True, images[:count]), (False, images[count:])):
+        found = MNIST("data", train=is_train)
+        np.testing.assert_array_equal(found.data.numpy(), expected)
+        assert found.targets.tolist() == [255] * len(expected)
+    told = json.loads(Path("data/manifest.json").read_bytes())
+    assert (told["count"], told["test"]) == (count, test)
+    for record in told["files"]:
+        split = (5, count) if "train" in record["name"] else (5 + count, test)
+        assert (record["first"], record["count"]) == split
+        content = Path("data", record["name"]).read_bytes()
+        assert record["bytes"] == len(content)
+        assert record["sha256"] == hashlib.sha256(content).hexdigest()
+
+
+def test_a_test_set_is_for_mnist_and_must_have_indices(run: Runner) -> None:
+    result = run("generate", 5, "--test", 2, "-o", "a.npy")
+    assert_explained(result, 2, "--test is for --format mnist")
+    assert_explained(run("generate", 5, "--test", 0, "-o", "a", "--format", "mnist"), 2, "--test")
+    mnist = ("-o", "a", "--format", "mnist")
+    last = run("generate", 5, "--first", 2**64 - 5, "--test", 1, *mnist)
+    assert_explained(last, 2, f"the last index, {2**64:,}, is more than")
+    assert not list(Path().iterdir())
+
+
 @pytest.mark.parametrize("kind", ["tar", "parquet"])
 def test_data_sets_can_be_piped(
     tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes], model: dv.Model, kind: str

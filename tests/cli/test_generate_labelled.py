@@ -135,6 +135,10 @@ def test_labels_of_a_folder_for_torchvision_are_in_its_manifest(
     assert told["labels"] is True
     assert (told["prior"], told["digits"], told["truncation"]) == ("mixture", [1, 7], 0.5)
     assert "unlabelled" not in told
+    assert told["test"] == 1
+    raw = Path("data/MNIST/raw")
+    assert (raw / "train-labels-idx1-ubyte").read_bytes()[8:] == bytes([1, 7, 1, 7, 1, 7])
+    assert (raw / "t10k-labels-idx1-ubyte").read_bytes()[8:] == bytes([1])  # the seventh
     assert read_mnist(Path("data"), 6).shape == (6, 28, 28)
 
 

@@ -49,6 +49,7 @@ class _CountCommand(click.Command):
 @options.digit
 @options.per_digit
 @options.truncation
+@options.test
 @options.shard_size
 @options.resume
 @options.again
@@ -76,6 +77,7 @@ def generate(
     digit: list[int] | None,
     per_digit: int | None,
     truncation: float,
+    test: int | None,
     shard_size: int | None,
     resume: bool,
     again: int | None,
@@ -104,7 +106,8 @@ def generate(
       .png           a contact sheet        .raw       bare numbers
       none           a folder of PNGs; with --format mnist, what
                      torchvision.datasets.MNIST(PATH) reads, every label 255
-                     unless --prior or --digit gives labels
+                     unless --prior or --digit gives labels: COUNT digits to
+                     train with, and the --test that follow for train=False
 
     With --prior mixture, or a --digit, images have labels, which go into .npz, .parquet, .tar and
     --format mnist; the other kinds of output hold images only. Image I is of digit I mod K of the
@@ -140,9 +143,11 @@ def generate(
     else:
         _refuse_what_needs_shards(output, again)
         kind = format_of(output, output_format)
+    tested = _test_images(test, count, kind)
     report = Report("generate", output, as_json=as_json, quiet=quiet)
-    if first + count - 1 > MAX_SEED:
-        raise ValueError(f"the last index, {first + count - 1:,}, is more than {MAX_SEED:,}")
+    last = first + count + tested - 1
+    if last > MAX_SEED:
+        raise ValueError(f"the last index, {last:,}, is more than {MAX_SEED:,}")
 
     from digitvae import __version__
     from digitvae.engine import load
@@ -164,6 +169,7 @@ def generate(
         width=model.width,
         labels=prior == "mixture" and FORMATS[kind].labels,
         sheet=sheet_layout(columns, scale, padding, invert=invert),
+        test=tested,
     )
     origin = Origin(
         seed=seed,
@@ -185,6 +191,8 @@ def generate(
         "truncation": truncation,
         "labels": request.labels,
     }
+    if tested:
+        details["test"] = tested
     if in_shards:
         plan = ShardPlan(shard_size, resume, force, again or 0, cluster, threads)
         done = generate_shards(store, request, origin, model, plan, quiet=quiet)
@@ -197,9 +205,9 @@ def generate(
     maker = DigitMaker(model, request, origin, threads)
     with (
         open_request(request, force=force, threads=threads, origin=origin) as sink,
-        progress("generating", count, quiet=quiet) as advance,
+        progress("generating", request.total, quiet=quiet) as advance,
     ):
-        maker.fill(first, count, sink, advance)
+        maker.fill(first, request.total, sink, advance)
     report.finish(model, "digits", count, details)
 
 
@@ -216,6 +224,15 @@ def _images_asked(count: int | None, digit: list[int] | None, per_digit: int | N
     if per_digit * len(digit) > MAX_COUNT:
         raise click.UsageError(f"{per_digit * len(digit):,} images are more than {MAX_COUNT:,}")
     return per_digit * len(digit)
+
+
+def _test_images(test: int | None, count: int, kind: str) -> int:
+    """How many images of a test set follow the COUNT that are asked for."""
+    if kind == "mnist":
+        return max(1, count // 7) if test is None else test
+    if test is not None:
+        raise click.UsageError("--test is for --format mnist")
+    return 0
 
 
 def _refuse_what_needs_shards(output: str, again: int | None) -> None:

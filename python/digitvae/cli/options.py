@@ -181,6 +181,12 @@ digit = click.option(
 per_digit = number(
     "--per-digit", low=1, high=MAX_COUNT, help="Images for each of SPEC, instead of COUNT."
 )
+test = number(
+    "--test",
+    low=1,
+    high=MAX_COUNT,
+    help="--format mnist: images of the test set. [default: a seventh of COUNT]",
+)
 truncation = click.option(
     "--truncation",
     type=float,

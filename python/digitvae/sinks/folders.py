@@ -99,40 +99,40 @@ class PictureEncoder:
 
 
 class MnistEncoder:
-    """``MNIST/raw`` with ``train-images-idx3-ubyte`` and ``train-labels-idx1-ubyte``.
+    """``MNIST/raw`` with ``train-images-idx3-ubyte`` and so on, as torchvision reads it.
 
     torchvision takes a folder for MNIST only if it has the test set, too; otherwise it would
-    offer to download MNIST, over our files. So there is a test set, of no images.
+    offer to download MNIST, over our files. So there always is one, perhaps of no images.
 
     Args:
         folder: Where ``MNIST`` goes; it exists.
-        request: What is to be written.
+        request: What is to be written: the images of the training set, then those of the test set.
     """
 
     def __init__(self, folder: Path, request: Request) -> None:
         raw = folder / "MNIST" / "raw"
         raw.mkdir(parents=True)
-        height, width = request.height, request.width
-        self._request = request
+        self._image_bytes = request.image_bytes
         self._open = contextlib.ExitStack()
-        self._files: dict[str, tuple[HashingFile, int]] = {}
-        for split, count in (("t10k", 0), ("train", request.count)):
-            shapes = {"images-idx3": (count, height, width), "labels-idx1": (count,)}
-            for kind, shape in shapes.items():
-                name = f"{split}-{kind}-ubyte"
-                file = HashingFile(self._open.enter_context((raw / name).open("xb")))
-                self._files[name] = file, count
-                file.write(idx.header(shape))
-        self._images, _ = self._files["train-images-idx3-ubyte"]
-        self._labels, _ = self._files["train-labels-idx1-ubyte"]
+        train = _Split("train", request.first, request.count)
+        test = _Split("t10k", request.first + request.count, request.test)
+        self._splits = [train, test]
+        for split in self._splits:
+            split.images = self._begin(raw, split, (split.count, request.height, request.width))
+            split.labels = self._begin(raw, split, (split.count,))
 
     def write(self, images: memoryview, labels: memoryview | None) -> None:
         """Append whole images."""
-        number = len(images) // self._request.image_bytes
-        self._images.write(images)
-        self._labels.write(
-            bytes([UNLABELLED]) * number if labels is None else bytes(labels.tolist())
-        )
+        done, number = 0, len(images) // self._image_bytes
+        for split in self._splits:
+            part = slice(done, min(number, done + split.missing))
+            of_part = part.stop - part.start
+            split.images.write(images[done * self._image_bytes : part.stop * self._image_bytes])
+            split.labels.write(
+                bytes([UNLABELLED]) * of_part if labels is None else bytes(labels[part].tolist())
+            )
+            split.missing -= of_part
+            done = part.stop
 
     def finish(self) -> None:
         """Close the files."""
@@ -145,8 +145,46 @@ class MnistEncoder:
 
     def records(self) -> list[FileRecord]:
         """Each file in its entry."""
-        first = self._request.first
-        return [
-            FileRecord(f"MNIST/raw/{name}", first, count, file.size, file.sha256)
-            for name, (file, count) in sorted(self._files.items())
-        ]
+        return sorted(
+            (
+                FileRecord(f"MNIST/raw/{name}", split.first, split.count, file.size, file.sha256)
+                for split in self._splits
+                for name, file in (
+                    (_mnist_name(split, 3), split.images),
+                    (_mnist_name(split, 1), split.labels),
+                )
+            ),
+            key=lambda record: record.name,
+        )
+
+    def _begin(self, raw: Path, split: _Split, shape: tuple[int, ...]) -> HashingFile:
+        """Begin a file: of images, which have three dimensions, or of labels, which have one."""
+        path = raw / _mnist_name(split, len(shape))
+        file = HashingFile(self._open.enter_context(path.open("xb")))
+        file.write(idx.header(shape))
+        return file
+
+
+class _Split:
+    """The training set or the test set in the making.
+
+    Attributes:
+        name: How its files' names begin.
+        first: Index of its first image.
+        count: Number of its images.
+        missing: How many of them are still to come.
+        images: The file of its images.
+        labels: The file of its labels.
+    """
+
+    images: HashingFile
+    labels: HashingFile
+
+    def __init__(self, name: str, first: int, count: int) -> None:
+        self.name = name
+        self.first = first
+        self.count = self.missing = count
+
+
+def _mnist_name(split: _Split, dimensions: int) -> str:
+    return f"{split.name}-{'images' if dimensions == 3 else 'labels'}-idx{dimensions}-ubyte"

@@ -193,6 +193,7 @@ def what_is_asked(
         "height": request.height,
         "width": request.width,
         "labels": True if request.labels else None,
+        **({"test": request.test} if request.test else {}),
         **({} if origin is None else asdict(origin)),
     }
 

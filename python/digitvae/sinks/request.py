@@ -38,6 +38,7 @@ class Request:
         width: Columns of an image.
         labels: Whether each image comes with a label.
         sheet: The layout of a contact sheet; ``None`` where none was asked for.
+        test: Number of images of a test set, which follow the others.
     """
 
     path: str
@@ -49,11 +50,17 @@ class Request:
     width: int = 28
     labels: bool = False
     sheet: pictures.Layout | None = None
+    test: int = 0
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Shape of all images together."""
         return self.count, self.height, self.width
+
+    @property
+    def total(self) -> int:
+        """Number of all images, those of a test set included."""
+        return self.count + self.test
 
     @property
     def image_bytes(self) -> int:
@@ -65,7 +72,7 @@ class Request:
         """A number of bytes that the output will surely take."""
         if self.format == "tar":
             return self.count * _LEAST_TAR_BYTES * (1 + self.labels)
-        return int(self.count * self.image_bytes * _LEAST_SHARE.get(self.format, 1))
+        return int(self.total * self.image_bytes * _LEAST_SHARE.get(self.format, 1))
 
     def check(self) -> None:
         """Refuse what the format cannot do, before anything is made.
@@ -76,9 +83,11 @@ class Request:
         """
         if self.count < 1:
             raise ValueError(f"count is {self.count}, expected at least 1")
-        if self.first < 0 or self.first + self.count - 1 > MAX_INDEX:
+        if self.test < 0 or (self.test and self.format != "mnist"):
+            raise ValueError(f"test is {self.test}, expected at least 0, and 0 but for mnist")
+        if self.first < 0 or self.first + self.total - 1 > MAX_INDEX:
             raise ValueError(
-                f"first is {self.first} and count is {self.count}: indices are 0 to 2**64 - 1"
+                f"first is {self.first} and count is {self.total}: indices are 0 to 2**64 - 1"
             )
         if self.dtype not in _ITEM_BYTES:
             raise ValueError(f"dtype is {self.dtype!r}, expected 'uint8' or 'float32'")
@@ -89,8 +98,8 @@ class Request:
         if self.labels and not FORMATS[name].labels:
             able = ", ".join(key for key, kind in FORMATS.items() if kind.labels)
             raise ValueError(f"{name} holds no labels; formats for labels: {able}")
-        if name in ("idx", "idx.gz", "mnist") and self.count >= 2**32:
-            raise ValueError(f"IDX holds fewer than 2**32 images, not {self.count:,}; use .npy")
+        if name in ("idx", "idx.gz", "mnist") and self.total >= 2**32:
+            raise ValueError(f"IDX holds fewer than 2**32 images, not {self.total:,}; use .npy")
         if name == "png":
             pictures.check_sheet(
                 self.count, self.sheet or pictures.Layout(), self.height, self.width

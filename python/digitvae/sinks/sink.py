@@ -63,7 +63,7 @@ class Sink:
         """
         size = self._request.image_bytes
         number, rest = divmod(images.nbytes, size)
-        room = self._request.count - self._written
+        room = self._request.total - self._written
         if rest or number > room:
             raise ValueError(f"expected up to {room} images of {size} bytes, got {images.nbytes}")
         self._check_labels(labels, number)
@@ -78,8 +78,8 @@ class Sink:
             ValueError: Fewer images were written than announced.
             OutputError: As for :meth:`write`.
         """
-        if self._written != self._request.count:
-            raise ValueError(f"{self._written} of {self._request.count} images were written")
+        if self._written != self._request.total:
+            raise ValueError(f"{self._written} of {self._request.total} images were written")
         with output_errors(self._request.path):
             self._encoder.finish()
 
