@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,6 +135,49 @@ def test_a_missing_truncated_or_longer_file_is_named(copy: Path, name: str) -> N
     (copy / name).mkdir()
     with pytest.raises(dv.BundleError, match="not a regular file"):
         Bundle.open(copy)
+
+
+def test_what_is_no_file_with_an_end_is_not_read(copy: Path) -> None:
+    for name in (MANIFEST, "decoder.onnx"):
+        content = (copy / name).read_bytes()
+        (copy / name).unlink()
+        os.mkfifo(copy / name)
+        with pytest.raises(dv.BundleError, match=r"not a regular file|it has no manifest\.json"):
+            Bundle.open(copy)
+        (copy / name).unlink()
+        (copy / name).write_bytes(content)
+
+
+@pytest.mark.parametrize("what", ["grown", "cut", "pipe", "link"])
+def test_a_file_that_becomes_another_after_it_was_looked_at_is_not_read_on(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    path = copy / "decoder.onnx"
+    size = path.stat().st_size
+    bundle = Bundle.open(copy)
+    check = Bundle._check_entry
+
+    def change_afterwards(self: Bundle, name: str) -> str:
+        told = check(self, name)
+        if what in ("grown", "cut"):
+            os.truncate(path, 1 << 40 if what == "grown" else size - 1)
+            return told
+        path.unlink()
+        if what == "pipe":
+            os.mkfifo(path)
+        else:
+            path.symlink_to("/dev/zero")
+        return told
+
+    monkeypatch.setattr(Bundle, "_check_entry", change_afterwards)
+    messages = {
+        "grown": f"longer than it should be: {size + 1} bytes",
+        "cut": f"truncated: {size - 1} bytes",
+        "pipe": "Not a regular file",
+        "link": "Not a regular file",
+    }
+    with pytest.raises(dv.BundleError, match=messages[what]):
+        bundle.read("decoder.onnx")
 
 
 @given(position=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))

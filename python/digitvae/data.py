@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from digitvae import idx
 from digitvae.errors import DataError
+from digitvae.files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -243,7 +244,7 @@ def _verified(place: Path, file: FileSpec) -> bytes:
     """The uncompressed bytes of a file, once its size and SHA-256 were found right."""
     # One byte more than expected is enough to know that a file is too long.
     try:
-        with place.open("rb") as raw:
+        with open_regular(place) as raw:
             if place.suffix == ".gz":
                 with gzip.GzipFile(fileobj=raw) as unpacked:
                     content = unpacked.read(file.bytes + 1)

@@ -1,4 +1,4 @@
-"""Opening files that somebody else may have put there: only those that have an end."""
+"""Reading files that somebody else may have made: none without an end, none too large."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import errno
 import os
 import stat
 from typing import TYPE_CHECKING
+
+from digitvae.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,3 +39,17 @@ def open_regular(path: str | Path, *, follow: bool = True) -> BinaryIO:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def refuse_more_than_memory(name: str | Path, needed: int) -> None:
+    """Refuse to unpack what this machine cannot hold.
+
+    Raises:
+        DataError: ``needed`` bytes are more than it has.
+    """
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > there:
+        raise DataError(
+            f"{name}: unpacked, it takes {needed:,} bytes, and this machine has {there:,} of "
+            "memory; cut it into several files"
+        )

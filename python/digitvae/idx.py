@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from digitvae.errors import DataError
+from digitvae.files import open_regular, refuse_more_than_memory
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -41,11 +44,15 @@ def header(shape: tuple[int, ...]) -> bytes:
     return struct.pack(f">HBB{len(shape)}I", 0, _UINT8, len(shape), *shape)
 
 
-def read(path: str | Path) -> NDArray[np.uint8]:
+def read(
+    path: str | Path, check: Callable[[tuple[int, ...]], None] = lambda _shape: None
+) -> NDArray[np.uint8]:
     """Read a file, plain or gzip (told apart by content, not by name).
 
     Args:
         path: the file.
+        check: called with the shape, before anything else is read or decompressed; raises
+            ``DataError`` if it is not the one that is wanted.
 
     Returns:
         A uint8 array of the shape the header names, writable, C-contiguous.
@@ -55,19 +62,28 @@ def read(path: str | Path) -> NDArray[np.uint8]:
             element type, is truncated, or has bytes left over; the message names the file.
     """
     path = Path(path)
+
+    def check_packed(shape: tuple[int, ...]) -> None:
+        check(shape)
+        refuse_more_than_memory(path, math.prod(shape))
+
     try:
-        with path.open("rb") as raw:
+        with open_regular(path) as raw:
             packed = raw.read(2) == _GZIP_MAGIC
             raw.seek(0)
             if not packed:
-                return parse(raw, str(path))
+                return parse(raw, str(path), check)
             with gzip.GzipFile(fileobj=raw) as unpacked:
-                return parse(unpacked, str(path))
+                return parse(unpacked, str(path), check_packed)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
 
 
-def parse(stream: IO[bytes] | gzip.GzipFile, name: str) -> NDArray[np.uint8]:
+def parse(
+    stream: IO[bytes] | gzip.GzipFile,
+    name: str,
+    check: Callable[[tuple[int, ...]], None] = lambda _shape: None,
+) -> NDArray[np.uint8]:
     """Read one IDX array, which must end where the stream ends.
 
     Never reads more than the header promises and one byte, and never allocates before it has
@@ -76,6 +92,7 @@ def parse(stream: IO[bytes] | gzip.GzipFile, name: str) -> NDArray[np.uint8]:
     Args:
         stream: positioned at the header.
         name: what to call it in errors.
+        check: as ``read``.
 
     Returns:
         As ``read``.
@@ -97,6 +114,7 @@ def parse(stream: IO[bytes] | gzip.GzipFile, name: str) -> NDArray[np.uint8]:
     if len(sizes) < 4 * start[3]:
         raise DataError(f"{name}: truncated inside the header of {start[3]} dimensions")
     shape = struct.unpack(f">{start[3]}I", sizes)
+    check(shape)
     count = math.prod(shape)
     data = bytearray()
     while len(data) < count and (piece := stream.read(min(count - len(data), _PIECE))):

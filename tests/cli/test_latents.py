@@ -6,6 +6,9 @@ import gzip
 import io
 import json
 import os
+import tracemalloc
+import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -204,6 +207,17 @@ ZEROS = np.zeros((3, 28, 28), np.uint8)
         (lambda: save_png((28, 28), "I;16"), "I;16"),
         (Path, "without PNG files"),
         (lambda: Path("/dev/zero"), "not a regular file"),
+        (lambda: save_bytes(zlib_png(20_000, 20_000)), "20000 × 20000 pixels, expected 28 × 28"),
+        (lambda: save_bytes(zlib_png(28, 28) + bytes(2 << 20)), "bytes are no picture of 28 × 28"),
+        (lambda: save_bytes(zlib_png(28, 28)[:-30]), "not a readable PNG"),
+        (lambda: save_bytes(npy_header_of(1 << 31)), "header is said to have 2,147,483,648 bytes"),
+        (lambda: save_bytes(b"\x93NUMPY\x03\0" + bytes(50)), "not a readable NumPy file"),
+        (lambda: save_zip(npy_header_of(1 << 31)), "header is said to have 2,147,483,648 bytes"),
+        (lambda: save_zip(npy_bytes(ZEROS)[:-1]), "2,351 bytes follow its header"),
+        (lambda: save_zip(npy_bytes(ZEROS) + b"x"), "2,353 bytes follow its header"),
+        (lambda: save_zip(npy_bytes(ZEROS), zipfile.ZIP_LZMA), "is compressed by method 14"),
+        (lambda: save_zip(npy_bytes(np.array([{}], dtype=object))), "dtype is object"),
+        (lambda: save_zip(npy_bytes(ZEROS), encrypted=True), "is encrypted"),
     ],
 )  # fmt: skip
 def test_images_that_cannot_be_encoded_are_refused_by_name(
@@ -216,6 +230,90 @@ def test_images_that_cannot_be_encoded_are_refused_by_name(
     assert not Path("latents.npy").exists()
     assert_explained(run("reconstruct", path), 1, message)
     assert not Path("pairs.png").exists()
+
+
+def zlib_png(width: int, height: int) -> bytes:
+    """A PNG of so many black pixels, whatever its header says of them."""
+    from digitvae.sinks.png import _chunk
+
+    size = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    content = _chunk(b"IHDR", size + bytes((8, 0, 0, 0, 0)))
+    content += _chunk(b"IDAT", zlib.compress(bytes(29 * 28))) + _chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + content
+
+
+def npy_header_of(length: int) -> bytes:
+    return b"\x93NUMPY\x02\0" + length.to_bytes(4, "little") + b" " * 100
+
+
+def save_zip(
+    content: bytes, method: int = zipfile.ZIP_DEFLATED, *, encrypted: bool = False
+) -> Path:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.writestr("images.npy", content)
+    told = bytearray(file.getvalue())
+    if encrypted:
+        told[told.index(b"PK\x01\x02") + 8] |= 1
+    return save_bytes(bytes(told))
+
+
+def unpacking(action: Callable[[], object]) -> int:
+    """Most bytes that Python had at once while something was done."""
+    tracemalloc.start()
+    try:
+        action()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+BOMB = 40_000_000
+
+
+@pytest.mark.parametrize("shape", [(BOMB // 784, 28, 27), (BOMB,), (1, 1, BOMB), (BOMB, 28, 28)])
+@pytest.mark.parametrize("kind", ["idx.gz", "npz"])
+def test_what_has_not_the_right_shape_is_not_unpacked(
+    tmp_path: Path, shape: tuple[int, ...], kind: str
+) -> None:
+    from digitvae.cli.inputs import read_images
+    from digitvae.errors import DataError
+    from digitvae.idx import header
+    from digitvae.sinks.arrays import npy_header
+
+    path = tmp_path / "bomb"
+    if kind == "npz":
+        path.write_bytes(save_zip_bytes(npy_header(shape, "uint8") + bytes(BOMB)))
+    else:
+        path.write_bytes(gzip.compress(header(shape) + bytes(BOMB), 1))
+
+    def read() -> None:
+        with pytest.raises(DataError, match=r"shape is|truncated|follow its header|it takes"):
+            read_images(path, 28, 28)
+
+    # The last shape is right, and promises more than there is: all of it, but nothing beyond.
+    assert unpacking(read) < (3 * BOMB if shape[0] == BOMB and len(shape) == 3 else 20_000_000)
+
+
+def save_zip_bytes(content: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("images.npy", content)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["idx.gz", "npz"])
+def test_what_this_machine_cannot_hold_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    from digitvae.cli.inputs import read_images
+    from digitvae.errors import DataError
+
+    monkeypatch.chdir(tmp_path)
+    path = save_npz(images=ZEROS) if kind == "npz" else save_idx(ZEROS, packed=True)
+    monkeypatch.setattr(os, "sysconf", lambda name: 1 if name == "SC_PHYS_PAGES" else 2_351)
+    with pytest.raises(DataError, match=r"takes 2,352 bytes, and this machine has 2,351"):
+        read_images(path, 28, 28)
 
 
 LATENTS = np.zeros((3, 40), np.float32)

@@ -7,16 +7,15 @@ used: only that part takes memory.
 
 from __future__ import annotations
 
-import tokenize
-import zipfile
-import zlib
+import io
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from digitvae import idx
-from digitvae.cli.rows import open_npy
+from digitvae import idx, npy
 from digitvae.errors import DataError
+from digitvae.files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from digitvae.cli.rows import Rows
+    from digitvae.rows import Rows
 
     Array = NDArray[Any]
 
@@ -32,16 +31,15 @@ CHUNK = 8192
 """Rows that are handled at a time."""
 
 _PNG_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}
-_UNREADABLE = (
-    *(OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error),
-    *(SyntaxError, tokenize.TokenError),  # of headers, which NumPy reads as Python
-    *(RuntimeError, NotImplementedError),  # of zip files: encrypted, or packed in another way
-)
-_PNG, _NPY, _ZIP, _GZIP = b"\x89PNG", b"\x93NUMPY", b"PK\x03\x04", b"\x1f\x8b"
+_PNG_EXTRAS = 1 << 20
+"""Bytes of a PNG that are not pixels: colour profiles, notes, a thumbnail."""
+_PNG, _NPY, _GZIP = b"\x89PNG", b"\x93NUMPY", b"\x1f\x8b"
 
 
 def read_images(path: Path, height: int, width: int) -> Array | Rows:
     """Images from a ``.npy``, ``.npz``, IDX (plain or gzip) or PNG file, or a folder of PNGs.
+
+    What is compressed is unpacked only if it has the right shape, and no further.
 
     Args:
         path: The file or folder.
@@ -54,30 +52,30 @@ def read_images(path: Path, height: int, width: int) -> Array | Rows:
     Raises:
         DataError: The file cannot be read, or is of another kind, shape or dtype.
     """
+    grid = (height, width)
+
+    def check(dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        if dtype.name not in ("uint8", "float32"):
+            raise DataError(f"{path}: dtype is {dtype}, expected uint8, or float32 from 0 to 1")
+        is_flat = len(shape) == 2 and shape[1] == height * width
+        if shape != grid and not ((is_flat or shape[1:] == grid) and shape[0]):
+            raise DataError(
+                f"{path}: shape is {_shape(shape)}, expected [n, {height}, {width}], n at least 1"
+            )
+
     start = _start(path)
     images: Array | Rows
     if path.is_dir():
         images = _read_folder(path, height, width)
     elif start.startswith(_PNG):
         images = _read_png(path, height, width)
-    elif start.startswith((_NPY, _ZIP)):
-        images = _read_numpy(path, ("images",))
+    elif start.startswith((_NPY, npy.ZIP_START)):
+        images = npy.read(path, ("images",), check)
     elif start.startswith((_GZIP, b"\0\0")):
-        images = idx.read(path)
+        images = idx.read(path, partial(check, np.dtype(np.uint8)))
     else:
         raise DataError(f"{path}: not an image file: expected .npy, .npz, .idx, .idx.gz or .png")
-    if images.dtype.name not in ("uint8", "float32"):
-        raise DataError(f"{path}: dtype is {images.dtype}, expected uint8, or float32 from 0 to 1")
-    grid = (height, width)
-    if images.shape == grid:
-        images = np.asarray(images)[None]
-    elif images.ndim == 2 and images.shape[1] == height * width:
-        images = images.reshape(-1, *grid)
-    if images.shape[1:] != grid or not len(images):
-        raise DataError(
-            f"{path}: shape is {_shape(images)}, expected [n, {height}, {width}], n at least 1"
-        )
-    return images
+    return images.reshape(-1, *grid)
 
 
 def read_latents(path: Path, dim: int) -> Array | Rows:
@@ -89,16 +87,16 @@ def read_latents(path: Path, dim: int) -> Array | Rows:
     Raises:
         DataError: The file cannot be read, or is of another kind, shape or dtype.
     """
-    if not _start(path).startswith((_NPY, _ZIP)):
+
+    def check(dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        if dtype.name != "float32":
+            raise DataError(f"{path}: dtype is {dtype}, expected float32")
+        if shape != (dim,) and not (len(shape) == 2 and shape[1] == dim and shape[0]):
+            raise DataError(f"{path}: shape is {_shape(shape)}, expected [n, {dim}], n at least 1")
+
+    if not _start(path).startswith((_NPY, npy.ZIP_START)):
         raise DataError(f"{path}: not a NumPy file: expected latents as .npy or .npz")
-    latents = _read_numpy(path, ("mu", "latents", "z"))
-    if latents.dtype.name != "float32":
-        raise DataError(f"{path}: dtype is {latents.dtype}, expected float32")
-    if latents.shape == (dim,):
-        latents = np.asarray(latents)[None]
-    if latents.ndim != 2 or latents.shape[1] != dim or not len(latents):
-        raise DataError(f"{path}: shape is {_shape(latents)}, expected [n, {dim}], n at least 1")
-    return latents
+    return npy.read(path, ("mu", "latents", "z"), check).reshape(-1, dim)
 
 
 def image_chunks(
@@ -167,25 +165,6 @@ def _start(path: Path) -> bytes:
         raise DataError(f"{path}: {error.strerror}") from error
 
 
-def _read_numpy(path: Path, names: tuple[str, ...]) -> Array | Rows:
-    try:
-        if not _start(path).startswith(_ZIP):
-            return open_npy(path)
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            found = [name for name in names if name in arrays.files]
-            if not found and len(arrays.files) == 1:
-                found = arrays.files
-            if not found:
-                raise DataError(
-                    f"{path}: holds {', '.join(arrays.files) or 'nothing'}; "
-                    f"expected an array named {' or '.join(names)}"
-                )
-            array: Array = arrays[found[0]]
-            return array
-    except _UNREADABLE as error:
-        raise DataError(f"{path}: not a readable NumPy file: {error}") from error
-
-
 def _read_folder(folder: Path, height: int, width: int) -> Array:
     files = sorted(folder.glob("*.png"))
     if not files:
@@ -197,21 +176,32 @@ def _read_folder(folder: Path, height: int, width: int) -> Array:
 
 
 def _read_png(path: Path, height: int, width: int) -> Array:
+    most = 16 * height * width + _PNG_EXTRAS
+    try:
+        with open_regular(path) as file:
+            content = file.read(most + 1)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from error
+    if len(content) > most:
+        raise DataError(f"{path}: more than {most:,} bytes are no picture of {width} × {height}")
+    # From its header, before anything of it is unpacked: two numbers after 16 bytes.
+    size = int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
+    if content[12:16] == b"IHDR" and len(content) >= 24 and size != (width, height):
+        raise DataError(
+            f"{path}: the picture is {size[0]} × {size[1]} pixels, expected {width} × {height}"
+        )
     from PIL import Image
 
     try:
-        with Image.open(path, formats=["PNG"]) as picture:
-            if picture.size != (width, height):
-                raise DataError(
-                    f"{path}: the picture is {picture.width} × {picture.height} pixels, expected "
-                    f"{width} × {height}"
-                )
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
             if picture.mode not in _PNG_MODES:
                 raise DataError(f"{path}: pixel format {picture.mode}, expected 8 bits or less")
             return np.asarray(picture.convert("L"))
-    except (OSError, ValueError, SyntaxError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # damaged files make Pillow raise whatever comes
         raise DataError(f"{path}: not a readable PNG: {error}") from error
 
 
-def _shape(array: Array | Rows) -> str:
-    return f"[{', '.join(str(n) for n in array.shape)}]"
+def _shape(shape: tuple[int, ...]) -> str:
+    return f"[{', '.join(str(n) for n in shape)}]"

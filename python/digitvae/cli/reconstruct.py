@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from digitvae.cli.rows import Rows
     from digitvae.engine import Model
+    from digitvae.rows import Rows
 
     Array = NDArray[Any]
 

@@ -23,11 +23,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
-
 
 class Rows:
     """Some rows of an array in a file. A range of them is such an object again, and reads nothing.
@@ -58,8 +53,9 @@ class Rows:
         return math.prod(self.shape)
 
     def reshape(self, *shape: int) -> Rows:
-        """The same rows in another shape, the number of rows being −1."""
-        return Rows(self._file, self._offset, (len(self), *shape[1:]), self.dtype)
+        """The same values in rows of another shape, the number of rows being −1."""
+        count = self.size // math.prod(shape[1:])
+        return Rows(self._file, self._offset, (count, *shape[1:]), self.dtype)
 
     def __getitem__(self, which: slice | Sequence[int]) -> Any:
         """A range of rows, as :class:`Rows`; or an array of those with these numbers."""
@@ -84,29 +80,29 @@ class Rows:
         return array if dtype is None else array.astype(dtype, copy=False)
 
 
-def open_npy(path: Path) -> Rows | Array:
-    """The array in a ``.npy`` file; one in Fortran's order is read at once.
+def rows_in(
+    path: Path, file: BinaryIO, offset: int, shape: tuple[int, ...], dtype: Any, *, fortran: bool
+) -> Rows | Array:
+    """An array in an open file, which may be closed afterwards; one in Fortran's order is read.
+
+    Args:
+        path: What to call the file in messages.
+        file: The file.
+        offset: Of the first value, in bytes.
+        shape: Of the array; at least one dimension.
+        dtype: Of numbers.
+        fortran: Whether the first index changes fastest.
 
     Raises:
-        DataError: The file cannot be read, holds no such array, or is shorter than that.
-        ValueError: Its header makes no sense.
-        OSError: It cannot be opened.
+        DataError: The file cannot be read.
+        ValueError: It is shorter than that.
     """
-    with path.open("rb") as opened:
-        version = np.lib.format.read_magic(opened)
-        if version not in _HEADERS:
-            raise ValueError(f"it has version {version} of the format, expected 1.0 or 2.0")
-        shape, fortran, dtype = _HEADERS[version](opened)
-        if dtype.hasobject or any(size < 0 for size in shape):
-            raise ValueError(f"it holds {dtype} of shape {shape}, expected numbers")
-        offset = opened.tell()
-        found = os.fstat(opened.fileno()).st_size
-        needed = offset + math.prod(shape) * dtype.itemsize
-        if found < needed:
-            raise ValueError(f"it has {found:,} bytes of the {needed:,} that shape {shape} needs")
-        file = _File(path, opened)
-    rows = Rows(file, offset, shape[::-1] if fortran else shape, dtype)
-    return np.asarray(rows).T if fortran or not shape else rows
+    found = os.fstat(file.fileno()).st_size
+    needed = offset + math.prod(shape) * dtype.itemsize
+    if found < needed:
+        raise ValueError(f"it has {found:,} bytes of the {needed:,} that shape {shape} needs")
+    rows = Rows(_File(path, file), offset, shape[::-1] if fortran else shape, dtype)
+    return np.asarray(rows).T if fortran else rows
 
 
 class _File:
