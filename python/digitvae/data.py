@@ -297,11 +297,11 @@ def _obtain(
                 return
     except OSError as error:
         raise DataError(f"{root}: cannot store {spec.name} there: {error}") from error
-    reasons = "".join(f"\n  - {reason}" for reason in tried)
     raise DataError(
-        f"{spec.name}: {', '.join(f.name for f in missing)} cannot be fetched. Tried:{reasons}\n"
+        f"{spec.name}: {', '.join(f.name for f in missing)} cannot be fetched. Tried:",
+        *(f"- {reason}" for reason in tried),
         "Put the four IDX files (plain or .gz) into a folder and name it with --data DIR, or set "
-        "DIGITVAE_DATA to a folder that torchvision has filled."
+        "DIGITVAE_DATA to a folder that torchvision has filled.",
     )
 
 

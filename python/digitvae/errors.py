@@ -7,9 +7,19 @@ export) is not what it has to be.
 
 from __future__ import annotations
 
+from digitvae.text import printable
+
 
 class DigitVAEError(Exception):
-    """Base of every exception that digitvae raises on purpose."""
+    """Base of every exception that digitvae raises on purpose.
+
+    Each argument is a line of its message: the first says what is wrong, others list details.
+    Names from files and messages of libraries may be part of them, so that what cannot be printed,
+    a line end too, is shown spelled out.
+    """
+
+    def __str__(self) -> str:
+        return "\n  ".join(printable(str(line)) for line in self.args)
 
 
 class BundleError(DigitVAEError):

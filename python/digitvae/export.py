@@ -223,8 +223,9 @@ def _fit(
         split = data.load(config.dataset, data_root, splits=("train",))["train"]
     except DataError as error:
         raise DataError(
-            f"the prior cannot be fitted without the training images: {error}\n"
-            "Or export without a prior: --no-prior"
+            f"the prior cannot be fitted without the training images: {error.args[0]}",
+            *error.args[1:],
+            "Or export without a prior: --no-prior",
         ) from error
     if config.limit is not None:
         split = split.head(max(config.limit, LEAST_FITTED))
@@ -256,7 +257,7 @@ def _verify(
     write_manifest(folder, manifest | {"files": describe_files(folder, names)})
     report = verify(folder, quick=quick, data_root=data_root, on_progress=on_progress)
     if not report.passed:
-        raise ParityError(f"nothing was exported: {report.summary()}")
+        raise ParityError(*f"nothing was exported: {report.summary()}".split("\n  "))
     write_report(folder, report)
 
 

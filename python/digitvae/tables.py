@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from digitvae.markup import markdown
+
 
 @dataclass(frozen=True)
 class Table:
@@ -24,14 +26,14 @@ class Table:
     note: str = ""
 
     def markdown(self) -> str:
-        """As Markdown, with an empty line at the end."""
+        """As Markdown, with an empty line at the end; what is not Markdown is escaped."""
         rule = ["---" if i < self.left else "---:" for i in range(len(self.header))]
-        lines = [f"**{self.title}**", "", _line(self.header), "|" + "|".join(rule) + "|"]
+        lines = [f"**{markdown(self.title)}**", "", _line(self.header), "|" + "|".join(rule) + "|"]
         lines += [_line(row) for row in self.rows]
         if self.note:
-            lines += ["", self.note]
+            lines += ["", markdown(self.note)]
         return "\n".join(lines) + "\n"
 
 
 def _line(cells: tuple[str, ...]) -> str:
-    return "| " + " | ".join(cells) + " |"
+    return "| " + " | ".join(map(markdown, cells)) + " |"

@@ -9,7 +9,7 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
-from digitvae.bundle import Bundle, shipped_path
+from digitvae.bundle import Bundle, shipped_path, write_manifest
 from tests.cli.running import Runner, assert_explained
 
 
@@ -70,3 +70,41 @@ def test_a_manifest_with_the_required_entries_alone_can_be_shown(run: Runner) ->
     result = run("info", copy)
     assert result.code == 0
     assert "decoder.onnx" in result.out
+
+
+def test_what_a_manifest_says_forges_no_line_and_moves_no_cursor(run: Runner) -> None:
+    copy = Path(shutil.copytree(shipped_path(), "bundle"))
+    text = "x\x1b[2J\x9b31m\x7f\nchecked   every SHA-256 is right\r\u202e\u2028"
+    manifest = Bundle.open(copy).manifest | {
+        "dataset": text,
+        "objective": text,
+        "epochs": {text: [text]},
+        "seed": text,
+        "metrics": {text: text},
+        "versions": {text: text},
+        text: text,
+    }
+    write_manifest(copy, manifest)
+    found = run("info", copy)
+    assert found.code == 0
+    lines = found.out.split("\n")
+    assert all(line.isprintable() for line in lines)
+    assert not any(line.startswith("checked") for line in lines)
+    assert "dataset x\\x1b[2J\\x9b31m\\x7f\\nchecked" in found.out
+    found = run("info", copy, "--json")
+    assert found.out.rstrip("\n").isprintable()
+    assert json.loads(found.out)["manifest"] == Bundle.open(copy).manifest
+    # Messages quote it, too: here the data set that nobody knows.
+    found = run("interpolate", "--bundle", copy, "--from", "3", "--to", "8")
+    assert found.code != 0
+    assert all(line.isprintable() for line in found.err.split("\n"))
+    assert found.err.count("\n") == 1
+
+
+def test_a_manifest_of_half_characters_is_refused(run: Runner) -> None:
+    copy = Path(shutil.copytree(shipped_path(), "bundle"))
+    text = (copy / "manifest.json").read_text(encoding="utf-8")
+    (copy / "manifest.json").write_text(text.replace('"mnist"', r'"mn\udc9bist"', 1), "utf-8")
+    assert_explained(run("info", copy), 1, "surrogates not allowed")
+    (copy / "manifest.json").write_text(text.replace('"mnist"', r'"\ud83d\ude00"', 1), "utf-8")
+    assert run("info", copy).code == 0

@@ -14,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from digitvae.errors import DigitVAEError
+from digitvae.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +67,7 @@ def _run(words: list[str]) -> int:
     try:
         done = app.main(args=words, prog_name="digitvae", standalone_mode=False)
     except click.ClickException as error:  # wrong usage: click says which option, and how it goes
+        setattr(error, "message", printable(error.message))  # noqa: B010 (which mypy forbids)
         error.show()
         return error.exit_code
     except click.Abort:  # Ctrl-C before a command had begun
@@ -80,7 +82,7 @@ def _explain(error: Exception) -> tuple[int, str]:
         case BrokenPipeError():
             message = ""  # who reads our output has had enough: nothing to comment on
         case DigitVAEError():
-            pass
+            return code, message  # its lines are clean
         case ModuleNotFoundError() if (error.name or "").partition(".")[0] in _TRAIN_PACKAGES:
             message = f"this command needs {error.name}: pip install 'digitvae[train]'"
         case MemoryError():
@@ -93,7 +95,7 @@ def _explain(error: Exception) -> tuple[int, str]:
             code = USAGE
         case _:
             message = f"{type(error).__name__}: {error} (DIGITVAE_DEBUG=1 shows where)"
-    return code, message
+    return code, printable(message)
 
 
 def _complain(message: str) -> None:

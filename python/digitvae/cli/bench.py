@@ -12,6 +12,7 @@ import click
 from digitvae.cli import options
 from digitvae.cli.numbers import parse_whole
 from digitvae.cli.progress import steps
+from digitvae.cli.say import say_lines
 from digitvae.cli.tables import print_table
 
 if TYPE_CHECKING:
@@ -193,6 +194,6 @@ def _print(results: Results, *, markdown: bool) -> None:
 
     for table in tables(results):
         if markdown or not sys.stdout.isatty():
-            click.echo(table.markdown())
+            say_lines(table.markdown())
         else:
             print_table(table, note=table.note)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING
 
 import click
 
 from digitvae.cli import options
+from digitvae.cli.say import say, say_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,9 +106,9 @@ def check(
             "not_looked_at": others,
             "seconds": round(seconds, 6),
         }
-        click.echo(json.dumps(result))
+        say_json(result)
     elif not quiet:
-        click.echo(
+        say(
             f"{output}: {found.shards.number:,} shards, {size:,} bytes, are what they should be; "
             f"{again:,} made again: the same; in {seconds:.2f} s{_told(others)}"
         )

@@ -42,11 +42,12 @@ def refuse_problems(
             advance(question.record.count)
     if wrong:
         wrong.sort()
-        told = "".join(f"\n  {name}: {problem}" for name, problem in wrong[:_MOST_TOLD])
-        more = f"\n  and {len(wrong) - _MOST_TOLD:,} others" if len(wrong) > _MOST_TOLD else ""
+        more = [f"and {len(wrong) - _MOST_TOLD:,} others"] if len(wrong) > _MOST_TOLD else []
         raise OutputError(
             f"{len(wrong):,} of {len(questions):,} shards of '{output.store}' are not what they "
             "should be. Delete what was changed, and have it and what is missing made by the "
-            f"command that made them, with --resume:{told}{more}"
+            f"command that made them, with --resume:",
+            *(f"{name}: {problem}" for name, problem in wrong[:_MOST_TOLD]),
+            *more,
         )
     return sum(question.again for question in questions)

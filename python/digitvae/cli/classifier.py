@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from digitvae.cli import options
+from digitvae.cli.say import say, say_json, tell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +64,7 @@ def classifier(
     from digitvae.sinks.atomic import new_file
 
     config = ClassifierConfig(dataset=dataset, epochs=epochs, seed=seed)
-    images = load(dataset, data, say=lambda line: click.echo(line, err=True))
+    images = load(dataset, data, say=tell)
     train = images["train"] if limit is None else images["train"].head(limit)
     # Opened first: what cannot be written is told before minutes of training.
     with new_file(out, force=force) as file:
@@ -74,6 +74,6 @@ def classifier(
         file.write(classifier_bytes(network, dataset, right))
     if as_json:
         result = {"command": "classifier", "path": str(out), "dataset": dataset, "accuracy": right}
-        click.echo(json.dumps(result))
+        say_json(result)
     else:
-        click.echo(f"{out}: {100 * right:.2f} % of the {dataset} test images are classified right")
+        say(f"{out}: {100 * right:.2f} % of the {dataset} test images are classified right")

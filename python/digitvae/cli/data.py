@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from digitvae.cli import options
+from digitvae.cli.say import say, say_json, tell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,9 +55,9 @@ def data(
     name = dataset or name
     if name not in DATASETS:
         raise click.BadParameter(f"{name!r} is not one of {', '.join(DATASETS)}")
-    root = fetch(name, folder, say=lambda line: click.echo(line, err=True))
+    root = fetch(name, folder, say=tell)
     files = [{"name": f.name, "bytes": f.bytes, "sha256": f.sha256} for f in DATASETS[name].files]
     if as_json:
-        click.echo(json.dumps({"dataset": name, "root": str(root), "files": files}, indent=2))
+        say_json({"dataset": name, "root": str(root), "files": files}, indent=2)
     else:
-        click.echo(f"{name}: {len(files)} files in {root}, every SHA-256 is right")
+        say(f"{name}: {len(files)} files in {root}, every SHA-256 is right")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import click
 from digitvae.cli import numbers, options
 from digitvae.cli.places import require_places
 from digitvae.cli.progress import steps
+from digitvae.cli.say import say_json, say_lines, tell
 from digitvae.cli.tables import print_table
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def evaluate(
                     sizes,
                     data_root=data,
                     pictures=update or html_out is not None or png_out is not None,
-                    say=lambda line: click.echo(line, err=True),
+                    say=tell,
                     on_progress=on_progress,
                 )
                 for folder in ([bundle] if compare is None else [bundle, compare])
@@ -131,13 +131,13 @@ def _show(reports: list[EvaluationReport], *, as_json: bool) -> None:
         result = reports[0].to_dict()
         if len(reports) > 1:
             result["compared"] = reports[1].to_dict()
-        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+        say_json(result, indent=2)
     else:
         for table in tables(reports):
             if sys.stdout.isatty():
                 print_table(table, note=table.note)
             else:
-                click.echo(table.markdown())
+                say_lines(table.markdown())
     for report in reports:
         if report.heldout.collapsed:
-            click.echo(f"WARNING: {report.bundle}: {report.heldout.collapse_message()}", err=True)
+            tell(f"WARNING: {report.bundle}: {report.heldout.collapse_message()}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from digitvae.cli import options
+from digitvae.cli.say import say, say_json, tell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,9 +49,9 @@ def explore(*, bundle: Path | None, port: int, no_browser: bool, as_json: bool) 
                 "bundle": str(opened.path),
                 "bundle_sha256": opened.sha256,
             }
-            click.echo(json.dumps(result))
+            say_json(result)
         else:
-            click.echo(f"{server.url}  Ctrl-C ends it")
+            say(f"{server.url}  Ctrl-C ends it")
         if not no_browser:
             _open_browser(server.url)
         server.serve_forever()
@@ -64,17 +64,16 @@ def _open_browser(url: str) -> None:
 
     def open_it() -> None:
         if not webbrowser.open(url):
-            click.echo(f"digitvae: no browser could be started: open {url} in one", err=True)
+            tell(f"digitvae: no browser could be started: open {url} in one")
 
     # In a terminal alone, Python would take it over with a text browser, which shows no digits.
     graphical = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
     if sys.platform == "linux" and not any(os.environ.get(name) for name in graphical):
         place = url.split("/")[2]
         port = place.partition(":")[2]
-        click.echo(
+        tell(
             f"digitvae: there is no screen here for a browser: open {url} in one of this machine, "
-            f"or of another that came here by `ssh -L {port}:{place} …`",
-            err=True,
+            f"or of another that came here by `ssh -L {port}:{place} …`"
         )
         return
     # Some browsers do not return before they are closed.

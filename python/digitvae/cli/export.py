@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from digitvae.cli import options
 from digitvae.cli.progress import steps
+from digitvae.cli.say import say, say_json, tell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,12 +70,12 @@ def export(
             prior=not no_prior,
             data_root=data,
             quick=quick,
-            say=lambda line: click.echo(line, err=True),
+            say=tell,
             on_progress=on_progress,
         )
     manifest = Bundle.open(folder).manifest
     if as_json:
-        click.echo(json.dumps(manifest, indent=2, ensure_ascii=False))
+        say_json(manifest, indent=2)
         return
     size = sum(entry["bytes"] for entry in manifest["files"].values())
-    click.echo(f"{folder}: {len(manifest['files'])} files, {size / 1e6:.1f} MB, parity holds")
+    say(f"{folder}: {len(manifest['files'])} files, {size / 1e6:.1f} MB, parity holds")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,6 +11,7 @@ import click
 from digitvae.check import Output, Question
 from digitvae.cli.checking import refuse_problems
 from digitvae.cli.progress import progress
+from digitvae.cli.say import tell
 from digitvae.errors import OutputError
 from digitvae.executors import executor_of
 from digitvae.sinks import manifest
@@ -152,6 +152,6 @@ def _saying_how_to_go_on(shards: Shards, *, quiet: bool) -> Iterator[None]:
     except (KeyboardInterrupt, SystemExit):
         with suppress(OutputError):  # so that what is finished is known to whoever goes on
             shards.save()
-        if not quiet and sys.stderr is not None:
-            sys.stderr.write(f"digitvae: interrupted: {shards.state}\n")
+        if not quiet:
+            tell(f"digitvae: interrupted: {shards.state}")
         raise

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from digitvae.cli import options
+from digitvae.cli.say import say, say_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,18 +57,18 @@ def info(
             "manifest": opened.manifest,
             "runtime": runtime,
         }
-        click.echo(json.dumps(result))
+        say_json(result)
         return
-    click.echo(f"bundle    {opened.path}")
-    click.echo(f"sha256    {opened.sha256}")
+    say(f"bundle    {opened.path}")
+    say(f"sha256    {opened.sha256}")
     for line in _describe(opened.manifest):
-        click.echo(line)
+        say(line)
     if check:
-        click.echo("checked   every SHA-256 is right")
+        say("checked   every SHA-256 is right")
     if "error" in runtime:
-        click.echo(f"runtime   not available: {runtime['error']}")
+        say(f"runtime   not available: {runtime['error']}")
     else:
-        click.echo(f"runtime   ONNX Runtime {runtime['version']}, {runtime['library']}")
+        say(f"runtime   ONNX Runtime {runtime['version']}, {runtime['library']}")
 
 
 def _describe(manifest: dict[str, Any]) -> list[str]:

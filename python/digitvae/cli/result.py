@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING
 
+from digitvae.cli.say import say, say_json
 from digitvae.sinks import STDOUT
 
 if TYPE_CHECKING:
@@ -57,13 +57,6 @@ class Report:
                 "bundle": str(model.bundle.path),
                 "bundle_sha256": model.bundle.sha256,
             }
-            import json
-
-            self._say(json.dumps(result))
+            say_json(result)
         elif not self._quiet:
-            self._say(f"{self._path}: {count:,} {what} in {seconds:.2f} s")
-
-    @staticmethod
-    def _say(line: str) -> None:
-        if sys.stdout is not None:
-            sys.stdout.write(line + "\n")
+            say(f"{self._path}: {count:,} {what} in {seconds:.2f} s")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from digitvae.text import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -44,16 +46,16 @@ def print_table(
     from rich.text import Text
 
     shown = RichTable(
-        title=table.title,
+        title=Text(printable(table.title)),
         title_justify="left",
         title_style="bold",
-        caption=note or None,
+        caption=Text(printable(note)) if note else None,
         caption_justify="left",
         box=SIMPLE_HEAD,
     )
     for i, name in enumerate(table.header):
-        shown.add_column(name, justify="left" if i < table.left else "right")
+        shown.add_column(Text(printable(name)), justify="left" if i < table.left else "right")
     for row in table.rows:
         # Text, not str: brackets in a cell are no markup.
-        shown.add_row(*(Text(cell) for cell in row), style=style(row))
+        shown.add_row(*(Text(printable(cell)) for cell in row), style=style(row))
     Console().print(shown)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
+from digitvae.cli.say import tell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,4 +26,4 @@ def load_test_set(model: Model, folder: Path | None) -> Split:
     from digitvae.data import load
 
     name = model.bundle.manifest.get("dataset", "mnist")
-    return load(name, folder, ("test",), say=lambda line: click.echo(line, err=True))["test"]
+    return load(name, folder, ("test",), say=tell)["test"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from digitvae.cli import options
+from digitvae.cli.say import say, say_json, tell
+from digitvae.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -174,7 +175,7 @@ def train(
     with distributed.joined() as group:
         try:
             with group.first_alone():
-                images = datasets.load(config.dataset, data, say=_warn)
+                images = datasets.load(config.dataset, data, say=tell)
             with _watching(out, group, as_json=as_json, tensorboard=tensorboard) as (show, say):
                 summary = training.train(
                     config,
@@ -189,17 +190,16 @@ def train(
         except KeyboardInterrupt:
             if group.is_first:
                 folder = "" if data is None else f" --data {shlex.quote(str(data))}"
-                _warn(
-                    "interrupted; go on after the last complete epoch with\n"
-                    f"  digitvae train --out {shlex.quote(str(out))}{folder} --resume"
-                )
+                tell("interrupted; go on after the last complete epoch with")
+                tell(f"  digitvae train --out {shlex.quote(str(out))}{folder} --resume")
             raise click.exceptions.Exit(130) from None
     if not group.is_first:
         return
     if as_json:
-        click.echo(json.dumps(summary.to_dict(), indent=2))
+        say_json(summary.to_dict(), indent=2)
     else:
-        click.echo(_report(out, summary))
+        for line in _report(out, summary):
+            say(line)
 
 
 def require_torch(also: tuple[str, ...] = ()) -> None:
@@ -257,10 +257,10 @@ def _progress(
 
     def show(progress: Progress) -> None:
         if progress.row is not None and not as_json:
-            click.echo(_line(progress))
+            say(_line(progress))
 
     if not sys.stderr.isatty():
-        yield show, _warn
+        yield show, tell
         return
     from rich import progress as rich
     from rich.console import Console
@@ -294,11 +294,7 @@ def _progress(
             else:
                 show(progress)
 
-        yield show_bar, console.print
-
-
-def _warn(line: str) -> None:
-    click.echo(line, err=True)
+        yield show_bar, lambda line: console.print(printable(line))
 
 
 def _line(progress: Progress) -> str:
@@ -316,7 +312,7 @@ def _line(progress: Progress) -> str:
     )
 
 
-def _report(out: Path, summary: Summary) -> str:
+def _report(out: Path, summary: Summary) -> list[str]:
     test, totals = summary.test, summary.to_dict()
     lines = [f"{summary.config.objective}, {summary.config.epochs} epochs: {out}"]
     if summary.config.objective == "pixel-mean":
@@ -338,4 +334,4 @@ def _report(out: Path, summary: Summary) -> str:
         f"  time              {totals['seconds_per_epoch']:.1f} s an epoch, "
         f"{totals['images_per_second']:,.0f} images/s"
     )
-    return "\n".join(lines)
+    return lines

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import click
 from digitvae.cli import options
 from digitvae.cli.places import require_places
 from digitvae.cli.progress import steps
+from digitvae.cli.say import say_json, say_lines
 from digitvae.cli.tables import print_table
 
 if TYPE_CHECKING:
@@ -262,14 +262,14 @@ def _show(report: ParityReport, *, as_json: bool, details: bool) -> None:
     from digitvae.parity.views.tables import tables
 
     if as_json:
-        click.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+        say_json(report.to_dict(), indent=2)
     else:
         for table in tables(report, details=details):
             if sys.stdout.isatty():
                 print_table(table, style=table.style)
             else:
-                click.echo(f"{table}\n")
+                say_lines(f"{table}\n")
     if not report.passed:
-        raise ParityError(report.summary())
+        raise ParityError(*report.summary().split("\n  "))
     if not as_json:
-        click.echo(report.summary())
+        say_lines(report.summary())

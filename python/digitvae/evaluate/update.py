@@ -45,7 +45,8 @@ def write_evaluation(folder: str | Path, report: EvaluationReport, *, force: boo
         force: Replace what :func:`refuse_loss` would keep.
 
     Raises:
-        BundleError: The folder is not an intact bundle, or not the one that was measured.
+        BundleError: The folder is not an intact bundle, or not the one that was measured, or its
+            manifest says of its training what makes no sense.
         OutputError: It cannot be written, or :func:`refuse_loss` refuses.
     """
     bundle = Bundle.open(folder)
@@ -56,14 +57,20 @@ def write_evaluation(folder: str | Path, report: EvaluationReport, *, force: boo
         refuse_loss(bundle, report.settings)
     evaluation = kept(report, bundle)
     figures = {figure.key: figure.value for figure in evaluation_figures(evaluation)}
-    metrics = bundle.manifest.get("metrics", {})
-    trained = {name: value for name, value in metrics.items() if name.startswith(TEST_METRICS)}
-    manifest = bundle.manifest | {"metrics": trained | figures}
     names = {*bundle.file_names, EVALUATION, SAMPLES}
+    try:
+        metrics = bundle.manifest.get("metrics", {})
+        trained = {name: value for name, value in metrics.items() if name.startswith(TEST_METRICS)}
+        manifest = bundle.manifest | {"metrics": trained | figures}
+        text = model_card(manifest, evaluation, names)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:  # it may hold anything
+        raise BundleError(
+            f"{bundle.path / MANIFEST} makes no model card: {type(error).__name__}: {error}"
+        ) from error
     contents = {
         EVALUATION: (json.dumps(evaluation, indent=2, allow_nan=False) + "\n").encode(),
         SAMPLES: _samples(report),
-        CARD: model_card(manifest, evaluation, names).encode(),
+        CARD: text.encode(),
     }
     described = {name: describe_content(content) for name, content in contents.items()}
     manifest["files"] = bundle.manifest["files"] | described

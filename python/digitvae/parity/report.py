@@ -9,6 +9,8 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from digitvae.text import printable
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -285,14 +287,13 @@ class ParityReport:
         """One line on success; on failure also what failed, a line each, the first dozen."""
         number = len(self.checks) + len(self.comparisons)
         if not self.passed:
-            failed = [f"  {item}" for item in self.failures]
-            more = [f"  and {len(failed) - _LISTED} more"] if len(failed) > _LISTED else []
+            failed = [str(item) for item in self.failures]
+            more = [f"and {len(failed) - _LISTED} more"] if len(failed) > _LISTED else []
             head = f"parity: {len(failed)} of {number} checks failed:"
-            return "\n".join([head, *failed[:_LISTED], *more])
+            return "\n  ".join(map(printable, [head, *failed[:_LISTED], *more]))
         absent = sum(check.status == "not run" for check in self.checks)
-        return f"parity: {number - absent} checks passed" + (
-            f", {absent} not run" if absent else ""
-        )
+        done = f"parity: {number - absent} checks passed"
+        return f"{done}, {absent} not run" if absent else done
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON types: no times, no paths, nothing that differs between two runs.

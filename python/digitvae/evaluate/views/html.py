@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from PIL import Image
 
 from digitvae.evaluate.heldout import ACTIVE_VARIANCE
 from digitvae.evaluate.views.tables import tables
+from digitvae.markup import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +52,7 @@ def to_html(reports: Sequence[EvaluationReport]) -> str:
         loader=PackageLoader("digitvae.evaluate.views", "."),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -61,6 +64,10 @@ def to_html(reports: Sequence[EvaluationReport]) -> str:
         active_variance=ACTIVE_VARIANCE,
         chart_height=_CHART_HEIGHT,
     )
+
+
+def _finalize(value: Any) -> Any:
+    return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def bars(report: EvaluationReport) -> list[Bar]:

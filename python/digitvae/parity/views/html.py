@@ -9,7 +9,6 @@ import base64
 import functools
 import io
 import math
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
+
+from digitvae.markup import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,6 @@ _DARKER = (26, 116, 222)
 _NOT_A_NUMBER = (214, 0, 196)
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
@@ -236,21 +236,12 @@ def percent(share: float) -> str:
     return f"{text}\N{NO-BREAK SPACE}%" if math.isfinite(share) else text
 
 
-def printable(text: str) -> str:
-    r"""A text in which characters that neither XML nor UTF-8 can hold are spelled out, as ``\x1b``.
-
-    Args:
-        text: Anything; messages of runtimes may hold any bytes.
-    """
-    return _UNPRINTABLE.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
-
-
 def _superscript(exponent: int) -> str:
     return str(exponent).translate(_SUPERSCRIPTS)
 
 
 def _finalize(value: Any) -> Any:
-    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _outputs(report: ParityReport) -> list[Output]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from digitvae.parity.views.html import printable
+from digitvae.markup import storable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ def to_junit(report: ParityReport) -> str:
     if gate is not None:
         facts["mutants caught"] = f"{gate.caught} of {gate.mutants}"
         facts["honest copies accepted"] = f"{gate.accepted} of {gate.honest}"
-    document: Any = JUnitXml(printable(f"digitvae verify {report.subject}"))  # few type hints
+    document: Any = JUnitXml(storable(f"digitvae verify {report.subject}"))  # few type hints
     document.append(_suite(CHECKS, map(_check, report.checks), facts))
     for network in dict.fromkeys(c.network for c in report.comparisons):
         compared = (_comparison(c) for c in report.comparisons if c.network == network)
@@ -40,27 +40,27 @@ def to_junit(report: ParityReport) -> str:
 
 
 def _suite(name: str, cases: Iterable[TestCase], facts: Mapping[str, str]) -> TestSuite:
-    suite = TestSuite(printable(name))
+    suite = TestSuite(storable(name))
     for key, value in facts.items():  # the schema wants them before the cases
-        suite.add_property(printable(key), printable(value))
+        suite.add_property(storable(key), storable(value))
     suite.add_testcases(list(cases))
     return suite
 
 
 def _check(check: Check) -> TestCase:
-    return _with_result(TestCase(printable(check.statement), printable(check.subject)), check)
+    return _with_result(TestCase(storable(check.statement), storable(check.subject)), check)
 
 
 def _comparison(comparison: Comparison) -> TestCase:
     name = f"{comparison.output} on {comparison.inputs}"
-    case = _with_result(TestCase(printable(name), printable(comparison.runtime)), comparison)
+    case = _with_result(TestCase(storable(name), storable(comparison.runtime)), comparison)
     if comparison.same_bits_as is not None:
-        case.system_out = printable(f"{_out(case)}same bits as {comparison.same_bits_as}")
+        case.system_out = storable(f"{_out(case)}same bits as {comparison.same_bits_as}")
     elif comparison.deviations is not None:
         peak = comparison.deviations.to_truth.peak
         place = f"{peak.input}, element {peak.element}"
         found = f"largest deviation from truth: {peak.value:.3g} at {place}"
-        case.system_out = printable(f"{_out(case)}{found}")
+        case.system_out = storable(f"{_out(case)}{found}")
     return case
 
 
@@ -70,10 +70,10 @@ def _out(case: TestCase) -> str:
 
 def _with_result(case: TestCase, item: Check | Comparison) -> TestCase:
     """Add what became of it; a passed case has no element that says so."""
-    detail = printable(item.detail)
+    detail = storable(item.detail)
     if item.status == "failed":
         failure = Failure(detail.partition("\n")[0] or "failed", "failed")
-        failure.text = printable(str(item))
+        failure.text = storable(str(item))
         case.result = [failure]
     elif item.status == "not run":
         case.result = [Skipped(detail or "not run")]

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from digitvae.text import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -39,7 +41,7 @@ class Table:
 
     def __str__(self) -> str:
         """Align the columns with blanks."""
-        lines = (self.header, *self.rows)
+        lines = [tuple(map(printable, line)) for line in (self.header, *self.rows)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         aligned = (
             "  ".join(
@@ -48,7 +50,7 @@ class Table:
             )
             for line in lines
         )
-        return "\n".join([self.title, *(f"  {line}".rstrip() for line in aligned)])
+        return "\n".join([printable(self.title), *(f"  {line}".rstrip() for line in aligned)])
 
 
 @dataclass(frozen=True)
