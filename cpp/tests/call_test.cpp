@@ -107,7 +107,7 @@ TEST_CASE("what the work or the poll throws reaches the caller, and work that en
 
 TEST_CASE("a run of a model is cancelled by its thread's stop, before and while it runs, and the session goes on") {
   const std::string model = read_model("decoder.onnx");
-  const Session session(open_runtime(), model.data(), model.size());
+  const Session session(open_runtime(), as_network(model));
   std::vector<float> z(kTileRows * 40);
   std::vector<float> x(kTileRows * 784);
   const Session::Tensor input(session, z.data(), kTileRows, 40);
