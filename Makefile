@@ -128,8 +128,10 @@ verify: $(DEV) data ## Check that the shipped bundle computes what PyTorch compu
 	@$(STAGE) verify $(BIN)/digitvae verify export/mnist --require-data --baseline export/mnist/parity.json \
 		--html build/parity/report.html --junit build/parity/junit.xml --force
 
-cluster: $(CLUSTER) ## Start a Ray cluster on this machine, which others can join; .venv/bin/ray stop ends it
-	@$(BIN)/ray status >/dev/null 2>&1 || $(BIN)/ray start --head --disable-usage-stats --include-dashboard=false
+# Not from the environment, where shells put the name of the machine.
+cluster: HOST := 127.0.0.1
+cluster: $(CLUSTER) ## Start a Ray cluster for this machine alone, or, by HOST=ADDRESS, for others too; .venv/bin/ray stop ends it
+	@sh tools/start-cluster.sh $(BIN)/ray $(HOST)
 
 # Node packages, and from them the explorer's page, where the Python package has it: wheels and sdists take it along.
 PAGE := python/digitvae/explorer/page/index.html

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
+import shutil
 import socket
 import subprocess
 import sys
+import time
 import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +19,7 @@ import digitvae as dv
 from digitvae.check import Question
 from digitvae.ray import schedule, workers
 from digitvae.ray.cluster import connected as connect
+from digitvae.ray.cluster import leave
 from digitvae.ray.executor import RayExecutor
 from digitvae.sinks.manifest import FileRecord, Origin
 from digitvae.sinks.request import Request
@@ -25,7 +29,7 @@ from tests.cli.running import Runner, assert_explained
 from tests.sinks.test_atomic import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from digitvae.ray.workers import EngineRecipe
@@ -304,6 +308,54 @@ def test_what_errors_hold_is_let_go_of_before_the_cluster_is_left(
     assert found == [None]
 
 
+@pytest.mark.usefixtures("unconnected")
+@pytest.mark.parametrize("code", [1, 0, None, "told by Ray", 143])
+def test_ray_that_ends_the_process_is_told_as_a_failure_of_the_cluster(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch, code: object
+) -> None:
+    """As it does in `ray.wait` when the head dies. 143 is a signal's."""
+    import ray
+
+    def end(*_arguments: object, **_options: object) -> None:
+        raise SystemExit(code)
+
+    expected: type[BaseException] = dv.ClusterError
+    message = "Ray wanted this process to end"
+    if code == 143:
+        expected, message = SystemExit, "143"
+    monkeypatch.setattr(ray, "wait", end)
+    with pytest.raises(expected, match=message), connect(cluster.address):
+        list(schedule.spread(double, 3, [1], threads=1))
+
+
+@pytest.mark.usefixtures("connected")
+def test_a_head_that_does_not_answer_ends_the_run_and_is_not_waited_for() -> None:
+    """Ray would end this process, while the cluster is left or after a minute."""
+    import ray
+
+    with pytest.MonkeyPatch.context() as patch:
+
+        def refuse(*_arguments: object, **_options: object) -> None:
+            raise ConnectionRefusedError
+
+        def items() -> Iterator[int]:
+            yield 1
+            patch.setattr(socket, "create_connection", refuse)
+            yield 2
+            yield 3
+
+        patch.setattr(schedule, "_HEAD_SECONDS", 0.0)
+        patch.setattr(schedule, "_LOOK_SECONDS", 0.01)
+        with pytest.raises(dv.ClusterError, match=r"its head has not answered"):
+            list(schedule.spread(linger, 0.5, items(), threads=1))
+        assert ray.is_initialized()
+    leave()
+
+
+def linger(seconds: float, _item: int) -> None:
+    time.sleep(seconds)
+
+
 def test_a_worker_that_always_dies_is_given_up(
     cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -338,22 +390,52 @@ def test_a_place_that_cannot_be_seen_at_once_is_tried_again(
 
 
 @pytest.mark.usefixtures("connected")
-def test_a_damaged_copy_of_a_bundle_is_not_used(
-    tmp_path: Path, model: dv.Model, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_bundle_that_is_sent_is_in_no_folder_of_others(
+    tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    recipe = workers.recipe_of(dv.load(tiny_bundle), same_bits=True)
-    first = workers._bundle(recipe)
-    assert first.path.is_relative_to(tmp_path)
-    assert workers._bundle(recipe).path == first.path  # once a machine
-    damaged = first.path / "decoder.onnx"
+    model = dv.load(tiny_bundle)
+    recipe = workers.recipe_of(model, same_bits=True)
+    guessed = tmp_path / f"digitvae-{os.getuid()}"
+    for name in (recipe.bundle_sha256, ""):  # as somebody would leave it there
+        shutil.copytree(tiny_bundle, guessed / name, dirs_exist_ok=True)
+    found = workers._bundle(recipe)
+    assert not found.path.is_relative_to(guessed)
+    assert not found.path.exists()
+    assert list(tmp_path.iterdir()) == [guessed]
+    assert found.sha256 == recipe.bundle_sha256
+    for name in ("decoder.onnx", "encoder.onnx", "prior.onnx"):
+        assert found.read(name) == (tiny_bundle / name).read_bytes()
+    with pytest.raises(dv.BundleError, match=r"is missing|cannot read"):
+        found.read("weights.safetensors")
+    assert workers.trial_of(dv.load(found)) == recipe.trial
+
+
+@pytest.mark.usefixtures("connected")
+@pytest.mark.parametrize("name", ["decoder.onnx", "manifest.json"])
+def test_a_bundle_that_was_changed_on_its_way_is_refused(
+    connected: Any, tiny_bundle: Path, name: str
+) -> None:
+    recipe = workers.recipe_of(dv.load(tiny_bundle), same_bits=False)
+    content = connected.get(recipe.files[0])
+    if name == "manifest.json":
+        content[name] += b"\n"
+    else:
+        content[name] = bytes(len(content[name]))
+    changed = replace(recipe, files=[connected.put(content)])
+    with pytest.raises(dv.DigitVAEError, match=r"was sent has SHA-256|decoder\.onnx was changed"):
+        workers._bundle(changed)
+
+
+@pytest.mark.usefixtures("connected")
+def test_a_bundle_that_was_changed_since_it_was_opened_is_not_sent(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    model = dv.load(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+    damaged = tmp_path / "bundle" / "weights.safetensors"
     damaged.write_bytes(bytes(damaged.stat().st_size))
-    second = workers._bundle(recipe)
-    assert second.path != first.path
-    second.check_files()
-    assert second.sha256 == recipe.bundle_sha256
-    (first.path / "encoder.onnx").unlink()  # as what tidies up temporary folders does
-    workers._bundle(recipe).check_files()
+    with pytest.raises(dv.BundleError, match=r"weights\.safetensors was changed"):
+        workers.recipe_of(model, same_bits=False)
 
 
 def double(job: int, item: int) -> int:

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import tempfile
 import threading
 from contextlib import contextmanager, redirect_stdout
@@ -52,6 +53,10 @@ def connected(address: str) -> Iterator[None]:
     Raises:
         ClusterError: Ray is not installed, or there is no cluster, or no answer, or it is lost.
     """
+    if "ray" not in sys.modules and _is_for_this_machine_alone(address):
+        # Otherwise Ray takes 127.0.0.1 for the machine's address elsewhere, where nobody answers.
+        # It reads this when it is imported.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     ray = ray_package()
     if ray.is_initialized():
         with _cluster_errors(ray):
@@ -64,6 +69,12 @@ def connected(address: str) -> Iterator[None]:
             with _own_signals():
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except ConnectionError as error:
+            if told := _resolved(address):  # somebody listens there
+                raise ClusterError(
+                    f"the Ray cluster at '{told}' cannot be joined ({_in_a_line(error)}): it may "
+                    "ask for a token, which its user has in ~/.ray/auth_token, or run another "
+                    "version of Ray"
+                ) from error
             raise ClusterError(_no_cluster(address, _in_a_line(error))) from error
         except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
             raise ClusterError(f"the Ray cluster cannot be used: {_in_a_line(error)}") from error
@@ -80,9 +91,27 @@ def leave() -> None:
     What nobody uses any more is collected first, because a reference to an object of the cluster
     that another thread lets go of in the quarter of a second that this takes ends the process (Ray
     2.60). Those that errors hold are often let go of by whichever thread collects.
+
+    Without its head there is no cluster to leave: Ray would wait for it, and end this process.
     """
+    if not head_answers():
+        return  # or it has been left already
     gc.collect()
     ray_package().shutdown()
+
+
+def head_answers() -> bool:
+    """Whether the head of the cluster that this process is connected to can be reached."""
+    ray = ray_package()
+    if not ray.is_initialized():  # to ask for its context would begin a cluster
+        return False
+    address = ray.get_runtime_context().gcs_address
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def workers_that_fit(threads: int) -> int:
@@ -114,17 +143,22 @@ def _cluster_errors(ray: Any) -> Iterator[None]:
         raise ClusterError(
             f"the cluster failed: {told[0] if told else type(error).__name__}"
         ) from error
+    except SystemExit as error:
+        # Ray's own, which would end the command without a word. Signals end commands by codes
+        # above 128 (digitvae.cli.app).
+        if isinstance(error.code, int) and error.code > 128:
+            raise
+        raise ClusterError(
+            f"the cluster failed: Ray wanted this process to end ({error.code!r}), as it does when "
+            "the head of the cluster has died"
+        ) from error
 
 
 def _refuse_silent(address: str) -> None:
     """Refuse an address that nobody answers at. Ray itself would try for minutes."""
-    told = address
-    if told == "auto":
-        told = os.environ.get("RAY_ADDRESS", "auto")
-    if told in ("", "auto"):
-        told = _last_on_this_machine()
-        if not told:
-            return  # Ray says at once that there is none
+    told = _resolved(address)
+    if not told:
+        return  # Ray says at once that there is none
     try:
         place = urlsplit(f"//{told}")
         host, port = place.hostname, place.port
@@ -136,6 +170,20 @@ def _refuse_silent(address: str) -> None:
         socket.create_connection((host, port), timeout=_REACH_SECONDS).close()
     except OSError as error:
         raise ClusterError(_no_cluster(told, error.strerror or str(error))) from error
+
+
+def _resolved(address: str) -> str:
+    """``HOST:PORT`` of an address; nothing if it is ``auto`` and there is no cluster."""
+    told = address
+    if told == "auto":
+        told = os.environ.get("RAY_ADDRESS", "auto")
+    return _last_on_this_machine() if told in ("", "auto") else told
+
+
+def _is_for_this_machine_alone(address: str) -> bool:
+    """Whether the cluster was begun here, as one that listens to nobody else (`make cluster`)."""
+    told = _resolved(address)
+    return told.startswith("127.0.0.1:") and told == _last_on_this_machine()
 
 
 def _last_on_this_machine() -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from digitvae.errors import ClusterError, DigitVAEError, OutputError
-from digitvae.ray.cluster import leave, ray_package, workers_that_fit
+from digitvae.ray.cluster import head_answers, leave, ray_package, workers_that_fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -25,6 +25,8 @@ _LOOK_SECONDS = 1.0
 """Between looks at how large the cluster is by now."""
 _PATIENCE_SECONDS = 60.0
 """For a cluster without a processor to spare to get one: machines may be on their way."""
+_HEAD_SECONDS = 20.0
+"""For the head of the cluster to answer again. After a minute, Ray would end this process."""
 _GOING_SECONDS = 1.0
 """For workers to be gone, when the run is ended."""
 
@@ -46,7 +48,8 @@ def spread(
 
     Raises:
         DigitVAEError: What the function raised.
-        ClusterError: The cluster is too small, or calls were lost time and again.
+        ClusterError: The cluster is too small, or has lost its head, or calls were lost time and
+            again.
     """
     ray = ray_package()
     task = ray.remote(function).options(
@@ -56,17 +59,24 @@ def spread(
     running: dict[Any, Item] = {}
     shared = ray.put(job)
     most, looked = 0, -_LOOK_SECONDS
-    had_room = time.monotonic()
+    had_room = had_head = time.monotonic()
     try:
         while True:
             if time.monotonic() - looked > _LOOK_SECONDS:
                 looked = time.monotonic()
-                room = workers_that_fit(threads)
-                most = _IN_FLIGHT_PER_WORKER * max(1, room)
-                if room:
-                    had_room = looked
-                elif looked - had_room > _PATIENCE_SECONDS:
-                    raise ClusterError(_too_small(threads))
+                if head_answers():
+                    had_head = looked
+                    room = workers_that_fit(threads)
+                    most = _IN_FLIGHT_PER_WORKER * max(1, room)
+                    if room:
+                        had_room = looked
+                    elif looked - had_room > _PATIENCE_SECONDS:
+                        raise ClusterError(_too_small(threads))
+                elif looked - had_head > _HEAD_SECONDS:
+                    raise ClusterError(
+                        "the cluster failed: its head has not answered for "
+                        f"{_HEAD_SECONDS:.0f} seconds; start another cluster"
+                    )
             while len(running) < most:
                 try:
                     item = next(waiting)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import functools
 import hashlib
 import itertools
 import os
-import shutil
 import socket
 import tempfile
 from contextlib import contextmanager
@@ -17,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digitvae import __version__
-from digitvae.bundle import MANIFEST, Bundle
+from digitvae.bundle import DECODER, ENCODER, MANIFEST, PRIOR, Bundle
 from digitvae.check import other_version, problem
 from digitvae.engine import load
 from digitvae.errors import BundleError, ClusterError, DigitVAEError, OutputError
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
     from digitvae.sinks.shards import ShardedOutput
 
 _TRIAL_DIGITS = 256
+_NETWORKS = (DECODER, ENCODER, PRIOR)
 
 
 @dataclass(frozen=True)
@@ -96,10 +95,12 @@ def recipe_of(model: Model, *, same_bits: bool) -> EngineRecipe:
     Args:
         model: The engine.
         same_bits: Whether other machines have to compute the same to the bit.
+
+    Raises:
+        BundleError: The bundle is not what it was when it was opened.
     """
     bundle = model.bundle
-    names = (MANIFEST, *bundle.file_names)
-    content = {name: (bundle.path / name).read_bytes() for name in names}
+    content = {name: bundle.read(name) for name in (MANIFEST, *bundle.file_names)}
     return EngineRecipe(
         bundle_sha256=bundle.sha256,
         files=[ray_package().put(content)],
@@ -256,22 +257,42 @@ def _refuse_other_place(work: ShardWork) -> None:
     _places.add(key)
 
 
+@dataclass(frozen=True)
+class _SentBundle(Bundle):
+    """A bundle whose networks are in this process's memory, where nobody can change them.
+
+    Attributes:
+        content: Of the networks, by name, each of the manifest's size and SHA-256.
+    """
+
+    content: dict[str, bytes]
+
+    def read(self, name: str) -> bytes:
+        """The content of a network; of nothing else."""
+        return self.content[name] if name in self.content else super().read(name)
+
+
 def _bundle(recipe: EngineRecipe) -> Bundle:
-    """The bundle of a recipe: the shipped one, or a copy of what the run was begun with."""
-    place = Path(tempfile.gettempdir(), f"digitvae-{os.getuid()}", recipe.bundle_sha256)
-    for folder in (None, place):
-        with contextlib.suppress(BundleError):
-            if (found := Bundle.open(folder)).sha256 == recipe.bundle_sha256:
-                found.check_files()
-                return found
-    place.parent.mkdir(mode=0o700, exist_ok=True)
-    copy = Path(tempfile.mkdtemp(dir=place.parent))
-    try:
+    """The bundle of a recipe: the shipped one, or what the run was begun with.
+
+    Raises:
+        ClusterError: What was sent is another.
+        BundleError: It is damaged.
+    """
+    with contextlib.suppress(BundleError):
+        if (shipped := Bundle.open()).sha256 == recipe.bundle_sha256:
+            shipped.check_files()
+            return shipped
+    # A folder of nobody else's, under a name that nobody can guess, and only while it is looked at:
+    # Ray ends workers without letting them tidy up.
+    with tempfile.TemporaryDirectory(prefix="digitvae-") as folder:
         for name, content in ray_package().get(recipe.files[0]).items():
-            (copy / name).write_bytes(content)
-        copy.rename(place)
-    except OSError:
-        # Another process was quicker, or what is there is damaged: this process keeps its own.
-        atexit.register(shutil.rmtree, copy, ignore_errors=True)
-        return Bundle.open(copy)
-    return Bundle.open(place)
+            Path(folder, name).write_bytes(content)
+        sent = Bundle.open(folder)
+        if sent.sha256 != recipe.bundle_sha256:
+            raise ClusterError(
+                f"the bundle that was sent has SHA-256 {sent.sha256}, and the run was begun with "
+                f"{recipe.bundle_sha256}: begin it again"
+            )
+        networks = {name: sent.read(name) for name in sent.file_names if name in _NETWORKS}
+    return _SentBundle(sent.path, sent.manifest, sent.sha256, networks)
