@@ -18,8 +18,8 @@ import pytest
 import digitvae as dv
 from digitvae.check import Question
 from digitvae.ray import schedule, workers
+from digitvae.ray.cluster import _is_for_this_machine_alone, leave
 from digitvae.ray.cluster import connected as connect
-from digitvae.ray.cluster import leave
 from digitvae.ray.executor import RayExecutor
 from digitvae.sinks.manifest import FileRecord, Origin
 from digitvae.sinks.request import Request
@@ -118,6 +118,57 @@ def test_a_cluster_on_this_machine_that_has_died_is_none(
     (tmp_path / "ray" / "ray_current_cluster").write_text(f"{address}\n")
     result = run("generate", 10, "--engine", "ray")
     assert_explained(result, 1, f"there is no Ray cluster at '{address}' (Connection refused)")
+
+
+@pytest.mark.usefixtures("unconnected")
+def test_a_cluster_that_answers_and_lets_nobody_in_is_told(
+    run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one does whose token is another's."""
+    import ray
+
+    def refuse(**_options: object) -> None:
+        raise ConnectionError("Failed to connect")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        result = run("generate", 10, "--engine", "ray")
+    assert_explained(result, 1, f"the Ray cluster at '{address}' cannot be joined (Failed to conn")
+    assert "~/.ray/auth_token" in result.err
+
+
+@pytest.mark.parametrize(
+    ("note", "asked", "environment", "alone"),
+    [
+        ("127.0.0.1:6379", "auto", None, True),
+        ("127.0.0.1:6379", "127.0.0.1:6379", None, True),
+        ("127.0.0.1:6379", "auto", "127.0.0.1:6379", True),
+        ("127.0.0.1:6379", "127.0.0.1:6380", None, False),
+        ("127.0.0.1:6379", "auto", "192.0.2.7:6379", False),
+        ("192.0.2.2:6379", "auto", None, False),
+        ("192.0.2.2:6379", "127.0.0.1:6379", None, False),
+        (None, "auto", None, False),
+        (None, "127.0.0.1:6379", None, False),
+    ],
+)
+def test_a_cluster_for_this_machine_alone_is_known_by_its_note(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    note: str | None,
+    asked: str,
+    environment: str | None,
+    alone: bool,
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    if environment is not None:
+        monkeypatch.setenv("RAY_ADDRESS", environment)
+    if note is not None:
+        (tmp_path / "ray").mkdir()
+        (tmp_path / "ray" / "ray_current_cluster").write_text(note)
+    assert _is_for_this_machine_alone(asked) is alone
 
 
 @pytest.mark.usefixtures("unconnected")
