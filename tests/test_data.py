@@ -351,3 +351,27 @@ def test_importing_and_fetching_never_load_torch() -> None:
 
 def quiet(_line: str) -> None:
     pass
+
+
+@pytest.mark.parametrize("chosen", [None, "~/data", "~"])
+def test_a_user_without_a_home_folder_is_told_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, chosen: str | None
+) -> None:
+    import pwd
+
+    def unknown(_uid: int) -> None:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for name in ("HOME", "XDG_CACHE_HOME", "DIGITVAE_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    if chosen is not None:
+        monkeypatch.setenv("DIGITVAE_DATA", chosen)
+    for action in (data.cache_root, data.load, data.fetch):
+        with pytest.raises(DataError, match="no home folder: set DIGITVAE_DATA to a folder"):
+            action()
+    monkeypatch.setenv("DIGITVAE_DATA", str(tmp_path))
+    assert data.cache_root() == tmp_path
+    monkeypatch.delenv("DIGITVAE_DATA")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert data.cache_root() == tmp_path / "digitvae" / "data"

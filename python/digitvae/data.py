@@ -194,7 +194,21 @@ def fetch(
 
 
 def cache_root() -> Path:
-    """Where data sets are kept: ``DIGITVAE_DATA`` if set, else in the user's cache folder."""
+    """Where data sets are kept: ``DIGITVAE_DATA`` if set, else in the user's cache folder.
+
+    Raises:
+        DataError: Neither is known: the user has no home folder.
+    """
+    try:
+        return _cache_root()
+    except (RuntimeError, KeyError) as error:  # as in containers, where users have no name either
+        raise DataError(
+            "there is no place for data sets, for this user has no home folder: set DIGITVAE_DATA "
+            "to a folder"
+        ) from error
+
+
+def _cache_root() -> Path:
     if chosen := os.environ.get("DIGITVAE_DATA"):
         return Path(chosen).expanduser()
     if sys.platform == "darwin":
@@ -296,7 +310,9 @@ def _obtain(
             if not missing:
                 return
     except OSError as error:
-        raise DataError(f"{root}: cannot store {spec.name} there: {error}") from error
+        raise DataError(
+            f"{root}: cannot store {spec.name} there: {error}; DIGITVAE_DATA names another place"
+        ) from error
     raise DataError(
         f"{spec.name}: {', '.join(f.name for f in missing)} cannot be fetched. Tried:",
         *(f"- {reason}" for reason in tried),

@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
+    from concurrent.futures import ThreadPoolExecutor
 
 T = TypeVar("T")
 Result = TypeVar("Result")
+
+
+class Threads:
+    """Threads to work on; where the system starts none, the work is done by who asks for it.
+
+    Args:
+        number: Most threads; started when there is something to do.
+        name: How their names begin.
+    """
+
+    def __init__(self, number: int, name: str = "") -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        self._pool = ThreadPoolExecutor(number, name)
+        self._open: ThreadPoolExecutor | None = self._pool
+
+    def begin(self, work: Callable[[T], Result], item: T) -> Callable[[], Result]:
+        """Begin a piece of work; what is returned gives its result, or raises what it raised."""
+        if self._open is not None:
+            try:
+                return self._open.submit(work, item).result
+            except RuntimeError:  # can't start new thread: the limit of processes is reached
+                self._open = None
+        return partial(work, item)
+
+    def close(self) -> None:
+        """End the threads; what has not begun will not be done."""
+        self._pool.shutdown(cancel_futures=True)
 
 
 def in_parallel(
@@ -21,13 +50,12 @@ def in_parallel(
         yield from map(work, items)
         return
     remaining = iter(items)
-    with ThreadPoolExecutor(threads) as pool:
-        running = [pool.submit(work, item) for item in islice(remaining, threads + 1)]
-        try:
-            while running:
-                result = running.pop(0).result()
-                running += [pool.submit(work, item) for item in islice(remaining, 1)]
-                yield result
-        finally:
-            for future in running:
-                future.cancel()
+    pool = Threads(threads)
+    try:
+        running = [pool.begin(work, item) for item in islice(remaining, threads + 1)]
+        while running:
+            result = running.pop(0)()
+            running += [pool.begin(work, item) for item in islice(remaining, 1)]
+            yield result
+    finally:
+        pool.close()

@@ -68,7 +68,8 @@ def open_in_background() -> Thread:
     """Begin to open the library on another thread, so that `open_runtime` finds it open.
 
     ONNX Runtime takes as long to load as a command's Python modules do, and on another processor.
-    Whatever fails here fails again in `open_runtime`, which tells it.
+    Whatever fails here fails again in `open_runtime`, which tells it. Where the system starts no
+    more threads, nothing is begun.
     """
     from threading import Thread
 
@@ -77,7 +78,8 @@ def open_in_background() -> Thread:
             _opened_early.append(open_runtime())
 
     thread = Thread(target=keep_open, name="open ONNX Runtime")
-    thread.start()
+    with contextlib.suppress(RuntimeError):
+        thread.start()
     return thread
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from digitvae.errors import OutputError
-from digitvae.sinks import exchange, open_sink
+from digitvae.sinks import exchange, open_sink, streams
 from digitvae.sinks.atomic import new_file, new_folder
 from tests.sinks.readers import READERS
 
@@ -342,13 +342,17 @@ def test_a_place_that_refuses_is_told(name: str) -> None:
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_only_regular_files_are_ever_replaced(tmp_path: Path, force: bool) -> None:
+def test_only_regular_files_are_ever_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, force: bool
+) -> None:
     (tmp_path / "folder.npy").mkdir()
-    os.mkfifo(tmp_path / "pipe.npy")
     with pytest.raises(OutputError, match="is a folder"):
         put(tmp_path / "folder.npy", force=force)
-    with pytest.raises(OutputError, match="not a regular file"):
+    monkeypatch.setattr(streams, "_PATIENCE_SECONDS", 0.0)
+    os.mkfifo(tmp_path / "pipe.npy")
+    with pytest.raises(OutputError, match="nobody reads this pipe, which is not a regular file"):
         put(tmp_path / "pipe.npy", force=force)
+    assert (tmp_path / "pipe.npy").is_fifo()
     (tmp_path / "file").write_text("precious")
     with pytest.raises(OutputError, match="a file of that name exists"):
         put(tmp_path / "file", force=force)

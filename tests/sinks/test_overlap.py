@@ -6,7 +6,9 @@ import threading
 
 import pytest
 
+from digitvae.parallel import in_parallel
 from digitvae.sinks.overlap import overlapped
+from digitvae.sinks.png import PngEncoder
 
 BUFFERS = 3
 
@@ -112,3 +114,69 @@ def test_an_exception_in_the_block_drops_what_is_not_being_written(
     assert written == [0]
     assert not [thread for thread in threading.enumerate() if thread.name == "write digits"]
     assert threading.active_count() <= before + 1  # the timer
+
+
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the limit of processes is reached."""
+    monkeypatch.setattr(threading.Thread, "start", refuse_to_start)
+
+
+def refuse_to_start(_thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.usefixtures("no_threads")
+def test_where_no_thread_can_be_started_everything_is_written_in_order_all_the_same() -> None:
+    written: list[bytes] = []
+    with overlapped(lambda part: written.append(bytes(part)), buffers(1)) as overlap:
+        for i in range(100):
+            buffer = overlap.take()
+            buffer[0] = i
+            overlap.give(buffer, 1)
+    assert written == [bytes([i]) for i in range(100)]
+
+
+@pytest.mark.usefixtures("no_threads")
+def test_where_no_thread_can_be_started_failures_are_told_all_the_same() -> None:
+    written: list[bytes] = []
+
+    def write(part: memoryview) -> None:
+        written.append(bytes(part))
+        raise OSError("full")
+
+    def give_three() -> None:
+        with overlapped(write, buffers(1)) as overlap:
+            for _ in range(3):
+                overlap.give(overlap.take(), 1)
+
+    with pytest.raises(OSError, match="full"):
+        give_three()
+    assert len(written) == 1
+
+
+@pytest.mark.parametrize("most", [0, 1, 2])
+def test_work_is_done_on_as_many_threads_as_can_be_started(
+    monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    started = 0
+    start = threading.Thread.start
+
+    def start_some(thread: threading.Thread) -> None:
+        nonlocal started
+        if started == most:
+            refuse_to_start(thread)
+        started += 1
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_some)
+    here = threading.get_ident()
+    found = list(in_parallel(lambda i: (i, threading.get_ident()), range(100), 4))
+    assert [i for i, _ in found] == [*range(100)]
+    assert here in {thread for _, thread in found}
+    png = PngEncoder(28, 28, 5000, threads=4)
+    images = memoryview(bytes(range(256)) * 49 * 300)
+    pictures = [one for some in png.encode(images) for one in some]
+    png.close()
+    expected = [png.encode_one(bytes(images[i : i + 784])) for i in range(0, len(images), 784)]
+    assert pictures == expected

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _PATIENCE = 0.5
 """Seconds before a bar appears: importing rich for less would make people wait for the bar."""
 
+_PAUSE = 0.1
+"""Seconds between two looks of a bar. It has no thread of its own, which might not start."""
+
 
 @contextmanager
 def progress(what: str, total: int, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
@@ -36,6 +39,7 @@ def progress(what: str, total: int, *, quiet: bool = False) -> Iterator[Callable
     began = time.monotonic()
     done = 0
     bar: Progress | None = None
+    is_due = pacer()
 
     def advance(steps: int) -> None:
         nonlocal bar, done
@@ -45,7 +49,7 @@ def progress(what: str, total: int, *, quiet: bool = False) -> Iterator[Callable
             bar.add_task(printable(what), total=total)
             bar.start()
         if bar is not None:
-            bar.update(bar.task_ids[0], completed=done)
+            bar.update(bar.task_ids[0], completed=done, refresh=is_due())
 
     try:
         yield advance
@@ -69,13 +73,32 @@ def steps() -> Iterator[Callable[[int, int, str], None]]:
     from rich.progress import BarColumn, Progress, TextColumn
 
     columns = (BarColumn(), TextColumn("{task.description}", markup=False))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, auto_refresh=False) as bar:
         task = bar.add_task("")
+        is_due = pacer()
 
         def show(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total, description=printable(what))
+            bar.update(
+                task, completed=done, total=total, description=printable(what), refresh=is_due()
+            )
 
         yield show
+
+
+def pacer() -> Callable[[], bool]:
+    """A function that tells, now and then, that a bar is to be drawn again."""
+    drawn = -_PAUSE
+
+    def is_due() -> bool:
+        nonlocal drawn
+        now = time.monotonic()
+        if now - drawn < _PAUSE:
+            return False
+        drawn = now
+        return True
+
+    return is_due
 
 
 def _bar() -> Progress:
@@ -95,4 +118,5 @@ def _bar() -> Progress:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
+        auto_refresh=False,
     )

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from digitvae.cli.say import say, say_json
-from digitvae.sinks import STDOUT
+from digitvae.sinks.formats import is_standard_output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,13 +28,13 @@ class Report:
     """
 
     def __init__(self, command: str, path: str, *, as_json: bool, quiet: bool) -> None:
-        if as_json and path == STDOUT:
-            raise ValueError("--json prints to standard output, and so does '-o -'")
+        if as_json and is_standard_output(path):
+            raise ValueError(f"--json prints to standard output, and so does '-o {path}'")
         self._began = time.perf_counter()
         self._command = command
         self._path = path
         self._as_json = as_json
-        self._quiet = quiet or path == STDOUT
+        self._quiet = quiet or is_standard_output(path)
 
     def finish(self, model: Model, what: str, count: int, details: Mapping[str, object]) -> None:
         """Print the result.

@@ -265,6 +265,8 @@ def _progress(
     from rich import progress as rich
     from rich.console import Console
 
+    from digitvae.cli.progress import pacer
+
     # Lines for the terminal go through the console, which knows where the bar is.
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     with rich.Progress(
@@ -277,7 +279,9 @@ def _progress(
         redirect_stdout=False,
         redirect_stderr=False,
         transient=True,
+        auto_refresh=False,
     ) as bars:
+        is_due = pacer()
         task = bars.add_task("", total=None, epoch="", loss=0.0)
 
         def show_bar(progress: Progress) -> None:
@@ -288,6 +292,7 @@ def _progress(
                     completed=progress.steps * (progress.epoch - 1) + progress.step,
                     epoch=f"{progress.epoch}/{progress.epochs}",
                     loss=progress.loss,
+                    refresh=is_due(),
                 )
             elif sys.stdout.isatty() and not as_json:
                 console.print(_line(progress))

@@ -249,7 +249,7 @@ def _refuse_existing_file(path: Path, target: Path, *, force: bool) -> os.stat_r
     mode = state.st_mode
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
-        raise OutputError(f"cannot write '{path}': it is {kind}; to pipe, use '-o -'")
+        raise OutputError(f"cannot write '{path}': it is {kind}; choose another name")
     if not force:
         raise _exists(path)
     return state

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from digitvae.sinks.arrays import npy_header
 from digitvae.sinks.atomic import check_space, new_file, output_errors
-from digitvae.sinks.formats import STDOUT
-from digitvae.sinks.sink import standard_output
+from digitvae.sinks.formats import is_stream
+from digitvae.sinks.streams import open_stream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,14 +23,14 @@ _FORMATS = ("npy", "npz")
 def latent_format(path: str | Path, asked: str | None = None) -> str:
     """``"npy"`` or ``"npz"``, by the extension of a path unless one is asked for.
 
-    Standard output gets ``"npy"``: latents have no fixed width, so that bare numbers would not
-    tell their shape.
+    Standard output, pipes and devices get ``"npy"``: latents have no fixed width, so that bare
+    numbers would not tell their shape.
 
     Raises:
         ValueError: The extension or the format asked for is another.
     """
     name = Path(path).suffix.lower().removeprefix(".") if asked is None else asked
-    if asked is None and str(path) == STDOUT:
+    if asked is None and not name and is_stream(path):
         return "npy"
     if name not in _FORMATS:
         raise ValueError(f"'{path}': latents are written as .npy or .npz; see --format")
@@ -60,8 +60,8 @@ def save_latents(
     if kind == "npy" and len(arrays) != 1:
         raise ValueError(f"a .npy file holds one array, not {', '.join(arrays)}; use .npz")
     write = _write_npy if kind == "npy" else _write_npz
-    if str(path) == STDOUT:
-        with standard_output() as file, output_errors(path):
+    if is_stream(path):
+        with open_stream(path) as file, output_errors(path):
             write(file, arrays)
         return
     place = Path(path)

@@ -1,4 +1,4 @@
-"""Writing on a thread of its own, while the next images are made.
+"""Writing on a thread of its own, while the next images are made, if one can be started.
 
 Whoever makes images takes a buffer, fills it and gives it back; buffers are written in that order.
 """
@@ -29,8 +29,11 @@ class Overlap:
         self._failure: BaseException | None = None
         for buffer in buffers:
             self._empty.put(buffer)
-        self._thread = Thread(target=self._serve, name="write digits")
-        self._thread.start()
+        self._thread: Thread | None = Thread(target=self._serve, name="write digits")
+        try:
+            self._thread.start()
+        except RuntimeError:  # the limit of processes is reached: who gives a buffer writes it
+            self._thread = None
 
     def take(self) -> memoryview:
         """An empty buffer, when there is one.
@@ -45,7 +48,10 @@ class Overlap:
 
     def give(self, buffer: memoryview, used: int) -> None:
         """Have the first ``used`` bytes of a buffer written."""
-        self._full.put((buffer, used))
+        if self._thread is None:
+            self._do(buffer, used)
+        else:
+            self._full.put((buffer, used))
 
     def finish(self) -> None:
         """Wait until everything is written.
@@ -53,8 +59,7 @@ class Overlap:
         Raises:
             BaseException: As for :meth:`take`.
         """
-        self._full.put(None)
-        self._thread.join()
+        self._join()
         if self._failure is not None:
             raise self._failure
 
@@ -62,18 +67,24 @@ class Overlap:
         """Wait for what is being written; the rest is dropped."""
         if self._failure is None:
             self._failure = RuntimeError("abandoned")
-        self._full.put(None)
-        self._thread.join()
+        self._join()
+
+    def _join(self) -> None:
+        if self._thread is not None:
+            self._full.put(None)
+            self._thread.join()
 
     def _serve(self) -> None:
         while (work := self._full.get()) is not None:
-            buffer, used = work
-            if self._failure is None:
-                try:
-                    self._write(buffer[:used])
-                except BaseException as error:  # the other thread is told, whatever it is
-                    self._failure = error
-            self._empty.put(buffer)
+            self._do(*work)
+
+    def _do(self, buffer: memoryview, used: int) -> None:
+        if self._failure is None:
+            try:
+                self._write(buffer[:used])
+            except BaseException as error:  # the other thread is told, whatever it is
+                self._failure = error
+        self._empty.put(buffer)
 
 
 @contextmanager

@@ -13,8 +13,9 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from collections.abc import Callable, Iterator
+
+    from digitvae.parallel import Threads
 
 _PIECE = 1000
 """Images encoded at a time by one thread: 20 ms of work."""
@@ -49,7 +50,7 @@ class PngEncoder:
         self._image_bytes = height * width
         available = len(os.sched_getaffinity(0)) if threads is None else threads
         self._threads = min(available, _MOST_THREADS, -(-count // _PIECE))
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool: Threads | None = None
 
     def encode_one(self, pixels: bytes) -> bytes:
         """The PNG file of one image, uint8 [height, width] row after row."""
@@ -73,21 +74,21 @@ class PngEncoder:
             yield from map(self._encode_piece, pieces)
             return
         if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor
+            from digitvae.parallel import Threads
 
-            self._pool = ThreadPoolExecutor(self._threads, "png")
-        waiting: deque[Future[list[bytes]]] = deque()
+            self._pool = Threads(self._threads, "png")
+        waiting: deque[Callable[[], list[bytes]]] = deque()
         for piece in pieces:
-            waiting.append(self._pool.submit(self._encode_piece, piece))
+            waiting.append(self._pool.begin(self._encode_piece, piece))
             if len(waiting) > 2 * self._threads:
-                yield waiting.popleft().result()
+                yield waiting.popleft()()
         while waiting:
-            yield waiting.popleft().result()
+            yield waiting.popleft()()
 
     def close(self) -> None:
         """End the threads; what has not begun will not be encoded."""
         if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+            self._pool.close()
 
     def _encode_piece(self, images: memoryview) -> list[bytes]:
         pixels, size = bytes(images), self._image_bytes

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, cast
 from digitvae.errors import DigitVAEError, OutputError
 from digitvae.sinks import earlier_run, manifest
 from digitvae.sinks.atomic import output_errors
-from digitvae.sinks.formats import FORMATS, STDOUT, format_of
+from digitvae.sinks.formats import FORMATS, format_of, is_standard_output, is_stream
 from digitvae.sinks.manifest import FileRecord, HashingFile, Manifest
 from digitvae.sinks.sink import encoding
 
@@ -215,8 +215,9 @@ def folder_and_format(path: str, asked: str | None = None) -> tuple[str, str]:
     Raises:
         ValueError: Unknown extension or format, or standard output.
     """
-    if path == STDOUT:
-        raise ValueError("shards go into a folder, not to standard output; name one with -o")
+    if is_stream(path):
+        what = "standard output" if is_standard_output(path) else f"'{path}'"
+        raise ValueError(f"shards go into a folder, not to {what}; name one with -o")
     kind = format_of(path, asked)
     extension = FORMATS[kind].extension
     name = path.rpartition("/")[2]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from digitvae.errors import OutputError
 from digitvae.sinks import arrays, pictures
 from digitvae.sinks.atomic import check_space, new_file, new_folder, output_errors
-from digitvae.sinks.formats import FORMATS, STDOUT, format_of
+from digitvae.sinks.formats import FORMATS, format_of, is_stream
 from digitvae.sinks.request import Request
+from digitvae.sinks.streams import open_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +123,8 @@ def open_sink(
     """Begin an output of ``count`` images; it appears when the block ends well.
 
     Args:
-        path: A file or folder, or ``"-"`` for standard output.
+        path: A file or folder, or ``"-"`` for standard output; pipes and devices are written front
+            to back.
         count: How many images will be written, at least 1.
         format: Key in ``FORMATS``; by default the path decides (:func:`format_of`).
         dtype: ``"uint8"``, or ``"float32"`` where the format can hold it.
@@ -172,8 +172,8 @@ def open_request(
 ) -> Iterator[Sink]:
     """Begin an output that a :class:`Request` describes; otherwise as :func:`open_sink`."""
     request.check()
-    if request.path == STDOUT:
-        with standard_output() as file, encoding(request, file, threads) as sink:
+    if is_stream(request.path):
+        with open_stream(request.path) as file, encoding(request, file, threads) as sink:
             yield sink
         return
     place = Path(request.path)
@@ -286,21 +286,3 @@ def _feeding(request: Request, encoder: Encoder) -> Iterator[Sink]:
     except BaseException:
         encoder.abandon()
         raise
-
-
-@contextmanager
-def standard_output() -> Iterator[BinaryIO]:
-    """Standard output for bytes, flushed at the end.
-
-    Raises:
-        OutputError: It is closed, or a terminal, or refuses.
-    """
-    if sys.stdout is None:
-        raise OutputError("cannot write to standard output: it is closed")
-    if sys.stdout.isatty():
-        raise OutputError(
-            "will not write images to a terminal; redirect ('-o - > FILE'), or name a file with -o"
-        )
-    yield sys.stdout.buffer
-    with output_errors(STDOUT):
-        sys.stdout.buffer.flush()
