@@ -311,9 +311,6 @@ def test_wrong_usage_ends_with_2_and_writes_nothing(
     [
         (["-o", "missing/a.npy"], "'missing/a.npy': its folder"),
         (["-o", "/proc/a.npy"], "'/proc/a.npy'"),
-        (["-o", "/dev/null"], "/dev/null"),
-        (["-o", "/dev/null", "--force"], "/dev/null"),
-        (["-o", "/dev/null", "--force", "--format", "npy"], "not a regular file"),
         (["-o", ".", "--force"], "holds 'precious'"),
         (["-o", "precious/a.npy"], "is not a folder"),
         (["--bundle", "missing"], "missing: the folder does not exist"),
