@@ -104,7 +104,8 @@ TEST_CASE("a thread that forks while it is inside goes on in parent and child") 
         }) == 7);
 }
 
-TEST_CASE("a fork does not wait for ever: its child is told so in every call, and hangs in none") {
+// Large, like the other that forks: valgrind takes minutes, and what a lost child leaves lying for leaks.
+TEST_CASE("a fork does not wait for ever: its child is told so in every call, and hangs in none", "[large]") {
   dvae_decoder* const decoder = open_decoder();
   std::atomic<bool> inside{false};
   std::atomic<bool> forked{false};
@@ -183,8 +184,8 @@ TEST_CASE("the child of a fork uses a handle, whatever other threads did with it
   dvae_decoder_close(shared);
 }
 
-TEST_CASE(
-    "a callback that forks leaves a child whose call ends, in a result or in an error, and which can call again") {
+TEST_CASE("a callback that forks leaves a child whose call ends, in a result or in an error, and which can call again",
+          "[large]") {
   struct Child {
     bool is = false;
     bool forked = false;
