@@ -238,7 +238,7 @@ def test_a_foreign_onnx_model_is_refused_even_with_the_right_hash(copy: Path) ->
 def test_bytes_that_are_no_model_are_refused_even_with_the_right_hash(copy: Path) -> None:
     (copy / "decoder.onnx").write_bytes(b"not a model" * 100)
     edit(copy, lambda m: m["files"].update(describe_files(copy, ["decoder.onnx"])))
-    with pytest.raises(dv.BundleError, match="cannot load the model"):
+    with pytest.raises(dv.BundleError, match="or cut short"):
         dv.load(copy)
 
 

@@ -365,7 +365,7 @@ TEST_CASE("what is not one whole ONNX model is refused, and never read beyond it
   CHECK(refusal("no model") != "");
   CHECK(refusal(number_field(1, 8)) == "the model has no graph: the file is not ONNX, or cut short");
   CHECK(refusal(field(7, "")).empty());
-  CHECK(refusal(field(7, "") + field(7, "")) == "the model's model has its field 7 twice");
+  CHECK(refusal(field(7, "") + field(7, "")) == "the model has its field 7 twice");
   char byte = 0;
   CHECK_THROWS_AS(Model(&byte, (std::size_t{1} << 30) + 1, Role::kNetwork), ModelError);  // before a byte is read
   // A file that ONNX Runtime would take for one of its own format.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import tokenize
 import zipfile
 import zlib
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -35,7 +36,8 @@ _MAX_HEADER_BYTES = 1 << 16
 _PIECE = 1 << 22
 _WRONG = (
     *(OSError, ValueError, TypeError, EOFError, KeyError, RecursionError, MemoryError),
-    *(zipfile.BadZipFile, zlib.error, NotImplementedError, SyntaxError),
+    *(zipfile.BadZipFile, zlib.error, NotImplementedError),
+    *(SyntaxError, tokenize.TokenError),  # of headers, which NumPy reads as Python
 )
 
 

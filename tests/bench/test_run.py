@@ -228,7 +228,7 @@ def test_limits_are_plausible_and_leave_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("seconds", "threads"), [(0, 1), (-1, 1), (float("nan"), 1), (1, 0)])
 def test_the_peak_of_nothing_is_refused(seconds: float, threads: int) -> None:
-    with pytest.raises(ValueError, match="not in the range"):
+    with pytest.raises(ValueError, match=r"expected 1 to 1024|not in the range"):
         _native.fma_peak(seconds, threads)
 
 

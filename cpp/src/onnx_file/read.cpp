@@ -214,8 +214,9 @@ std::string quoted(std::string_view name) {
   return text + (name.size() > kMost ? "…'" : "'");
 }
 
-[[noreturn]] void refuse(const char* what, const std::string& reason) {
-  throw ModelError("the model's " + std::string(what) + ' ' + reason);
+// `what`: a part of the model; empty: the model itself.
+[[noreturn]] void refuse(std::string_view what, const std::string& reason) {
+  throw ModelError((what.empty() ? "the model" : "the model's " + std::string(what)) + ' ' + reason);
 }
 
 // What a model may hold, and how much of it was read.
@@ -272,7 +273,7 @@ class Reader {
   // Returns the graph's message, and fills `graph` from it.
   std::string_view read_model(std::string_view bytes, Graph& graph) {
     std::string_view graph_bytes;
-    Message message(bytes, kModelRules, "model", limits_);
+    Message message(bytes, kModelRules, "", limits_);
     for (Field field; message.next(field);) {
       if (field.number == kModelGraph) graph_bytes = field.bytes;
       if (field.number == kModelFunction) read_function(field.bytes);

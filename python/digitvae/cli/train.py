@@ -176,7 +176,7 @@ def train(
         try:
             with group.first_alone():
                 images = datasets.load(config.dataset, data, say=tell)
-            with _watching(out, group, as_json=as_json, tensorboard=tensorboard) as (show, say):
+            with _watching(out, group, as_json=as_json, tensorboard=tensorboard) as (show, warn):
                 summary = training.train(
                     config,
                     out,
@@ -185,7 +185,7 @@ def train(
                     force=force,
                     group=group,
                     on_progress=show,
-                    say=say,
+                    say=warn,
                 )
         except KeyboardInterrupt:
             if group.is_first:
@@ -230,9 +230,9 @@ def _watching(
     if not group.is_first:
         yield None, lambda _line: None
         return
-    with _progress(as_json=as_json) as (show, say):
+    with _progress(as_json=as_json) as (show, warn):
         if not tensorboard:
-            yield show, say
+            yield show, warn
             return
         from digitvae.tensorboard import Board
 
@@ -242,7 +242,7 @@ def _watching(
                 show(progress)
                 board(progress)
 
-            yield show_and_write, say
+            yield show_and_write, warn
 
 
 @contextmanager
