@@ -183,7 +183,8 @@ TEST_CASE("subnormal values count as what they are, whatever the caller takes th
   dvae_encoder_close(encoder);
 }
 
-TEST_CASE("callbacks may change the arithmetic for good") {
+// Large, like the next two: valgrind knows one rounding mode only.
+TEST_CASE("callbacks may change the arithmetic for good", "[large]") {
   const Otherwise otherwise(FE_DOWNWARD, 0);
   {
     DefaultArithmetic arithmetic;
@@ -199,7 +200,7 @@ TEST_CASE("callbacks may change the arithmetic for good") {
   CHECK(std::fegetround() == FE_UPWARD);
 }
 
-TEST_CASE("the work of a call is done in the default arithmetic, and its poll is asked in the caller's") {
+TEST_CASE("the work of a call is done in the default arithmetic, and its poll is asked in the caller's", "[large]") {
   const float nearest = third();
   const Otherwise otherwise(FE_DOWNWARD, 0);
   std::vector<float> in_poll;
@@ -223,7 +224,7 @@ TEST_CASE("the work of a call is done in the default arithmetic, and its poll is
   }
 }
 
-TEST_CASE("threads that were started in another arithmetic work in the default one") {
+TEST_CASE("threads that were started in another arithmetic work in the default one", "[large]") {
   const float nearest = third();
   Workers workers;
   std::atomic<int> present{0};
