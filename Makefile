@@ -16,6 +16,8 @@ CPP_SOURCES = $(shell git ls-files '*.c' '*.cpp' '*.h' '*.hpp')
 FUZZ_SECONDS ?= 60
 # Releases of ONNX Runtime that make the same digits: the oldest that is supported to the newest that is known.
 RUNTIMES ?= 1.20.1 1.21.1 1.22.1 1.23.2 1.24.4 1.26.0 1.28.0 1.30.0 1.32.0
+# Without it Python would compile all of PyTorch anew in each of some hundred processes: 2 s each.
+unexport PYTHONDONTWRITEBYTECODE
 export CMAKE_CXX_COMPILER_LAUNCHER ?= $(shell command -v ccache)
 # Processes that run the Python tests beside each other.
 WORKERS ?= $(shell nproc)
