@@ -260,6 +260,7 @@ def test_a_format_that_is_asked_for_overrides_the_name() -> None:
         ("a.tar", {"count": 5, "dtype": "float32"}, "tar holds uint8 only"),
         ("a.parquet", {"count": 5, "dtype": "float32"}, "parquet holds uint8 only"),
         ("a", {"count": 2**32, "format": "mnist"}, r"IDX holds fewer"),
+        ("a", {"count": 1, "format": "mnist"}, "expected 2 images, not 1"),
         ("a.npy", {"count": 2, "first": 2**64 - 1}, r"indices are 0 to 2\*\*64"),
         ("a.npy", {"count": 2, "first": -1}, "first is -1"),
         ("a.jpg", {"count": 5}, "unknown extension"),

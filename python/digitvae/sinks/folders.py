@@ -102,7 +102,7 @@ class MnistEncoder:
     """``MNIST/raw`` with ``train-images-idx3-ubyte`` and so on, as torchvision reads it.
 
     torchvision takes a folder for MNIST only if it has the test set, too; otherwise it would
-    offer to download MNIST, over our files. So there always is one, perhaps of no images.
+    offer to download MNIST, over our files. And of a test set without images it can read nothing.
 
     Args:
         folder: Where ``MNIST`` goes; it exists.

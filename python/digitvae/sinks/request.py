@@ -38,7 +38,7 @@ class Request:
         width: Columns of an image.
         labels: Whether each image comes with a label.
         sheet: The layout of a contact sheet; ``None`` where none was asked for.
-        test: Number of images of a test set, which follow the others.
+        test: Number of images of ``mnist``'s test set, which follow the others.
     """
 
     path: str
@@ -83,8 +83,8 @@ class Request:
         """
         if self.count < 1:
             raise ValueError(f"count is {self.count}, expected at least 1")
-        if self.test < 0 or (self.test and self.format != "mnist"):
-            raise ValueError(f"test is {self.test}, expected at least 0, and 0 but for mnist")
+        if self.test < 0 or (self.test > 0) != (self.format == "mnist"):
+            raise ValueError(f"test is {self.test}, expected at least 1 for mnist, 0 for others")
         if self.first < 0 or self.first + self.total - 1 > MAX_INDEX:
             raise ValueError(
                 f"first is {self.first} and count is {self.total}: indices are 0 to 2**64 - 1"

@@ -125,7 +125,8 @@ def open_sink(
     Args:
         path: A file or folder, or ``"-"`` for standard output; pipes and devices are written front
             to back.
-        count: How many images will be written, at least 1.
+        count: How many images will be written, at least 1. ``mnist`` takes at least 2: the last
+            seventh of them is its test set.
         format: Key in ``FORMATS``; by default the path decides (:func:`format_of`).
         dtype: ``"uint8"``, or ``"float32"`` where the format can hold it.
         first: Index of the first image; formats that name images do it by index.
@@ -147,19 +148,29 @@ def open_sink(
         ValueError: Unknown format, or one that cannot hold this count, dtype, or labels.
         OutputError: The output exists, or cannot be written, or will not fit.
     """
+    kind = format_of(path, format)
+    test = _test_images(count) if kind == "mnist" else 0
     request = Request(
         path=str(path),
-        format=format_of(path, format),
-        count=count,
+        format=kind,
+        count=count - test,
         dtype=dtype,
         first=first,
         height=height,
         width=width,
         labels=labels,
         sheet=sheet_layout(columns, scale, padding, invert=invert),
+        test=test,
     )
     with open_request(request, force=force, threads=threads, origin=origin) as sink:
         yield sink
+
+
+def _test_images(count: int) -> int:
+    """How many of the images that there are make a test set."""
+    if count < 2:
+        raise ValueError(f"mnist is a training set and a test set: expected 2 images, not {count}")
+    return max(1, count // 7)
 
 
 @contextmanager
