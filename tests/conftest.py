@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 import digitvae as dv
@@ -32,6 +33,10 @@ SPREAD = {
     "tests/parity/test_honest_exports.py",
 }
 """Modules of long tests whose fixtures cost little: any process takes any of them."""
+
+# Tests never assert wall time.
+hypothesis.settings.register_profile("digitvae", deadline=None)
+hypothesis.settings.load_profile("digitvae")
 
 # Sooner than commands have it: tests run next to programs that they have started, and threads that
 # spin take the processor from them (docs/training.md, "Time").

@@ -181,7 +181,7 @@ def test_a_file_that_becomes_another_after_it_was_looked_at_is_not_read_on(
 
 
 @given(position=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_one_flipped_bit_anywhere_in_the_decoder_is_noticed(
     tmp_path_factory: pytest.TempPathFactory, position: float, bit: int
 ) -> None:

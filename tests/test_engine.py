@@ -87,7 +87,7 @@ def test_bytes_are_255_times_intensity_rounded_half_to_even(model: dv.Model) -> 
     chunk=st.integers(1, 250),
     dtype=st.sampled_from(["uint8", "float32"]),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_any_range_threads_and_chunking_give_the_same_bits(
     model: dv.Model, first: int, count: int, threads: int, chunk: int, dtype: Any
 ) -> None:

@@ -37,7 +37,7 @@ def test_shapes_that_the_format_cannot_express_are_refused(shape: tuple[int, ...
         idx.header(shape)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(shapes, st.booleans(), st.randoms(use_true_random=False))
 def test_an_array_survives_the_round_trip(shape: tuple[int, ...], packed: bool, rnd) -> None:  # type: ignore[no-untyped-def]
     array = np.frombuffer(rnd.randbytes(int(np.prod(shape))), np.uint8).reshape(shape)

@@ -126,7 +126,7 @@ def test_samples_are_decoded_latents_with_their_labels(labelled: dv.Model) -> No
     digits=st.lists(st.integers(0, 9), min_size=1, max_size=12),
     truncation=st.sampled_from([1.0, 0.5, 0.0]),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_any_range_threads_and_chunking_give_the_same_digits(
     labelled: dv.Model,
     first: int,

@@ -53,7 +53,7 @@ def test_reconstruction_of_hopeless_logits_is_finite() -> None:
     assert objective.reconstruction(torch.full((1, PIXELS), -1e4), torch.ones(1, PIXELS)) == 784e4
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(finite, finite), min_size=LATENTS, max_size=LATENTS))
 def test_divergence_agrees_with_the_closed_form_in_float64(
     pairs: list[tuple[float, float]],

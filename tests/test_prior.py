@@ -94,7 +94,7 @@ def test_any_class_divides_the_range_by_frequencies_and_then_by_weights(toy: Lat
 
 
 @given(st.floats(0, 1, exclude_max=True, width=32), st.integers(-1, 2))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_every_u_gives_a_component_of_the_label_and_the_label_is_the_digit(
     u: float, digit: int
 ) -> None:

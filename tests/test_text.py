@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -41,7 +41,6 @@ HOSTILE = {
 ANY = st.text(st.characters(categories=None)) | st.sampled_from(list(HOSTILE.values()))
 
 
-@settings(deadline=None)
 @given(ANY)
 def test_a_printable_text_is_one_line_without_controls(text: str) -> None:
     cleaned = printable(text)
@@ -67,7 +66,6 @@ def test_a_page_may_have_lines_but_no_marks_of_direction() -> None:
     assert shown("a\n\t\xa0b\x1b\u202e\u2066") == "a\n\t\xa0b\\x1b\\u202e\\u2066"
 
 
-@settings(deadline=None)
 @given(ANY, ANY)
 def test_every_argument_of_an_error_is_one_line_of_it(message: str, detail: str) -> None:
     for kind in vars(errors).values():
@@ -78,7 +76,6 @@ def test_every_argument_of_an_error_is_one_line_of_it(message: str, detail: str)
             assert below == f"  {printable(detail)}"
 
 
-@settings(deadline=None)
 @given(ANY)
 def test_json_on_a_terminal_is_the_same_json_without_controls(text: str) -> None:
     for indent in (None, 2):
@@ -122,7 +119,6 @@ def kinds(text: str) -> set[str]:
     return {token.type for token in (*tokens, *inline)}
 
 
-@settings(deadline=None)
 @given(ANY | st.sampled_from(ATTACKS) | st.text("[]()<>!`*|\\&:/a\n\"'#-"))
 def test_markdown_of_any_text_is_that_text(text: str) -> None:
     table = Table("T", ("a", "b"), ((text, "1"), (text, "2")), note=f"N {text}").markdown()
@@ -155,7 +151,6 @@ def test_no_address_becomes_a_link_by_itself(text: str) -> None:
     assert RENDER.renderInline(escaped) == text
 
 
-@settings(deadline=None)
 @given(ANY | st.sampled_from(ATTACKS))
 def test_code_is_one_span_of_code(text: str) -> None:
     table = f"| a |\n|---|\n| {code_span(f'x{text}x')} |"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
@@ -49,7 +49,6 @@ def layer_of(weights: list[float], bias: float) -> Layer:
     return Layer(np.array([weights], np.float32).reshape(1, -1), [bias])
 
 
-@settings(deadline=None)
 @given(terms, numbers, orders, st.booleans())
 def test_float32_sums_in_any_order_stay_within_the_bound(
     products: list[tuple[float, float]], bias: float, order: random.Random, fused: bool
@@ -64,7 +63,6 @@ def test_float32_sums_in_any_order_stay_within_the_bound(
     assert missed <= error_of(found) / 10**6
 
 
-@settings(deadline=None)
 @given(terms, numbers, orders, shares)
 def test_errors_of_the_inputs_are_part_of_the_bound(
     products: list[tuple[float, float]], bias: float, order: random.Random, size: float

@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@settings(deadline=None)
 @given(st.floats(-50, 50), st.floats(0, 50, width=32), st.floats(-1, 1))
 def test_relu_keeps_every_value_that_was_possible(value: float, error: float, at: float) -> None:
     found = enclosure.relu(known([[value]], error))
@@ -72,7 +71,6 @@ def exact_tanh(x: float) -> Decimal:
         return 1 - 2 / ((2 * Decimal(x)).exp() + 1)
 
 
-@settings(deadline=None)
 @pytest.mark.parametrize(
     ("rule", "exact"),
     [(enclosure.sigmoid, exact_sigmoid), (enclosure.tanh, exact_tanh)],
@@ -165,7 +163,6 @@ BINARY: dict[str, Callable[[Enclosure, Enclosure], Enclosure]] = {
 }
 
 
-@settings(deadline=None)
 @pytest.mark.parametrize("name", BINARY)
 @given(
     a=numbers, b=numbers, errors=st.tuples(shares, shares), at=st.tuples(*[st.floats(-1, 1)] * 2)
@@ -182,7 +179,6 @@ def test_a_sum_or_product_of_values_anywhere_in_their_enclosures_is_enclosed(
     assert abs(Fraction(float(computed)) - exact) <= error_of(found)
 
 
-@settings(deadline=None)
 @given(numbers, shares, st.floats(-1, 1), st.sampled_from([0.01, 0.3, -0.5, 2.0, 0.0]))
 def test_a_leaky_relu_of_values_anywhere_in_their_enclosure_is_enclosed(
     x: float, size: float, at: float, number: float
@@ -196,7 +192,6 @@ def test_a_leaky_relu_of_values_anywhere_in_their_enclosure_is_enclosed(
     assert abs(Fraction(float(computed)) - exact) <= error_of(found)
 
 
-@settings(deadline=None)
 @given(st.lists(numbers, min_size=1, max_size=30), shares, orders)
 def test_a_mean_in_any_order_of_values_anywhere_in_their_enclosures_is_enclosed(
     values: list[float], size: float, order: random.Random

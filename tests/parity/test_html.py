@@ -403,7 +403,7 @@ def test_names_are_text_whatever_they_hold() -> None:
     assert any(ODD_SHOWN in value for value in parsed.values("alt"))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text(st.characters(codec=None, exclude_characters="\r")))
 def test_no_text_breaks_the_page(text: str) -> None:
     page(

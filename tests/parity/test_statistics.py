@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -54,7 +54,6 @@ def test_the_largest_is_found_with_its_place_the_first_of_equals() -> None:
     assert largest(float32([[0, np.inf], [3, 1]])) == Extreme(float("inf"), 0, 1)
 
 
-@settings(deadline=None)
 @given(
     arrays(
         np.float32,
@@ -176,7 +175,6 @@ def test_no_deviation_is_no_share_even_of_nothing() -> None:
     assert share(float32([[3e38]]), float32([[1e-30]])).tolist() == [[np.inf]]
 
 
-@settings(deadline=None)
 @given(st.floats(2.0**-102, 2.0**127, width=32))
 def test_spacing_is_that_of_float32(size: float) -> None:
     assert float32_spacing(float32([size]))[0] == np.spacing(np.float32(size))

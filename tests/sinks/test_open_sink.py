@@ -116,7 +116,6 @@ def test_digits_shrink_when_they_are_compressed(
 
 @settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

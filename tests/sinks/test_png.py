@@ -8,7 +8,7 @@ from itertools import chain
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -29,7 +29,6 @@ def encode(images: Images, count: int | None = None, threads: int | None = None)
         encoder.close()
 
 
-@settings(deadline=None)
 @given(height=st.integers(1, 70), width=st.integers(1, 70), grey=st.integers(0, 255))
 def test_pillow_reads_the_pixels_back_whatever_the_size(height: int, width: int, grey: int) -> None:
     images = random_images(2, height, width)
