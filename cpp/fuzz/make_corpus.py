@@ -308,13 +308,26 @@ def _lengthen(tensor: onnx.TensorProto) -> None:
 
 
 def _wrap(tensor: onnx.TensorProto) -> None:
-    """Give tables sizes whose products, modulo 2⁶⁴, are what they were."""
+    """Give tables sizes whose products, modulo 2⁶⁴, are what they were; more components than any."""
     if tensor.name in ("means", "factors"):
-        tensor.dims[0], tensor.dims[-1] = -1, -tensor.dims[0] * tensor.dims[-1]
+        components = 2**62 + 1
+        latents = tensor.dims[0] * tensor.dims[-1] * pow(components, -1, 2**64) % 2**64
+        tensor.dims[0], tensor.dims[-1] = components, (latents + 2**63) % 2**64 - 2**63
+
+
+def _mixture_of_other_labels() -> bytes:
+    """The latents of a mixture, and labels that are twice the classes that they are of."""
+    made = onnx.load_model_from_string(exported_mixture())
+    for node in made.graph.node:
+        for names in (node.input, node.output):
+            names[:] = ["class" if name == "label" else name for name in names]
+    made.graph.node.append(helper.make_node("Add", ["class", "class"], ["label"]))
+    content: bytes = made.SerializeToString()
+    return content
 
 
 def unfit_mixtures() -> dict[str, bytes]:
-    """Mixtures of which our own code would read beyond a table, if it drew from them."""
+    """Mixtures of which our own code would read beyond a table, or draw what the graph does not."""
     good = mixture_tables()
     means, factors, thresholds = good["means"], good["factors"], good["thresholds"]
     last_class = thresholds.copy()
@@ -329,6 +342,7 @@ def unfit_mixtures() -> dict[str, bytes]:
     return {
         "boundaries": exported_mixture(class_thresholds=np.array([0.25], np.float32)),
         "rows_of_thresholds": exported_mixture(thresholds=thresholds[:5]),
+        "more_rows": exported_mixture(thresholds=np.concatenate([thresholds, thresholds[:1]])),
         "no_thresholds": exported_mixture(thresholds=thresholds[:, :0]),
         "first_beyond": exported_mixture(first=np.array([0, 2, 6], np.int64)),
         "first_negative": exported_mixture(first=np.array([0, -1, 5], np.int64)),
@@ -341,6 +355,8 @@ def unfit_mixtures() -> dict[str, bytes]:
         "rank": exported_mixture(factors=wide),
         "no_rank": exported_mixture(factors=factors[:, :0]),
         "float16_means": exported_mixture(means=means.astype(np.float16)),
+        "int32_means": exported_mixture(means=means.view(np.int32)),
+        "other_labels": _mixture_of_other_labels(),
         "raw_size": raw.SerializeToString(),
         "sizes_that_wrap": wrapping.SerializeToString(),
     }

@@ -208,6 +208,16 @@ TEST_CASE("tables that do not fit the metadata are refused") {
                                       "11");
   CHECK_THROWS_WITH(Mixture(open_runtime(), labels.data(), labels.size()),
                     "the prior's tables are for 40 latents and 10 labels, its metadata say 40 and 11");
+  CHECK(Mixture(open_runtime(), model.data(), model.size()).info().noise_dim == 10);
+  const std::string says_nothing = read_test_prior();
+  CHECK(Mixture(open_runtime(), says_nothing.data(), says_nothing.size()).info().noise_dim == 40);
+  const std::string noise = replaced(model,
+                                     "noise_dim\x12\x02"
+                                     "10",
+                                     "noise_dim\x12\x02"
+                                     "41");
+  CHECK_THROWS_WITH(Mixture(open_runtime(), noise.data(), noise.size()),
+                    "the model's metadata 'digitvae.noise_dim' is 41, more than its 40 latents");
 }
 
 TEST_CASE("a graph that computes anything else is not read as a mixture") {
@@ -227,11 +237,11 @@ TEST_CASE("a graph that computes anything else is not read as a mixture") {
 TEST_CASE("a mixture whose tables do not fit each other is not read") {
   REQUIRE(is_read(read_corpus("mixture_exported.onnx")));
   for (const char* const unfit :
-       {"boundaries", "rows_of_thresholds", "no_thresholds", "first_beyond", "first_negative", "first_float64",
-        "first_table", "last_class", "among_all", "factors", "latents_of_factors", "rank", "no_rank", "float16_means",
-        "raw_size", "sizes_that_wrap"}) {
+       {"boundaries", "rows_of_thresholds", "more_rows", "no_thresholds", "first_beyond", "first_negative",
+        "first_float64", "first_table", "last_class", "among_all", "factors", "latents_of_factors", "rank", "no_rank",
+        "float16_means", "int32_means", "raw_size", "sizes_that_wrap", "other_labels"}) {
     INFO(unfit);
-    CHECK_FALSE(is_read(read_corpus("mixture_unfit_" + std::string(unfit) + ".onnx")));
+    CHECK_FALSE(read(read_corpus("mixture_unfit_" + std::string(unfit) + ".onnx")).has_value());
   }
 }
 

@@ -255,7 +255,22 @@ TEST_CASE("models without a plain dense layer after a ReLU stay as they are") {
   const auto is_unchanged = [](const std::string& model) {
     return sparse::with_sparse_layer(as_network(model)).empty();
   };
+  REQUIRE(is_unchanged(decoder) == !has_kernel());
   CHECK(is_unchanged(replaced(decoder, "Relu", "Tanh")));
+  const std::string before = decoder.substr(0, decoder.find("Relu"));
+  const auto replaced_after_relu = [&](const std::string& from, const std::string& to) {
+    return before + replaced(decoder.substr(before.size()), from, to);
+  };
+  CHECK(is_unchanged(replaced_after_relu("Gemm", "Clip")));
+  // The last layer has no bias, one that is computed, and weights that are.
+  CHECK(is_unchanged(replaced(decoder, "\x0a\x0boutput.bias", "\x32\x0boutput.bias")));
+  CHECK(is_unchanged(replaced(decoder, "\x0a\x0boutput.bias", "\x0a\x0boutput.biaz")));
+  CHECK(is_unchanged(replaced(decoder, "\x0a\x0doutput.weight", "\x0a\x0doutput.weighz")));
+  // Its input is that of the model, which nothing has made.
+  CHECK(is_unchanged(replaced(decoder, "\x0a\x04relu\x0a\x0doutput", "\x0a\x04zzzz\x0a\x0doutput")));
+  // A bias of 785 numbers, and weights of three dimensions.
+  CHECK(is_unchanged(replaced(decoder, "\x08\x90\x06\x10\x01\x42\x0boutput", "\x08\x91\x06\x10\x01\x42\x0boutput")));
+  CHECK(is_unchanged(replaced(decoder, "\x08\x80\x04\x10\x01\x42\x0doutput", "\x08\x80\x04\x08\x01\x42\x0doutput")));
   for (const char* name : {"decoder_tiny.onnx", "decoder_rows_in_run.onnx"}) CHECK(is_unchanged(read_corpus(name)));
 }
 

@@ -33,7 +33,7 @@ bool read_values(const Graph& graph, std::string_view name, std::vector<std::siz
 // Every component that u and a digit can choose is one of these: that of a class's last step, at most.
 bool components_exist(const Parameters& p) {
   for (const std::int64_t first : p.first) {
-    if (first < 0 || first >= static_cast<std::int64_t>(p.components)) return false;
+    if (first < 0) return false;
   }
   for (std::size_t row = 0; row < 2 * p.labels; ++row) {
     std::size_t steps = 0;
