@@ -285,6 +285,12 @@ TEST_CASE("C: a message longer than its memory is cut between characters") {
   CHECK(message.substr(message.size() - 2) == "\xc3\xa9");
 }
 
+TEST_CASE("C: messages hold nothing that a terminal obeys") {
+  dvae_decoder* decoder = nullptr;
+  CHECK(dvae_decoder_open("/no\x1b[31m\n\x7f\xc2\x9b\xc2\xa0\xc3\x9b", nullptr, &decoder) == DVAE_IO_ERROR);
+  CHECK_THAT(dvae_last_error(), Catch::StartsWith("cannot read the model /no?[31m????\xc2\xa0\xc3\x9b: "));
+}
+
 TEST_CASE("C: opening and closing in a loop, from many threads, leaves nothing behind") {
   const std::string decoder_model = read_corpus("decoder_tiny.onnx");
   std::vector<std::thread> threads;

@@ -81,8 +81,9 @@ enum {
 /* The name of a status, such as "DVAE_MODEL_ERROR"; "unknown status" for other numbers. Never NULL; static. */
 DVAE_API const char* dvae_status_name(dvae_status status);
 
-/* What went wrong in this thread's last call that failed: UTF-8, at most 1023 bytes, "" if none has. Successful
- * calls leave it alone. Never NULL; valid until the next failing call of the same thread, or its end. */
+/* What went wrong in this thread's last call that failed: UTF-8, one line of at most 1023 bytes, "" if none has.
+ * Control characters in names from files have become '?'. Successful calls leave it alone. Never NULL; valid until the
+ * next failing call of the same thread, or its end. */
 DVAE_API const char* dvae_last_error(void);
 
 /* The library's version, such as "1.0.0" (compare with DVAE_VERSION_...). Static. */

@@ -20,7 +20,15 @@ dvae_status fail(dvae_status status, const char* message) noexcept {
     // Not in the middle of a UTF-8 character: its continuation bytes are 10xxxxxx.
     while (length > 0 && (static_cast<unsigned char>(message[length]) & 0xC0U) == 0x80U) --length;
   }
-  std::memcpy(last_error.data(), message, length);
+  // What a terminal would obey, in a name from a file, becomes '?': U+0000 to U+001F, U+007F to U+009F.
+  unsigned char before = 0;
+  for (std::size_t i = 0; i < length; ++i) {
+    const auto byte = static_cast<unsigned char>(message[i]);
+    const bool is_second_of_control = before == 0xC2 && byte >= 0x80 && byte <= 0x9F;
+    if (is_second_of_control) last_error[i - 1] = '?';
+    last_error[i] = byte < 0x20 || byte == 0x7F || is_second_of_control ? '?' : message[i];
+    before = byte;
+  }
   last_error[length] = '\0';
   return status;
 }
