@@ -433,6 +433,10 @@ TEST_CASE("what is not one whole ONNX model is refused, and never read beyond it
   CHECK(attribute_with("\x15\1\2\3") == "the model's attribute" + broken);
   CHECK(tensor_with('\xd1' + endless + "\1\2\3\4\5\6\7\x8") == "the model's tensor" + broken);
   CHECK(tensor_with("\x51\1\2\3\4\5\6\7") == "the model's tensor" + broken);
+  Parts parts;  // of a tensor that ends within a field, before a field of the model
+  parts.graph = field(5, field(8, "t") + '\x08');
+  parts.model = field(3, "");
+  CHECK(refusal(parts.whole()) == "the model's tensor" + broken);
   for (const char group : {'\x3b', '\x3c', '\x3e', '\x3f'}) {  // forms of fields that nobody writes any more, or yet
     for (const std::string& rest : {std::string(), std::string(1, '\0')}) {
       CHECK(refusal(field(7, "") + group + rest) ==
