@@ -308,7 +308,7 @@ def _lengthen(tensor: onnx.TensorProto) -> None:
 
 
 def _wrap(tensor: onnx.TensorProto) -> None:
-    """Give tables sizes whose products, modulo 2⁶⁴, are what they were; more components than any."""
+    """Give tables more components than any, and sizes whose products, modulo 2⁶⁴, are the same."""
     if tensor.name in ("means", "factors"):
         components = 2**62 + 1
         latents = tensor.dims[0] * tensor.dims[-1] * pow(components, -1, 2**64) % 2**64
@@ -386,6 +386,7 @@ def bad_decoders() -> dict[str, bytes]:
         "other_latent_dim": tiny_decoder(properties={**good, "digitvae.latent_dim": "4"}),
         "latent_dim_no_number": tiny_decoder(properties={**good, "digitvae.latent_dim": "3x"}),
         "height_zero": tiny_decoder(properties={**good, "digitvae.height": "0"}),
+        "height_beyond": tiny_decoder(properties={**good, "digitvae.height": "65537"}),
         "height_huge": tiny_decoder(properties={**good, "digitvae.height": "18446744073709551617"}),
         "truncated": whole[: len(whole) // 2],
         "unknown_operator": tiny_decoder(last="Sigmoidal"),

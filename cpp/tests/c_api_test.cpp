@@ -155,8 +155,12 @@ TEST_CASE("C: models with other names, types, ranks, opsets or metadata are a mo
     CHECK(dvae_decoder_open(entry.path().c_str(), nullptr, &decoder) == DVAE_MODEL_ERROR);
     CHECK(decoder == nullptr);
     CHECK_THAT(dvae_last_error(), Catch::Contains(name));
-    if (name == "bad_decoder_no_metadata.onnx") {
-      CHECK_THAT(dvae_last_error(), Catch::Contains("has no metadata 'digitvae.schema': it was not exported by"));
+    for (const auto& [of, why] : {std::pair{"no_metadata", "no metadata 'digitvae.schema': it was not exported by"},
+                                  std::pair{"height_zero", "'0', expected a number from 1 to 65536"},
+                                  std::pair{"height_beyond", "'65537', expected a number from 1 to 65536"},
+                                  std::pair{"height_huge", "'18446744073709551617', expected a number"},
+                                  std::pair{"latent_dim_no_number", "'3x', expected a number"}}) {
+      if (name == "bad_decoder_" + std::string(of) + ".onnx") CHECK_THAT(dvae_last_error(), Catch::Contains(why));
     }
     ++tried;
   }

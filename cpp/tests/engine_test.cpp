@@ -79,6 +79,15 @@ std::vector<Pixel> sample(std::uint64_t seed, std::uint64_t first, std::size_t c
 
 }  // namespace
 
+TEST_CASE("a number in a message has the digits that tell it from the limits") {
+  CHECK(text_of(0.5, 0.0, 1.0) == "0.5");
+  CHECK(text_of(-1.0 / 3.0, 0.0, 1.0) == "-0.333333");
+  CHECK(text_of(std::nextafter(1000.0, 2000.0), -1000.0, 1000.0) == "1000.0000000000001");
+  CHECK(text_of(std::nextafter(-1000.0, -2000.0), -1000.0, 1000.0) == "-1000.0000000000001");
+  CHECK(text_of(-std::numeric_limits<double>::quiet_NaN(), 0.0, 1.0) == "nan");
+  CHECK(text_of(-std::numeric_limits<double>::infinity(), 0.0, 1.0) == "-inf");
+}
+
 TEST_CASE("a decoder knows its dimensions after the model's bytes are gone") {
   CHECK(decoder().info().latent_dim == kDim);
   CHECK(decoder().info().pixels() == kPixels);

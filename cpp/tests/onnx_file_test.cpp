@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "error.hpp"
+#include "messages.hpp"
 #include "support.hpp"
 
 using namespace digitvae;
@@ -17,39 +18,12 @@ using onnx_file::Role;
 
 namespace {
 
-std::string varint(std::uint64_t value) {
-  std::string bytes;
-  for (; value >= 0x80; value >>= 7) bytes += static_cast<char>(value | 0x80U);
-  return bytes + static_cast<char>(value);
-}
-
-// Fields of Protocol Buffers: a number, bytes, and numbers of 32 and 64 bits.
-std::string number_field(std::uint64_t number, std::uint64_t value) { return varint(number << 3) + varint(value); }
-std::string field(std::uint64_t number, const std::string& bytes) {
-  return varint(number << 3 | 2) + varint(bytes.size()) + bytes;
-}
-std::string fixed32_field(std::uint64_t number) { return varint(number << 3 | 5) + std::string(4, '\0'); }
-std::string fixed64_field(std::uint64_t number) { return varint(number << 3 | 1) + std::string(8, '\0'); }
-
-std::string node(const std::string& op_type, const std::vector<std::string>& inputs, const std::string& output,
-                 const std::string& rest = "") {
-  std::string message;
-  for (const std::string& input : inputs) message += field(1, input);
-  return message + field(2, output) + field(4, op_type) + rest;
-}
-
 // An attribute with an integer (field 3), or a string (field 4).
 std::string attribute(const std::string& name, std::uint64_t value) {
   return field(5, field(1, name) + number_field(3, value));
 }
 std::string attribute(const std::string& name, const std::string& text) {
   return field(5, field(1, name) + field(4, text));
-}
-
-std::string model_of(const std::vector<std::string>& nodes, const std::string& rest = "") {
-  std::string graph;
-  for (const std::string& message : nodes) graph += field(1, message);
-  return field(7, graph + rest);
 }
 
 std::string formula(const std::string& model, const std::string& value) {

@@ -10,6 +10,7 @@
 #include "engine/decoder.hpp"
 #include "engine/networks.hpp"
 #include "error.hpp"
+#include "messages.hpp"
 #include "random/latents.hpp"
 #include "sparse/kernel.hpp"
 #include "sparse/model.hpp"
@@ -272,6 +273,56 @@ TEST_CASE("models without a plain dense layer after a ReLU stay as they are") {
   CHECK(is_unchanged(replaced(decoder, "\x08\x90\x06\x10\x01\x42\x0boutput", "\x08\x91\x06\x10\x01\x42\x0boutput")));
   CHECK(is_unchanged(replaced(decoder, "\x08\x80\x04\x10\x01\x42\x0doutput", "\x08\x80\x04\x08\x01\x42\x0doutput")));
   for (const char* name : {"decoder_tiny.onnx", "decoder_rows_in_run.onnx"}) CHECK(is_unchanged(read_corpus(name)));
+}
+
+namespace {
+
+using Dims = std::vector<std::uint64_t>;
+
+// float32 x → the operator → y; weights and bias are zeros.
+std::string model_of_operator(const Dims& x, const Dims& weights, const Dims& bias, bool is_constant = true) {
+  const auto value = [](const std::string& name, const Dims& dims) {
+    std::string shape;
+    for (const std::uint64_t dim : dims) shape += field(1, number_field(1, dim));
+    return field(1, name) + field(2, field(1, number_field(1, 1) + field(2, shape)));
+  };
+  const auto zeros = [](const std::string& name, const Dims& dims) {
+    std::size_t bytes = sizeof(float);
+    std::string message;
+    for (const std::uint64_t dim : dims) {
+      bytes *= static_cast<std::size_t>(dim);
+      message += number_field(1, dim);
+    }
+    return field(5, message + number_field(2, 1) + field(8, name) + field(9, std::string(bytes, '\0')));
+  };
+  return number_field(1, 8) +
+         model_of({node(sparse::kOperator, {"x", "w", "b"}, "y", field(7, sparse::kDomain))},
+                  field(2, "graph") + (is_constant ? zeros("w", weights) : field(11, value("w", weights))) +
+                      zeros("b", bias) + field(11, value("x", x)) + field(12, value("y", {x[0], 112}))) +
+         field(8, field(1, "") + number_field(2, 18)) + field(8, field(1, sparse::kDomain) + number_field(2, 1));
+}
+
+}  // namespace
+
+TEST_CASE("the operator refuses what does not fit") {
+  if (!has_kernel()) return;
+  const auto open = [](const std::string& model) { return Session(open_runtime(), model, sparse::operators()); };
+  open(model_of_operator({1, 64}, {112, 64}, {112}));
+  CHECK_THROWS_WITH(open(model_of_operator({1, 64}, {1, 112, 64}, {112})),
+                    Catch::Contains("expected one or two dimensions"));
+  CHECK_THROWS_WITH(open(model_of_operator({1, 64}, {112, 64}, {1, 1, 112})),
+                    Catch::Contains("expected one or two dimensions"));
+  CHECK_THROWS_WITH(open(model_of_operator({1, 64}, {112, 64}, {111})),
+                    Catch::Contains("expected one bias for each output"));
+  CHECK_THROWS_WITH(open(model_of_operator({1, 64}, {112, 64}, {112}, false)),
+                    Catch::Contains("expected constant weights"));
+  const Session session = open(model_of_operator({1, 63}, {112, 64}, {112}));
+  std::vector<float> activations(64);
+  std::vector<float> out(112);
+  const Session::Tensor input(session, activations.data(), 1, 63);
+  const Session::Tensor output(session, out.data(), 1, 112);
+  CHECK_THROWS_WITH(session.run({&input}, {&output}),
+                    Catch::Contains("as many activations as the weights have inputs"));
 }
 
 TEST_CASE("a decoder gives the same bytes before and after it turns to the sparse product", "[large]") {

@@ -24,9 +24,9 @@ std::string required(const Session& session, const std::string& key) {
 std::size_t required_size(const Session& session, const std::string& key) {
   constexpr std::size_t kMax = 65536;
   const std::string text = required(session, key);
-  std::size_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < 1 || value > kMax) {
+  std::size_t value = 0;  // and stays so, of what is no number or too large a one
+  const char* const end = std::from_chars(text.data(), text.data() + text.size(), value).ptr;
+  if (end != text.data() + text.size() || value < 1 || value > kMax) {
     throw ModelError("the model's metadata '" + key + "' is '" + text + "', expected a number from 1 to 65536");
   }
   return value;

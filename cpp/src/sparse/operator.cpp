@@ -55,7 +55,7 @@ OrtStatus* read_shape(const OrtApi& api, const OrtValue* value, Shape& shape) {
   std::size_t rank = 0;
   DIGITVAE_RETURN_IF_FAILED(api.GetDimensionsCount(info, &rank));
   std::int64_t dims[2] = {0, 1};
-  if (rank < 1 || rank > 2) return api.CreateStatus(ORT_INVALID_ARGUMENT, "expected one or two dimensions");
+  if (rank > 2) return api.CreateStatus(ORT_INVALID_ARGUMENT, "expected one or two dimensions");
   DIGITVAE_RETURN_IF_FAILED(api.GetDimensions(info, dims, rank));
   shape = {dims[0], dims[1]};
   return nullptr;
