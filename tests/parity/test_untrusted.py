@@ -18,7 +18,11 @@ from digitvae.bundle import Bundle, describe_files, write_manifest
 from digitvae.parity.gate import edits, gate_tested, honest, judge
 from digitvae.parity.gate import run as gate_run
 from digitvae.parity.runtimes.names import EXPORTED_PROGRAM, TORCHSCRIPT
-from digitvae.parity.runtimes.pytorch import load_exported_program, load_torchscript
+from digitvae.parity.runtimes.pytorch import (
+    load_exported_program,
+    load_torchscript,
+    program_of_bundle,
+)
 from digitvae.parity.runtimes.trusted import NotLoadedError, TorchFiles
 from digitvae.parity.settings import GATE
 from digitvae.parity.verification import verify_with
@@ -202,6 +206,7 @@ def test_what_was_compared_is_what_is_loaded(
 
         return loading
 
+    program_of_bundle.cache_clear()
     monkeypatch.setattr(torch.jit, "load", spy(torch.jit.load))
     monkeypatch.setattr(torch.export, "load", spy(torch.export.load))
     verify_with(folder, GATE)

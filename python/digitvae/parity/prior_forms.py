@@ -19,7 +19,7 @@ from digitvae.parity.prior import latent_limit
 from digitvae.parity.random_reference import mixture_uniform, standard_normal
 from digitvae.parity.report import LOADED, Check, first_line
 from digitvae.parity.runtimes import onnx
-from digitvae.parity.runtimes.pytorch import load_exported_program, load_torchscript
+from digitvae.parity.runtimes.pytorch import load_torchscript, program_of_bundle
 from digitvae.parity.runtimes.trusted import NotLoadedError
 from digitvae.parity.statistics import bits_differ, deviation
 from digitvae.parity.structure import check_tensors
@@ -151,7 +151,7 @@ def _torchscript(content: bytes) -> tuple[Draw, dict[str, Array]]:
 
 
 def _program(content: bytes) -> tuple[Draw, dict[str, Array]]:
-    program = load_exported_program(content)
+    program = program_of_bundle(content)
     return _torch_draw(program.module()), _arrays(program.state_dict)
 
 

@@ -29,8 +29,8 @@ from digitvae.parity.runtimes.names import (
 )
 from digitvae.parity.runtimes.pytorch import (
     load_eager,
-    load_exported_program,
     load_torchscript,
+    program_of_bundle,
     torch_function,
 )
 from digitvae.parity.runtimes.trusted import NotLoadedError, TorchFiles
@@ -165,7 +165,7 @@ def _add_torch_exports(
         return module, module.state_dict()
 
     def program(content: bytes) -> tuple[Any, Any]:
-        exported = load_exported_program(content)
+        exported = program_of_bundle(content)
         return exported.module(), exported.state_dict
 
     for runtime, kind, load in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import logging
 import warnings
@@ -64,6 +65,10 @@ def load_exported_program(content: bytes) -> torch.export.ExportedProgram:
         return torch.export.load(io.BytesIO(content))
     finally:
         logger.setLevel(before)
+
+
+program_of_bundle = functools.lru_cache(maxsize=8)(load_exported_program)
+"""The same, and the last few are kept: bundles of the gate hold the same ones many times."""
 
 
 def as_tuple(result: Any) -> tuple[torch.Tensor, ...]:
