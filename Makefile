@@ -35,6 +35,7 @@ CLUSTER := $(VENV)/.cluster
 DEV := $(VENV)/.dev
 BENCH := $(VENV)/.bench
 DOCS := $(VENV)/.docs
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
 # What building C++ and packaging take besides, into whichever of them there is.
 BUILDING := $(VENV)/.building
 PACKAGING := $(VENV)/.packaging
@@ -184,13 +185,18 @@ clean: ## Remove what building and testing leave behind (not runs/)
 sdl2:
 	@sh tools/fetch-tools.sh sdl2 || [ $$? = 3 ]   # without it, the tests of the viewer are skipped
 
+# Debian 12's pip takes 40 s longer to find out which versions of all that is needed go together.
 $(BIN)/pip:
 	$(PYTHON) -m venv --clear $(VENV)
+	$@ install --quiet --disable-pip-version-check --upgrade pip
 
-# Installs the package with EXTRAS. If only sources have changed since the last time, dependencies are not checked again.
+# Installs the package and what it needs with EXTRAS; if only sources have changed since the last time, itself alone.
 $(PRODUCT) $(CLUSTER) $(DEV) $(BENCH) $(DOCS): $(BIN)/pip $(PACKAGE_SOURCES) | headers
-	@if [ $@ -nt pyproject.toml ]; then set -- --no-deps .; else set -- '.$(EXTRAS)'; fi; \
-		$(STAGE) "install$(EXTRAS)" $(BIN)/pip install --quiet --disable-pip-version-check --no-compile "$$@"
+	@$(STAGE) "install $(EXTRAS)" sh -c '\
+		if ! [ $@ -nt pyproject.toml ]; then \
+			$(BIN)/python tools/requirements.py $(EXTRAS) >$@-requirements && $(INSTALL) -r $@-requirements || exit; \
+		fi; \
+		$(INSTALL) --no-deps .'
 	@touch $@ $(HAS)
 
 # Before all else, so that the C++ tests can be built beside the installing.
@@ -199,13 +205,13 @@ $(BUILDING): $(BIN)/pip
 	@touch $@
 
 $(DEV): | $(BUILDING)
-$(CLUSTER): EXTRAS := [ray,s3]
+$(CLUSTER): EXTRAS := ray s3
 $(CLUSTER): HAS := $(PRODUCT)
-$(DEV): EXTRAS := [dev]
+$(DEV): EXTRAS := dev
 $(DEV): HAS := $(PRODUCT) $(CLUSTER)
-$(BENCH): EXTRAS := [dev,bench]
+$(BENCH): EXTRAS := dev bench
 $(BENCH): HAS := $(DEV) $(PRODUCT) $(CLUSTER)
-$(DOCS): EXTRAS := [docs]
+$(DOCS): EXTRAS := docs
 $(DOCS): HAS := $(PRODUCT)
 
 $(PACKAGING): $(BIN)/pip
