@@ -44,7 +44,7 @@ PACKAGING := $(VENV)/.packaging
 TOOLS := $(shell sh tools/fetch-tools.sh --print-path)
 BUILD_ENVIRONMENT = export PATH="$(TOOLS):$(CURDIR)/$(BIN):$$PATH"
 CPP_ENVIRONMENT = $(BUILD_ENVIRONMENT) ASAN_SYMBOLIZER_PATH="$(TOOLS)/llvm-symbolizer" \
-	DIGITVAE_ORT_LIBRARY="$$($(BIN)/python -m digitvae.runtime)" ORT_DISABLE_TELEMETRY=1
+	DIGITVAE_ORT_LIBRARY="$$($(BIN)/python -m digitvae.engine.runtime)" ORT_DISABLE_TELEMETRY=1
 CMAKE_BUILD = cmake --preset $(1) $(CMAKE_OPTIONS) && cmake --build --preset $(1)
 
 .PHONY: help headers tools demo data test ready check guard test-cpp build-cpp test-asan test-tsan test-sanitizers test-valgrind fuzz test-python test-runtimes mutants lint format train bundle classifier notebook verify cluster web web-if-possible sdl2 test-web bench docs wheel clean
@@ -124,7 +124,7 @@ classifier: $(DEV) data ## Remake export/classifiers, which `digitvae evaluate` 
 		$(BIN)/digitvae classifier --dataset $$name --out export/classifiers/$$name.onnx --force || exit 1; done
 
 notebook: $(DEV) data ## Execute notebooks/vae_mnist.ipynb again (30 epochs of three objectives) and keep its outputs
-	$(BIN)/python -m tests.test_notebook
+	$(BIN)/python -m tests.docs.test_notebook
 
 verify: $(DEV) data ## Check that the shipped bundle computes what PyTorch computes, and no worse than it did
 	@mkdir -p build/parity

@@ -25,8 +25,9 @@ import numpy as np
 from benchmarks import prior_graphs
 from digitvae import _native
 from digitvae.bench.processors import limited_to
-from digitvae.bundle import DECODER, PRIOR, Bundle
-from digitvae.runtime import open_runtime
+from digitvae.bundle.folder import Bundle
+from digitvae.bundle.names import DECODER, PRIOR
+from digitvae.engine.runtime import open_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.building import PROGRAMS, ROOT, build, run
-from digitvae.bundle import shipped_path
-from digitvae.runtime import ENVIRONMENT_VARIABLE, open_runtime
+from digitvae.bundle.folder import shipped_path
+from digitvae.engine.runtime import ENVIRONMENT_VARIABLE, open_runtime
 
 STREAMS = (10_000, 1_000_000)
 STARTS = 31

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 import digitvae as dv
-from digitvae import data
-from digitvae.evaluate.frechet import frechet_distance
+from digitvae.data import sets as data
+from digitvae.evaluation.frechet import frechet_distance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

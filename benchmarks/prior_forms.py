@@ -24,10 +24,10 @@ import onnxruntime
 import torch
 from torch import Tensor
 
-from digitvae import codes, data
-from digitvae.evaluate.subject import Subject
-from digitvae.forms import onnx_bytes
-from digitvae.prior import (
+from digitvae.data import sets as data
+from digitvae.evaluation.subject import Subject
+from digitvae.mixture import codes
+from digitvae.mixture.model import (
     HELD_OUT,
     SHRINKAGE,
     ClassMixture,
@@ -37,11 +37,12 @@ from digitvae.prior import (
     log_likelihood,
     principal_factor,
 )
+from digitvae.vae.serialisation import onnx_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from digitvae.model import VAE
+    from digitvae.vae.model import VAE
 
     Array = NDArray[Any]
 

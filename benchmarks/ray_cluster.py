@@ -62,8 +62,8 @@ def nothing(_job: None, item: int) -> int:
 
 def task_seconds(address: str) -> float:
     """Wall time a task of those that do nothing, with the program's own scheduling."""
-    from digitvae.ray.cluster import connected
-    from digitvae.ray.schedule import spread
+    from digitvae.generation.ray.cluster import connected
+    from digitvae.generation.ray.schedule import spread
 
     with connected(address):
         list(spread(nothing, None, range(100), threads=1))

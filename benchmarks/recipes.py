@@ -18,10 +18,10 @@ from itertools import count
 import torch
 from torch import Tensor, nn
 
-from digitvae import data
-from digitvae.evaluate import as_tensor, evaluate
-from digitvae.model import LATENTS, VAE
-from digitvae.objective import divergence, reconstruction
+from digitvae.data import sets as data
+from digitvae.vae.heldout import as_tensor, evaluate
+from digitvae.vae.model import LATENTS, VAE
+from digitvae.vae.objective import divergence, reconstruction
 
 
 def options() -> argparse.Namespace:

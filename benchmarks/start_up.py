@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import onnxruntime
 
-from digitvae.bundle import shipped_path
+from digitvae.bundle.folder import shipped_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,14 +34,14 @@ mark = lambda: times.append(time.monotonic())
 import digitvae.cli.app
 import digitvae.cli.commands
 import digitvae.cli.generate, digitvae.cli.result, digitvae.cli.progress
-import digitvae.engine, digitvae.sinks.manifest, digitvae.sinks.sink
+import digitvae.engine.model, digitvae.output.manifest, digitvae.output.sink
 mark()
-runtime = digitvae.engine.open_runtime()
+runtime = digitvae.engine.model.open_runtime()
 mark()
-bundle = digitvae.bundle.Bundle.open(None)
+bundle = digitvae.bundle.folder.Bundle.open(None)
 bundle.read("decoder.onnx")
 mark()
-model = digitvae.engine.Model(bundle, runtime)
+model = digitvae.engine.model.Model(bundle, runtime)
 mark()
 model.sample_into(bytearray(784))
 mark()

@@ -29,11 +29,11 @@ from torch.nn.functional import binary_cross_entropy
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from digitvae import data
 from digitvae.bench.limits import fma_rate
 from digitvae.cli.train import SPINS
-from digitvae.model import HIDDEN, LATENTS, PIXELS, VAE
-from digitvae.train import PRECISIONS, Progress, recipe, train
+from digitvae.data import sets as data
+from digitvae.training.loop import PRECISIONS, Progress, recipe, train
+from digitvae.vae.model import HIDDEN, LATENTS, PIXELS, VAE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,15 +15,15 @@ import hypothesis
 import pytest
 
 import digitvae as dv
-from tests.cli.running import Runner
-from tests.once import made_once
-from tests.stores.s3_server import running_server
+from tests.support.once import made_once
+from tests.support.running import Runner
+from tests.support.s3_server import running_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from digitvae.data import Split
+    from digitvae.data.sets import Split
 
 TINY_IMAGES = 4096
 
@@ -63,8 +63,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class ByModule(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             module = nodeid.partition("::")[0]
-            if module.startswith("tests/ray/"):
-                return "tests/ray"  # which shares a cluster
+            if module.startswith("tests/generation/ray/"):
+                return "tests/generation/ray"  # which shares a cluster
             return nodeid if module in SPREAD else module
 
     config.option.loadscopereorder = False
@@ -83,7 +83,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def mnist() -> dict[str, Split]:
     """The real MNIST, from the cache that `digitvae data` fills."""
-    from digitvae import data
+    from digitvae.data import sets as data
 
     return data.load("mnist")
 
@@ -99,7 +99,8 @@ def labelled_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped bundle with a small prior of ten classes, two components each."""
     from cpp.fuzz.make_corpus import PRIOR as SMALL_PRIOR
 
-    from digitvae.bundle import MANIFEST, PRIOR, describe_files, shipped_path, write_manifest
+    from digitvae.bundle.folder import describe_files, shipped_path, write_manifest
+    from digitvae.bundle.names import MANIFEST, PRIOR
 
     bundle = shutil.copytree(shipped_path(), tmp_path_factory.mktemp("labelled") / "bundle")
     shutil.copyfile(SMALL_PRIOR, bundle / PRIOR)
@@ -112,7 +113,8 @@ def labelled_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def unlabelled_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped bundle without a prior."""
-    from digitvae.bundle import MANIFEST, PRIOR, describe_files, shipped_path, write_manifest
+    from digitvae.bundle.folder import describe_files, shipped_path, write_manifest
+    from digitvae.bundle.names import MANIFEST, PRIOR
 
     bundle = shutil.copytree(shipped_path(), tmp_path_factory.mktemp("unlabelled") / "bundle")
     (bundle / PRIOR).unlink(missing_ok=True)
@@ -131,7 +133,7 @@ def labelled(labelled_bundle: Path) -> dv.Model:
 @pytest.fixture(scope="session")
 def tiny_run(mnist: dict[str, Split], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run directory of one ELBO epoch on 4,096 images: real, small, not collapsed."""
-    from digitvae.train import TrainConfig, train
+    from digitvae.training.loop import TrainConfig, train
 
     subset = {"train": mnist["train"].head(TINY_IMAGES), "test": mnist["test"].head(TINY_IMAGES)}
     config = TrainConfig(epochs=1, limit=TINY_IMAGES)
@@ -143,7 +145,7 @@ def tiny_run(mnist: dict[str, Split], tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="session")
 def tiny_bundle(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """That run, exported. Tests that damage a bundle damage a copy."""
-    # By a process of its own: tests/test_export.py has another hash seed, and gets the same bytes.
+    # By a process of its own: tests/export has another hash seed, and gets the same bytes.
     env = os.environ | {"PYTHONHASHSEED": "1"}
     command = [sys.executable, "-m", "digitvae.cli.app", "export", str(tiny_run), "--quick"]
 

@@ -21,16 +21,16 @@ NO_TESTS_FOUND = 5
 CPP = ("cpp/", "cmake/", "CMake")
 BESIDES = {
     ("python/digitvae/__main__.py",): ("tests/cli/test_app.py",),
-    CPP: ("tests/native", "tests/build/test_abi.py"),
+    CPP: ("tests/native", "tests/packaging/test_abi.py"),
     ("docs/", "README.md", "mkdocs.yml"): (
         "tests/docs/test_links.py",
         "tests/docs/test_references.py",
     ),
-    ("export/",): ("tests/test_bundle.py", "tests/test_engine.py"),
+    ("export/",): ("tests/bundle/test_folder.py", "tests/engine/test_model.py"),
     ("Makefile", ".ci/", "tools/", "pyproject.toml"): (
-        "tests/build/test_two_commands.py",
-        "tests/build/test_stages.py",
-        "tests/build/test_check.py",
+        "tests/packaging/test_two_commands.py",
+        "tests/packaging/test_stages.py",
+        "tests/packaging/test_check.py",
     ),
 }
 """Tests of files that no test imports, by how their paths begin."""
@@ -75,7 +75,10 @@ def tests_of(changed: list[str]) -> set[str]:
         for starts, besides in BESIDES.items():
             found.update(besides if name.startswith(starts) else ())
         path = ROOT / name
-        if path.is_relative_to(ROOT / "tests"):
+        if path.is_relative_to(ROOT / "tests" / "support"):
+            module = f"tests.support.{path.stem}"
+            found.update(test for test, names in tests.items() if module in names)
+        elif path.is_relative_to(ROOT / "tests"):
             found.add(name if path.name.startswith("test_") else str(path.parent.relative_to(ROOT)))
         elif path.is_relative_to(PACKAGE):
             module = module_name(path)

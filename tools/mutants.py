@@ -7,7 +7,7 @@ from typing import NamedTuple
 CPP_TESTS = "ctest"
 """Stands for the C++ tests of the preset ``release``; other tests are paths for pytest."""
 
-PACKAGING = "tests/build"
+PACKAGING = "tests/packaging"
 """The folder of the tests that build, install and package."""
 
 
@@ -34,45 +34,45 @@ MUTANTS = (
     # Training and exporting.
     Mutant(
         "a TorchScript has its constants in the order of a set",
-        "python/digitvae/forms.py",
+        "python/digitvae/vae/serialisation.py",
         'layer.__dict__["__constants__"] = []',
         'layer.__dict__["__constants__"] = getattr(layer, "__constants__", [])',
-        "tests/test_export.py",
+        "tests/export/test_bundle.py",
     ),
     Mutant(
         "the mixture is fitted with a seed that differs from process to process",
-        "python/digitvae/export.py",
+        "python/digitvae/export/bundle.py",
         "seed=config.seed % 2**32",
         "seed=hash(config) % 2**32",
-        "tests/test_export.py",
+        "tests/export/test_bundle.py",
     ),
     Mutant(
         "Adam forgets its moments when a run is resumed",
-        "python/digitvae/run.py",
+        "python/digitvae/training/run_directory.py",
         'if f"adam.step.{name}" in checkpoint.tensors:',
         'if f"adam.step.{name}" in adam.state:',
         "tests/cli/test_train.py",
     ),
     Mutant(
         "processes that train together keep their gradients to themselves",
-        "python/digitvae/distributed.py",
+        "python/digitvae/training/distributed.py",
         "        return DistributedDataParallel(model)\n",
         "        return model\n",
-        "tests/test_distributed.py",
+        "tests/training/test_distributed.py",
     ),
     Mutant(
         "a finished run is looked for where the program was started",
-        "python/digitvae/train.py",
+        "python/digitvae/training/loop.py",
         "        if not (folder / run.SUMMARY).exists():\n            return opened",
         "        if not Path(run.SUMMARY).exists():\n            return opened",
-        "tests/test_notebook.py",
+        "tests/docs/test_notebook.py",
     ),
     Mutant(
         "the codes of images depend on the number of threads",
-        "python/digitvae/codes.py",
+        "python/digitvae/mixture/codes.py",
         "torch.set_num_threads(1)",
         "torch.set_num_threads(threads)",
-        "tests/test_codes.py",
+        "tests/mixture/test_codes.py",
     ),
     # The command line, and what it writes.
     Mutant(
@@ -84,31 +84,31 @@ MUTANTS = (
     ),
     Mutant(
         "shards are made before a manifest says of what",
-        "python/digitvae/sinks/shards.py",
+        "python/digitvae/output/shards.py",
         "if found is None or found.complete or len(found.files) != shards.finished:",
         "if found is not None and len(found.files) != shards.finished:",
         "tests/cli/test_generate_killed.py",
     ),
     Mutant(
         "every group of rows of a table begins with the same index",
-        "python/digitvae/sinks/parquet.py",
+        "python/digitvae/output/parquet.py",
         "        self._index += rows\n",
         "",
-        "tests/sinks/test_datasets.py",
+        "tests/output/test_datasets.py",
     ),
     Mutant(
         "an object is sent in one piece, from memory",
-        "python/digitvae/stores/objects.py",
+        "python/digitvae/output/stores/objects.py",
         "_BLOCK_BYTES = 16 << 20",
         "_BLOCK_BYTES = 64 << 20",
-        "tests/stores/test_killed.py",
+        "tests/output/stores/test_killed.py",
     ),
     Mutant(
         "a shard whose worker dies is not made again",
-        "python/digitvae/ray/schedule.py",
+        "python/digitvae/generation/ray/schedule.py",
         "max_retries=ATTEMPTS - 1",
         "max_retries=0",
-        "tests/ray/test_generate.py",
+        "tests/generation/ray/test_generate.py",
     ),
     # Judging exports and models.
     Mutant(
@@ -134,7 +134,7 @@ MUTANTS = (
     ),
     Mutant(
         "an evaluation that looked at less replaces one that looked at more",
-        "python/digitvae/evaluate/update.py",
+        "python/digitvae/evaluation/update.py",
         "if before[key] > now[key]]",
         "if before[key] < now[key]]",
         "tests/cli/test_evaluate.py",
@@ -208,7 +208,7 @@ MUTANTS = (
         "cpp/bindings/without_gil.cpp",
         "interrupted = PyErr_CheckSignals() != 0;",
         "interrupted = PyErr_CheckSignals() > 0;",
-        "tests/test_engine.py",
+        "tests/engine/test_model.py",
     ),
     Mutant(
         "the C++ API ignores where a caller wants to begin",

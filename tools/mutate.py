@@ -151,7 +151,7 @@ class Copy:
 
     def _build(self, target: str) -> None:
         if not (self.folder / BUILD).exists():
-            library = self._must(sys.executable, "-m", "digitvae.runtime").strip()
+            library = self._must(sys.executable, "-m", "digitvae.engine.runtime").strip()
             self.environment["DIGITVAE_ORT_LIBRARY"] = library
             # Isolated builds of the package have a pybind11 of their own, this environment none.
             bindings = str(self.folder / "build" / "pybind11")

@@ -1,5 +1,5 @@
 // What the register_* functions share. This layer is raw: buffers in, buffers out, no NumPy;
-// digitvae/engine.py makes it friendly.
+// digitvae/engine/model.py makes it friendly.
 #pragma once
 
 #include <pybind11/pybind11.h>

@@ -10,7 +10,7 @@ namespace digitvae::bindings {
 namespace {
 
 void raise(const char* exception_name, const char* message) {
-  const py::object type = py::module_::import("digitvae.errors").attr(exception_name);
+  const py::object type = py::module_::import("digitvae.base.errors").attr(exception_name);
   PyErr_SetString(type.ptr(), message);
 }
 

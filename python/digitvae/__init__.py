@@ -16,7 +16,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from digitvae.errors import (
+from digitvae.base import moved
+from digitvae.base.errors import (
     BundleError,
     ClusterError,
     DataError,
@@ -29,9 +30,10 @@ from digitvae.errors import (
 )
 
 if TYPE_CHECKING:
-    from digitvae.bundle import Bundle
-    from digitvae.engine import Model, Posterior, load
+    from digitvae.bundle.folder import Bundle
+    from digitvae.engine.model import Model, Posterior, load
 
+moved.install()
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read once, when ONNX Runtime starts
 
 try:
@@ -57,10 +59,10 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Bundle": "digitvae.bundle",
-    "Model": "digitvae.engine",
-    "Posterior": "digitvae.engine",
-    "load": "digitvae.engine",
+    "Bundle": "digitvae.bundle.folder",
+    "Model": "digitvae.engine.model",
+    "Posterior": "digitvae.engine.model",
+    "load": "digitvae.engine.model",
 }
 
 

@@ -1,4 +1,4 @@
-"""The native core, raw: buffers in, buffers out. Public use goes through digitvae.engine."""
+"""The native core, raw: buffers in, buffers out. Public use goes through digitvae.engine.model."""
 
 from collections.abc import Sequence
 from typing import Literal, TypeAlias

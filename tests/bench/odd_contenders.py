@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from digitvae.bench.contenders import Prepared
-    from digitvae.bundle import Bundle
+    from digitvae.bundle.folder import Bundle
 
 
 def prepare(bundle: Bundle, threads: int) -> Prepared:

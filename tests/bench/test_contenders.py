@@ -18,9 +18,10 @@ from digitvae.bench.contenders import ALL, OURS, Contender
 from digitvae.bench.contenders.numpy_batches import Stage, generator
 from digitvae.bench.contenders.trial import fastest
 from digitvae.bench.process import command
-from digitvae.bench.weights import WEIGHTS, read_weights
+from digitvae.bench.weights import read_weights
 from digitvae.bench.worker import ContenderError, Worker
-from digitvae.bundle import shipped_path
+from digitvae.bundle.folder import shipped_path
+from digitvae.bundle.names import WEIGHTS
 
 if TYPE_CHECKING:
     from tests.bench.conftest import Odd

@@ -7,9 +7,9 @@ import json
 
 import pytest
 
+from digitvae.base.tables import Table
 from digitvae.bench.results import Results, Series
 from digitvae.bench.tables import tables
-from digitvae.tables import Table
 
 
 def test_json_gives_the_same_results_and_the_same_tables(results: Results) -> None:

@@ -15,7 +15,7 @@ from digitvae.bench.contenders import ALL, TORCHSCRIPT, Contender
 from digitvae.bench.processors import available, limited_to
 from digitvae.bench.run import run
 from digitvae.bench.tables import tables
-from digitvae.bundle import Bundle, describe_files, write_manifest
+from digitvae.bundle.folder import Bundle, describe_files, write_manifest
 from tests.bench.conftest import TINY
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import digitvae.cli.commands
 import digitvae.cli.generate_shards  # noqa: F401  # so that no process has to import it
 from digitvae.cli.app import main
-from digitvae.runtime import open_in_background
+from digitvae.engine.runtime import open_in_background
 
 if TYPE_CHECKING:
     from collections.abc import Callable

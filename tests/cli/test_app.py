@@ -16,8 +16,8 @@ import pytest
 import digitvae as dv
 from digitvae.cli import app as program
 from digitvae.cli import commands
-from tests.cli.running import PROGRAM, Runner, assert_explained, run_program
-from tests.processes import started
+from tests.support.processes import started
+from tests.support.running import PROGRAM, Runner, assert_explained, run_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable

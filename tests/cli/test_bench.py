@@ -15,8 +15,8 @@ import pytest
 
 from digitvae.bench.results import Results
 from digitvae.bench.tables import tables
-from tests.cli.running import PROGRAM, Runner, assert_explained
-from tests.processes import started
+from tests.support.processes import started
+from tests.support.running import PROGRAM, Runner, assert_explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import digitvae as dv
-from digitvae import check as checking
+from digitvae.base.errors import OutputError
 from digitvae.cli.checking import refuse_problems
-from digitvae.errors import OutputError
-from digitvae.sinks import manifest
-from digitvae.stores import open_store
-from tests.cli.running import Runner, assert_explained
-from tests.sinks.test_atomic import tree
+from digitvae.generation import check as checking
+from digitvae.output import manifest
+from digitvae.output.stores import open_store
+from tests.support.running import Runner, assert_explained
+from tests.support.trees import tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -13,9 +13,9 @@ import pytest
 from digitvae.bench import contenders
 from digitvae.cli import commands
 from digitvae.cli.completion import SHELLS, VARIABLE
-from digitvae.data import DATASETS
-from digitvae.objective import OBJECTIVES
-from tests.cli.running import Runner, assert_explained, run_program
+from digitvae.data.sets import DATASETS
+from digitvae.vae.objective import OBJECTIVES
+from tests.support.running import Runner, assert_explained, run_program
 
 if TYPE_CHECKING:
     from pathlib import Path

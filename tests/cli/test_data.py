@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from digitvae import data
-from digitvae.sources import Source, Unavailable
-from tests.cli.running import Runner, assert_explained
+from digitvae.data import sets as data
+from digitvae.data.sources import Source, Unavailable
+from tests.support.running import Runner, assert_explained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,9 @@ def no_sources(monkeypatch: pytest.MonkeyPatch) -> None:
         raise Unavailable("unplugged")
 
     everything = frozenset(data.DATASETS)
-    monkeypatch.setattr("digitvae.sources.SOURCES", (Source("the network", everything, refuse),))
+    monkeypatch.setattr(
+        "digitvae.data.sources.SOURCES", (Source("the network", everything, refuse),)
+    )
 
 
 @pytest.mark.usefixtures("mnist", "no_sources")

@@ -13,8 +13,8 @@ import onnx
 import pytest
 from PIL import Image
 
-from tests.cli.running import Runner, assert_explained
-from tests.evaluate.test_run import SMALL, changed
+from tests.evaluation.test_run import SMALL, changed
+from tests.support.running import Runner, assert_explained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ def plain(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever was asked for, look at little."""
-    from digitvae.evaluate import settings
+    from digitvae.evaluation import settings
 
     monkeypatch.setattr(settings, "settings", lambda **_: SMALL)
 
@@ -79,9 +79,9 @@ def test_another_bundle_is_measured_on_the_same(
 def test_a_bundle_is_updated_unless_that_would_look_at_less(
     run: Runner, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from digitvae.bundle import Bundle
-    from digitvae.evaluate import run as evaluation
-    from digitvae.evaluate import settings
+    from digitvae.bundle.folder import Bundle
+    from digitvae.evaluation import run as evaluation
+    from digitvae.evaluation import settings
 
     def asked(*, draws: int | None = None, **_: object) -> settings.Settings:
         return replace(SMALL, draws=draws or 300)
@@ -150,7 +150,7 @@ def test_failures_are_explained_and_replace_nothing(
 def test_a_collapsed_model_is_warned_about(
     run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: Path, few: None
 ) -> None:
-    from digitvae.evaluate import heldout
+    from digitvae.vae import heldout
 
     monkeypatch.setattr(heldout, "ACTIVE_VARIANCE", 1e9)
     result = run("evaluate", plain)

@@ -15,8 +15,8 @@ import pytest
 
 from digitvae.cli import explore as command
 from digitvae.explorer import files
-from tests.cli.running import PROGRAM, Runner, assert_explained
-from tests.processes import started
+from tests.support.processes import started
+from tests.support.running import PROGRAM, Runner, assert_explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ from pathlib import Path
 from digitvae.explorer import files
 files.page_files.__defaults__ = (Path(sys.argv.pop(1)),)
 from digitvae.cli.app import program
-from tests.processes import started
+from tests.support.processes import started
 program()
 """
 
@@ -72,7 +72,7 @@ def test_it_needs_neither_torch_nor_onnxruntime_nor_numpy(page: Path) -> None:
     code = (
         "import sys, threading\n"
         "from pathlib import Path\n"
-        "from digitvae.bundle import Bundle\n"
+        "from digitvae.bundle.folder import Bundle\n"
         "from digitvae.cli import explore\n"
         "from digitvae.explorer.files import bundle_files, page_files\n"
         "from digitvae.explorer.server import ExplorerServer\n"

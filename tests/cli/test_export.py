@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from digitvae import export
-from digitvae.bundle import Bundle
-from digitvae.run import SUMMARY
-from tests.cli.running import Runner, assert_explained
+from digitvae.bundle.folder import Bundle
+from digitvae.export import bundle as export
+from digitvae.training.run_directory import SUMMARY
+from tests.support.running import Runner, assert_explained
 
 if TYPE_CHECKING:
     from pathlib import Path

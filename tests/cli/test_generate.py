@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from digitvae import __version__ as dv_version
-from digitvae.bundle import shipped_path
-from tests.cli.running import Runner, assert_explained
-from tests.sinks.readers import READERS, cut_sheet, parse_idx, read_picture
+from digitvae.bundle.folder import shipped_path
+from tests.support.readers import READERS, cut_sheet, parse_idx, read_picture
+from tests.support.running import Runner, assert_explained
 
 if TYPE_CHECKING:
     import digitvae as dv
@@ -195,7 +195,7 @@ def test_parquet_without_pyarrow_says_what_to_install(
     def find_spec(name: str) -> None:
         assert name == "pyarrow"
 
-    monkeypatch.setattr("digitvae.sinks.request.find_spec", find_spec)
+    monkeypatch.setattr("digitvae.output.request.find_spec", find_spec)
     result = run("generate", 5, "-o", "a.parquet")
     assert_explained(result, 1, "pip install 'digitvae[parquet]'")
     assert not list(tmp_path.iterdir())

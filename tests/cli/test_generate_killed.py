@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cli.running import PROGRAM, run_program
-from tests.processes import started
-from tests.sinks.test_atomic import tree
+from tests.support.processes import started
+from tests.support.running import PROGRAM, run_program
+from tests.support.trees import tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

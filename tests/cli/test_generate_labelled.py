@@ -14,9 +14,9 @@ import pytest
 from pyarrow import parquet
 
 from digitvae.cli.numbers import parse_digits
-from tests.cli.running import Runner, assert_explained
-from tests.sinks.readers import READERS, parse_png, read_member, read_mnist
-from tests.sinks.test_atomic import tree
+from tests.support.readers import READERS, parse_png, read_member, read_mnist
+from tests.support.running import Runner, assert_explained
+from tests.support.trees import tree
 
 if TYPE_CHECKING:
     import digitvae as dv

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from digitvae.cli import progress as progress_module
-from tests.cli.running import PROGRAM, Runner, assert_explained
-from tests.processes import started
-from tests.sinks.readers import READERS
-from tests.sinks.test_atomic import tree
+from tests.support.processes import started
+from tests.support.readers import READERS
+from tests.support.running import PROGRAM, Runner, assert_explained
+from tests.support.trees import tree
 
 if TYPE_CHECKING:
     import digitvae as dv

@@ -9,8 +9,8 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
-from digitvae.bundle import Bundle, shipped_path, write_manifest
-from tests.cli.running import Runner, assert_explained
+from digitvae.bundle.folder import Bundle, shipped_path, write_manifest
+from tests.support.running import Runner, assert_explained
 
 
 def test_info_shows_every_file_and_the_runtime(run: Runner) -> None:

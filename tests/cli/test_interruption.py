@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests.cli.running import PROGRAM
-from tests.processes import started
+from tests.support.processes import started
+from tests.support.running import PROGRAM
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 
 from digitvae.cli.inputs import image_chunks, read_images, read_latents
-from digitvae.engine import Model
-from tests.cli.running import Runner, assert_explained
-from tests.sinks.readers import READERS
+from digitvae.engine.model import Model
+from tests.support.readers import READERS
+from tests.support.running import Runner, assert_explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ def save_pngs(images: Images) -> Path:
 
 
 def save_idx(images: Images, *, packed: bool = False) -> Path:
-    from digitvae.idx import header
+    from digitvae.data.idx import header
 
     content = header(images.shape) + images.tobytes()
     path = Path("t10k-images-idx3-ubyte")  # no extension that would tell
@@ -234,7 +234,7 @@ def test_images_that_cannot_be_encoded_are_refused_by_name(
 
 def zlib_png(width: int, height: int) -> bytes:
     """A PNG of so many black pixels, whatever its header says of them."""
-    from digitvae.sinks.png import _chunk
+    from digitvae.output.png import _chunk
 
     size = width.to_bytes(4, "big") + height.to_bytes(4, "big")
     content = _chunk(b"IHDR", size + bytes((8, 0, 0, 0, 0)))
@@ -276,10 +276,10 @@ BOMB = 40_000_000
 def test_what_has_not_the_right_shape_is_not_unpacked(
     tmp_path: Path, shape: tuple[int, ...], kind: str
 ) -> None:
+    from digitvae.base.errors import DataError
     from digitvae.cli.inputs import read_images
-    from digitvae.errors import DataError
-    from digitvae.idx import header
-    from digitvae.sinks.arrays import npy_header
+    from digitvae.data.idx import header
+    from digitvae.output.arrays import npy_header
 
     path = tmp_path / "bomb"
     if kind == "npz":
@@ -306,8 +306,8 @@ def save_zip_bytes(content: bytes) -> bytes:
 def test_what_this_machine_cannot_hold_is_not_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
+    from digitvae.base.errors import DataError
     from digitvae.cli.inputs import read_images
-    from digitvae.errors import DataError
 
     monkeypatch.chdir(tmp_path)
     path = save_npz(images=ZEROS) if kind == "npz" else save_idx(ZEROS, packed=True)
@@ -434,7 +434,7 @@ def test_other_mistakes_are_explained(
 
 @pytest.mark.parametrize("name", ["a.npy", "a.npz"])
 def test_a_full_disk_is_told_when_latents_are_written(run: Runner, name: str) -> None:
-    from tests.sinks.test_atomic import file_size_limit
+    from tests.support.trees import file_size_limit
 
     save_npy(np.zeros((100, 28, 28), np.uint8))
     with file_size_limit(10_000):

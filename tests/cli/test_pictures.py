@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.cli.running import Runner, assert_explained
-from tests.sinks.readers import READERS, cut_sheet, read_picture
+from tests.support.readers import READERS, cut_sheet, read_picture
+from tests.support.running import Runner, assert_explained
 
 if TYPE_CHECKING:
     import digitvae as dv
-    from digitvae.data import Split
+    from digitvae.data.sets import Split
 
 Mnist = dict[str, "Split"]
 

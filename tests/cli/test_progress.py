@@ -10,7 +10,7 @@ import pytest
 from digitvae.cli import progress as module
 
 if TYPE_CHECKING:
-    from tests.cli.running import Runner
+    from tests.support.running import Runner
 
 
 def be_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from digitvae.sinks import FORMATS, format_of, streams
-from tests.cli.running import PROGRAM, Runner, assert_explained, run_program
+from digitvae.output import FORMATS, format_of, streams
+from tests.support.running import PROGRAM, Runner, assert_explained, run_program
 
 if TYPE_CHECKING:
     import digitvae as dv

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from digitvae import train
-from digitvae.run import CHECKPOINT, CONFIG, FILES, WEIGHTS
-from tests.cli.running import PROGRAM, Runner, assert_explained
-from tests.processes import started
+from digitvae.bundle.names import WEIGHTS
+from digitvae.training import loop as train
+from digitvae.training.run_directory import CHECKPOINT, CONFIG, FILES
+from tests.support.processes import started
+from tests.support.running import PROGRAM, Runner, assert_explained
 
 if TYPE_CHECKING:
     from pathlib import Path

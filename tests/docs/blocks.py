@@ -6,7 +6,7 @@ A mark is a comment above a block, which readers do not see:
                                                             several, with commas between
     <!-- test: given DIR = shipped bundle -->               what the page's folder has to hold
     <!-- test: file zoo.py -->                              save the block under that name
-    <!-- test: tested by tests/build/test_package.py -->    nothing to do here
+    <!-- test: tested by tests/packaging/test_package.py -->    nothing to do here
     <!-- test: parse because it takes an hour -->           commands: only whether they exist
     <!-- test: skip because ... -->                         the last resort; there may be few
 """

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tools.docs.markdown import MARK
 
-from digitvae.bundle import shipped_path
+from digitvae.bundle.folder import shipped_path
 from tests.docs.blocks import ROOT, Block, blocks, pages, parse_mark, read
 from tests.docs.shell import commands, parse_command, run_command
 

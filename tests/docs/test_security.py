@@ -11,7 +11,7 @@ import pytest
 from onnx import helper
 
 from digitvae._native import check_model
-from digitvae.errors import BundleError
+from digitvae.base.errors import BundleError
 
 if TYPE_CHECKING:
     from digitvae._native import Role

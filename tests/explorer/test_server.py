@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 import pytest
 
-from digitvae.bundle import Bundle, describe_content, shipped_path, write_manifest
-from digitvae.errors import BundleError, ExplorerError
+from digitvae.base.errors import BundleError, ExplorerError
+from digitvae.bundle.folder import Bundle, describe_content, shipped_path, write_manifest
 from digitvae.explorer.files import bundle_files, page_files
 from digitvae.explorer.server import ExplorerServer
 

@@ -11,10 +11,11 @@ import pytest
 from onnx import numpy_helper
 
 from digitvae import _native
-from digitvae.bundle import DECODER, PRIOR, Bundle
+from digitvae.bundle.folder import Bundle
+from digitvae.bundle.names import DECODER, PRIOR
+from digitvae.engine.runtime import open_runtime
+from digitvae.engine.sampling import LATENT_STREAM
 from digitvae.parity.random_reference import mixture_latents, mixture_uniform, standard_normal
-from digitvae.runtime import open_runtime
-from digitvae.sampling import LATENT_STREAM
 
 if TYPE_CHECKING:
     from pathlib import Path

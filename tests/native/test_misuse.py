@@ -14,7 +14,7 @@ import pytest
 
 import digitvae as dv
 from digitvae import _native
-from digitvae.runtime import open_runtime
+from digitvae.engine.runtime import open_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,9 +14,9 @@ import pytest
 
 import digitvae as dv
 from digitvae import _native
-from digitvae.runtime import open_runtime
+from digitvae.engine.runtime import open_runtime
 from tests.native import toy_models
-from tests.processes import assert_ctrl_c_stops
+from tests.support.processes import assert_ctrl_c_stops
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -70,7 +70,7 @@ def test_normals_are_those_of_the_document(answers: Any) -> None:
 
 
 def test_mixture_choices_are_those_of_the_document(answers: Any) -> None:
-    """The native ones are compared with the reference by `tests/build/test_mixture.py`."""
+    """The native ones are compared with the reference by `tests/packaging/test_mixture.py`."""
     assert len(answers["mixture choices"]) == 4
     for answer in answers["mixture choices"]:
         found = reference.mixture_uniform(answer["seed"], answer["index"], 1)

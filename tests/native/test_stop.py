@@ -13,8 +13,9 @@ import pytest
 
 import digitvae as dv
 from digitvae import _native
-from digitvae.bundle import MANIFEST, describe_files, shipped_path, write_manifest
-from digitvae.runtime import open_runtime
+from digitvae.bundle.folder import describe_files, shipped_path, write_manifest
+from digitvae.bundle.names import MANIFEST
+from digitvae.engine.runtime import open_runtime
 from tests.native import toy_models
 
 if TYPE_CHECKING:

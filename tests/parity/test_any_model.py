@@ -12,7 +12,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from digitvae.errors import ParityError
+from digitvae.base.errors import ParityError
 from digitvae.parity.any_model import Files, verify_model
 from digitvae.parity.divergence import STATEMENT
 from digitvae.parity.runtimes.names import (

@@ -11,7 +11,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from digitvae.errors import ParityError
+from digitvae.base.errors import ParityError
 from digitvae.parity.any_model import Files, verify_model
 from digitvae.parity.runtimes.names import (
     ONNX_RUNTIME,

@@ -13,8 +13,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from digitvae.base.errors import ParityError
 from digitvae.cli.app import main
-from digitvae.errors import ParityError
 from digitvae.parity.any_model import Files, load_module, verify_model
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from digitvae.base.errors import ParityError
 from digitvae.cli.app import main
-from digitvae.errors import ParityError
 from digitvae.parity.any_model import Files, verify_model
 from digitvae.parity.runtimes.names import (
     ONNX_RUNTIME,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from digitvae.base.errors import ParityError
 from digitvae.cli.app import main
-from digitvae.errors import ParityError
 from digitvae.parity.baseline import compared_with, read_baseline
 from digitvae.parity.report import (
     LOADED,

@@ -11,9 +11,9 @@ import onnxruntime
 import pytest
 from cpp.fuzz import make_corpus
 
-from digitvae.bundle import DECODER as DECODER_FILE
-from digitvae.bundle import ENCODER as ENCODER_FILE
-from digitvae.errors import RuntimeLibraryError
+from digitvae.base.errors import RuntimeLibraryError
+from digitvae.bundle.names import DECODER as DECODER_FILE
+from digitvae.bundle.names import ENCODER as ENCODER_FILE
 from digitvae.parity.networks import DECODER, ENCODER
 from digitvae.parity.random_reference import mixture_uniform, standard_normal
 from digitvae.parity.runtimes import c_api

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pytest
 
-from digitvae.parallel import in_parallel
+from digitvae.base.threads import in_parallel
 from digitvae.parity.blocks import on_all_rows
 from digitvae.parity.inputs import InputSet, batches
 from digitvae.parity.networks import ENCODER

@@ -12,7 +12,6 @@ import torch
 from onnx import helper, numpy_helper
 from safetensors.numpy import load_file
 
-from digitvae.model import VAE
 from digitvae.parity.divergence import (
     STATEMENT,
     Step,
@@ -24,6 +23,7 @@ from digitvae.parity.divergence import (
 from digitvae.parity.enclosure import Enclosure
 from digitvae.parity.runtimes.pytorch import load_exported_program, load_torchscript
 from digitvae.parity.truth import Truth
+from digitvae.vae.model import VAE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

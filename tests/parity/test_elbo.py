@@ -11,8 +11,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from digitvae.bundle import Bundle
-from digitvae.evaluate import as_tensor, evaluate
+from digitvae.bundle.folder import Bundle
 from digitvae.parity import elbo
 from digitvae.parity.enclosure import Enclosure
 from digitvae.parity.networks import DECODER, ENCODER
@@ -27,12 +26,13 @@ from digitvae.parity.runtimes.names import (
 )
 from digitvae.parity.runtimes.pytorch import load_eager
 from digitvae.parity.statistics import bits_differ
+from digitvae.vae.heldout import as_tensor, evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from digitvae.data import Split
+    from digitvae.data.sets import Split
     from digitvae.parity.networks import Float32, Function, Network
     from digitvae.parity.report import Check
     from digitvae.parity.runtimes import Loaded

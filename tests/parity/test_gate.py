@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from digitvae import _native, engine
-from digitvae.bundle import MANIFEST, write_manifest
+from digitvae import _native
+from digitvae.base.errors import BundleError
+from digitvae.bundle.folder import write_manifest
+from digitvae.bundle.names import MANIFEST
 from digitvae.cli.app import main
-from digitvae.errors import BundleError
+from digitvae.engine import model as engine
 from digitvae.parity.gate import edits, gate_tested, honest, judge, mutants
 from digitvae.parity.gate import run as gate_run
 from digitvae.parity.gate.honest import HonestCopy

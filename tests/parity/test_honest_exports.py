@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from digitvae import data
-from digitvae.export import export_run
+from digitvae.data import sets as data
+from digitvae.export.bundle import export_run
 from digitvae.parity.settings import FULL
 from digitvae.parity.verification import verify_with
-from digitvae.train import TrainConfig, train
+from digitvae.training.loop import TrainConfig, train
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from digitvae.data import Split
+    from digitvae.data.sets import Split
 
 SEEDS = range(1, 11)
 IMAGES = 2048

@@ -13,8 +13,9 @@ from cpp.fuzz import make_corpus
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from digitvae.bundle import PRIOR, Bundle, describe_files, write_manifest
-from digitvae.errors import BundleError
+from digitvae.base.errors import BundleError
+from digitvae.bundle.folder import Bundle, describe_files, write_manifest
+from digitvae.bundle.names import PRIOR
 from digitvae.parity import prior
 from digitvae.parity.gate import edits
 from digitvae.parity.prior import check_prior_runtimes, mixture_draws

@@ -12,10 +12,10 @@ import torch
 from safetensors.numpy import load_file
 from torch import Tensor, nn
 
-from digitvae.model import VAE
 from digitvae.parity.enclosure import UNIT_ROUNDOFF
 from digitvae.parity.rules import NoRuleError
 from digitvae.parity.truth import Truth, capture
+from digitvae.vae.model import VAE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from digitvae.data import Split
+    from digitvae.data.sets import Split
     from digitvae.parity.enclosure import Enclosure
 
 

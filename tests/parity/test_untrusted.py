@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from digitvae import __version__, forms
-from digitvae.bundle import Bundle, describe_files, write_manifest
+from digitvae import __version__
+from digitvae.bundle.folder import Bundle, describe_files, write_manifest
 from digitvae.parity.gate import edits, gate_tested, honest, judge
 from digitvae.parity.gate import run as gate_run
 from digitvae.parity.runtimes.names import EXPORTED_PROGRAM, TORCHSCRIPT
@@ -26,13 +26,14 @@ from digitvae.parity.runtimes.pytorch import (
 from digitvae.parity.runtimes.trusted import NotLoadedError, TorchFiles
 from digitvae.parity.settings import GATE
 from digitvae.parity.verification import verify_with
+from digitvae.vae import serialisation as forms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from digitvae.parity import ParityReport
-    from tests.cli.running import Runner
+    from tests.support.running import Runner
 
 MARK = "ran"
 """What an attack makes in the current folder; a longer path would be found by another check."""

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from digitvae.bundle import MANIFEST, Bundle
+from digitvae.base.errors import BundleError, ParityError
+from digitvae.bundle.folder import Bundle
+from digitvae.bundle.names import MANIFEST
 from digitvae.cli.app import main
-from digitvae.errors import BundleError, ParityError
-from digitvae.export import write_report
+from digitvae.export.bundle import write_report
 from digitvae.parity import verify
 from digitvae.parity.report import LOADED, Check, GateTest
 

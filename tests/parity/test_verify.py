@@ -16,9 +16,9 @@ from safetensors.torch import load_file as load_weights
 
 import digitvae as dv
 from digitvae import _native
-from digitvae.bundle import MANIFEST, describe_files, shipped_path, write_manifest
-from digitvae.errors import BundleError
-from digitvae.model import VAE
+from digitvae.base.errors import BundleError
+from digitvae.bundle.folder import describe_files, shipped_path, write_manifest
+from digitvae.bundle.names import MANIFEST
 from digitvae.parity import Comparison, ParityReport, verify
 from digitvae.parity.gate import edits
 from digitvae.parity.inputs import (
@@ -32,12 +32,13 @@ from digitvae.parity.inputs import (
 from digitvae.parity.runtimes.names import EAGER, NATIVE, NATIVE_DENSE, NATIVE_SPARSE, RUNTIMES
 from digitvae.parity.runtimes.wrap import in_unit_interval
 from digitvae.parity.views.tables import groups, tables
+from digitvae.vae.model import VAE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from digitvae.data import Split
+    from digitvae.data.sets import Split
     from digitvae.parity import Deviations
 
 DRAWS = 300

@@ -18,10 +18,10 @@ import numpy as np
 
 import digitvae as dv
 from digitvae import _native
-from digitvae.bundle import DECODER, PRIOR
-from digitvae.errors import BundleError
-from digitvae.runtime import open_runtime
-from tests import hostile_models
+from digitvae.base.errors import BundleError
+from digitvae.bundle.names import DECODER, PRIOR
+from digitvae.engine.runtime import open_runtime
+from tests.native import hostile_models
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from digitvae.runtime import ENVIRONMENT_VARIABLE, packaged_library
-from tests.build.conftest import ROOT
+from digitvae.engine.runtime import ENVIRONMENT_VARIABLE, packaged_library
+from tests.native.test_hostile_models import OF_THE_RUNTIME
+from tests.packaging.conftest import ROOT
 from tests.runtimes import probe, wheels
-from tests.test_hostile_models import OF_THE_RUNTIME
 
 if TYPE_CHECKING:
     from pathlib import Path

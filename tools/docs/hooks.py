@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 HEADERS = ROOT / "cpp" / "include" / "digitvae"
 PAGES = {
     "README.md": "index.md",
+    "ARCHITECTURE.md": "architecture.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",

@@ -21,11 +21,11 @@ import torch
 from PIL import Image
 
 import digitvae as dv
-from digitvae import data
-from digitvae.evaluate import as_tensor
-from digitvae.model import VAE
-from digitvae.run import WEIGHTS
-from digitvae.train import recipe, train
+from digitvae.bundle.names import WEIGHTS
+from digitvae.data import sets as data
+from digitvae.training.loop import recipe, train
+from digitvae.vae.heldout import as_tensor
+from digitvae.vae.model import VAE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-// The IDX format of the MNIST files, as python/digitvae/idx.py writes it.
+// The IDX format of the MNIST files, as python/digitvae/data/idx.py writes it.
 
 const UINT8 = 0x08;
 

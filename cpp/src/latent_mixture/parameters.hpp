@@ -10,7 +10,7 @@
 
 namespace digitvae::latent_mixture {
 
-// Those of python/digitvae/prior.py, which says what they mean.
+// Those of python/digitvae/mixture/model.py, which says what they mean.
 struct Parameters {
   std::size_t labels = 0;
   std::size_t most_steps = 0;  // most components of a class, less one
@@ -24,9 +24,8 @@ struct Parameters {
   std::vector<float> factors;           // [components, rank, latents]
 };
 
-// Nothing unless the graph is, node for node, that of python/digitvae/prior.py as torch.onnx exports it, with sizes
-// that fit each other, and every component that it can choose exists. Reads no memory but the
-// model's file.
+// Nothing unless the graph is, node for node, that of python/digitvae/mixture/model.py as torch.onnx exports it, with
+// sizes that fit each other, and every component that it can choose exists. Reads no memory but the model's file.
 std::optional<Parameters> read_parameters(const onnx_file::Graph& graph);
 
 }  // namespace digitvae::latent_mixture

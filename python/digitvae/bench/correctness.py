@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from digitvae.bench.contenders import Prepared
-    from digitvae.bundle import Bundle
+    from digitvae.bundle.folder import Bundle
 
     Float64 = npt.NDArray[np.float64]
 

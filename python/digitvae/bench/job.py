@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from digitvae.bench.contenders import Contender
     from digitvae.bench.results import Results
     from digitvae.bench.settings import Settings
-    from digitvae.bundle import Bundle
+    from digitvae.bundle.folder import Bundle
 
     Progress = Callable[[int, int, str], None]
 

@@ -17,7 +17,7 @@ from digitvae.bench.processors import limited_to
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from digitvae.bundle import Bundle
+    from digitvae.bundle.folder import Bundle
 
 _MIB = 1 << 20
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from digitvae.bench.contenders import Contender
     from digitvae.bench.job import Job
-    from digitvae.bundle import Bundle
+    from digitvae.bundle.folder import Bundle
 
 _SCRIPTS = Path(__file__).parent / "scripts"
 _CHECKED_DIGITS = 2048

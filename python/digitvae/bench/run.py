@@ -11,7 +11,7 @@ from digitvae.bench.contenders import ALL
 from digitvae.bench.job import Job
 from digitvae.bench.results import NOT_INSTALLED, Outcome, Results
 from digitvae.bench.weights import read_weights
-from digitvae.bundle import DECODER
+from digitvae.bundle.names import DECODER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from digitvae.bench.contenders import Contender
     from digitvae.bench.job import Progress
     from digitvae.bench.settings import Settings
-    from digitvae.bundle import Bundle
+    from digitvae.bundle.folder import Bundle
 
 _WRITES = 3
 

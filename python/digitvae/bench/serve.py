@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from digitvae.bench.contenders import Prepared
-    from digitvae.bundle import Bundle
+    from digitvae.bundle.folder import Bundle
 
 _PR_SET_PDEATHSIG = 1
 _WARM_UP = 1000  # digits at most
@@ -94,7 +94,7 @@ def main() -> None:
     keep_to(threads)  # before any library counts the processors
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)
-        from digitvae.bundle import Bundle
+        from digitvae.bundle.folder import Bundle
 
         server = Server(module, Bundle.open(bundle), threads)
         for line in sys.stdin:

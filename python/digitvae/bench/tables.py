@@ -5,10 +5,10 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
+from digitvae.base.tables import Table
 from digitvae.bench.contenders import OURS
 from digitvae.bench.results import MEASURED, find
 from digitvae.bench.words import count
-from digitvae.tables import Table
 
 if TYPE_CHECKING:
     from digitvae.bench.results import Outcome, Results, Series

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from digitvae.errors import BundleError
+from digitvae.base.errors import BundleError
+from digitvae.bundle.names import WEIGHTS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from digitvae.bundle import Bundle
-
-WEIGHTS = "weights.safetensors"
+    from digitvae.bundle.folder import Bundle
 
 
 def read_weights(bundle: Bundle) -> dict[str, npt.NDArray[np.float32]]:

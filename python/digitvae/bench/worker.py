@@ -10,7 +10,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING, Any, cast
 
-from digitvae.errors import DigitVAEError
+from digitvae.base.errors import DigitVAEError
 
 if TYPE_CHECKING:
     from pathlib import Path

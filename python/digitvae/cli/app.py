@@ -13,8 +13,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
-from digitvae.errors import DigitVAEError
-from digitvae.text import printable
+from digitvae.base.errors import DigitVAEError
+from digitvae.base.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     if words and words[0] in _NATIVE_COMMANDS and not {"-h", "--help"} & set(words):
-        from digitvae.runtime import open_in_background
+        from digitvae.engine.runtime import open_in_background
 
         open_in_background()  # while Python reads the modules of the command
 

@@ -90,8 +90,8 @@ def bench(
 
     Exits with 1 if a contender failed or computes something else.
     """
-    from digitvae.errors import DigitVAEError
-    from digitvae.sinks.atomic import new_file
+    from digitvae.base.atomic import new_file
+    from digitvae.base.errors import DigitVAEError
 
     if plot_file is not None:
         _require_matplotlib()
@@ -157,7 +157,7 @@ def _chosen(text: str | None) -> tuple[Contender, ...]:
 def _require_matplotlib() -> None:
     from importlib.util import find_spec
 
-    from digitvae.errors import DigitVAEError
+    from digitvae.base.errors import DigitVAEError
 
     if find_spec("matplotlib") is None:
         raise DigitVAEError("--plot needs matplotlib: pip install 'digitvae[bench]'")
@@ -168,9 +168,9 @@ def _measure(
 ) -> Results:
     from tempfile import TemporaryFile
 
+    from digitvae.base.atomic import output_errors
     from digitvae.bench.run import run
-    from digitvae.bundle import Bundle
-    from digitvae.sinks.atomic import output_errors
+    from digitvae.bundle.folder import Bundle
 
     opened = Bundle.open(bundle)
     with output_errors(folder):
@@ -180,8 +180,8 @@ def _measure(
 
 
 def _load(file: Path) -> Results:
+    from digitvae.base.errors import DigitVAEError
     from digitvae.bench.results import Results
-    from digitvae.errors import DigitVAEError
 
     try:
         return Results.from_json(file.read_text(encoding="utf-8"))

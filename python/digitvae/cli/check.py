@@ -60,12 +60,12 @@ def check(
     What is wrong with an output is told, and it fails. Delete what is wrong, and have the command
     that made it make it again, with --resume.
     """
-    from digitvae.check import Output, other_version
+    from digitvae.base.errors import BundleError, OutputError
     from digitvae.cli.checking import refuse_problems
-    from digitvae.engine import load
-    from digitvae.errors import BundleError, OutputError
-    from digitvae.executors import executor_of
-    from digitvae.stores import open_store
+    from digitvae.engine.model import load
+    from digitvae.generation.check import Output, other_version
+    from digitvae.generation.executor import executor_of
+    from digitvae.output.stores import open_store
 
     began = time.perf_counter()
     cluster = options.cluster(engine, address)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from digitvae.base.errors import OutputError
 from digitvae.cli.progress import progress
-from digitvae.errors import OutputError
 
 if TYPE_CHECKING:
-    from digitvae.check import Output
-    from digitvae.executors import Executor
+    from digitvae.generation.check import Output
+    from digitvae.generation.executor import Executor
 
 _MOST_TOLD = 5
 

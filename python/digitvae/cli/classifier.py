@@ -53,15 +53,15 @@ def classifier(
     from digitvae.cli.train import require_torch
 
     require_torch(also=("onnx", "onnxscript"))
-    from digitvae.classifier import (
+    from digitvae.base.atomic import new_file
+    from digitvae.cli.progress import progress
+    from digitvae.data.sets import load
+    from digitvae.evaluation.classifier import (
         ClassifierConfig,
         accuracy,
         classifier_bytes,
         train_classifier,
     )
-    from digitvae.cli.progress import progress
-    from digitvae.data import load
-    from digitvae.sinks.atomic import new_file
 
     config = ClassifierConfig(dataset=dataset, epochs=epochs, seed=seed)
     images = load(dataset, data, say=tell)

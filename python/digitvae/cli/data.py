@@ -50,7 +50,7 @@ def data(
     DATASET is mnist, by default, or fashion-mnist. Without --data it is kept in DIGITVAE_DATA, or
     else in the user's cache folder.
     """
-    from digitvae.data import DATASETS, fetch
+    from digitvae.data.sets import DATASETS, fetch
 
     name = dataset or name
     if name not in DATASETS:

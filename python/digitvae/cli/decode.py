@@ -51,14 +51,14 @@ def decode(
     generate.
     """
     from digitvae.cli.result import Report
-    from digitvae.sinks import format_of, open_sink
+    from digitvae.output import format_of, open_sink
 
     report = Report("decode", output, as_json=as_json, quiet=quiet)
     kind = format_of(output, output_format)
 
     from digitvae.cli.inputs import latent_chunks, read_latents
     from digitvae.cli.progress import progress
-    from digitvae.engine import load
+    from digitvae.engine.model import load
 
     model = load(bundle)
     z = read_latents(latents, model.latent_dim)

@@ -47,7 +47,7 @@ def encode(
     'logvar'.
     """
     from digitvae.cli.result import Report
-    from digitvae.sinks.latents import latent_format, save_latents
+    from digitvae.output.latents import latent_format, save_latents
 
     report = Report("encode", output, as_json=as_json, quiet=quiet)
     kind = latent_format(output, output_format)
@@ -56,7 +56,7 @@ def encode(
 
     from digitvae.cli.inputs import image_chunks, read_images
     from digitvae.cli.progress import progress
-    from digitvae.engine import load
+    from digitvae.engine.model import load
 
     model = load(bundle)
     x = read_images(images, model.height, model.width)

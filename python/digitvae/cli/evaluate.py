@@ -17,7 +17,7 @@ from digitvae.cli.tables import print_table
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from digitvae.evaluate.report import EvaluationReport
+    from digitvae.evaluation.report import EvaluationReport
 
 
 @click.command(
@@ -80,14 +80,14 @@ def evaluate(
     from digitvae.cli.train import require_torch
 
     require_torch(also=(*(["jinja2"] if html_file else []), *(["yaml"] if update else [])))
-    from digitvae.evaluate.run import evaluate_bundle
-    from digitvae.evaluate.settings import settings
-    from digitvae.sinks.atomic import new_file
+    from digitvae.base.atomic import new_file
+    from digitvae.evaluation.run import evaluate_bundle
+    from digitvae.evaluation.settings import settings
 
     sizes = settings(seed=seed, draws=draws, quick=quick)
     if update and bundle is not None and not force:
-        from digitvae.bundle import Bundle
-        from digitvae.evaluate.update import refuse_loss
+        from digitvae.bundle.folder import Bundle
+        from digitvae.evaluation.update import refuse_loss
 
         # What would be refused is told before a minute of measuring, too.
         refuse_loss(Bundle.open(bundle), sizes)
@@ -110,22 +110,22 @@ def evaluate(
                 for folder in ([bundle] if compare is None else [bundle, compare])
             ]
         if html_out is not None:
-            from digitvae.evaluate.views.html import to_html
+            from digitvae.evaluation.views.html import to_html
 
             html_out.write(to_html(reports).encode())
         if png_out is not None:
-            from digitvae.evaluate.views.sheet import to_png
+            from digitvae.evaluation.views.sheet import to_png
 
             png_out.write(to_png(reports))
     if update and bundle is not None:
-        from digitvae.evaluate.update import write_evaluation
+        from digitvae.evaluation.update import write_evaluation
 
         write_evaluation(bundle, reports[0], force=force)
     _show(reports, as_json=as_json)
 
 
 def _show(reports: list[EvaluationReport], *, as_json: bool) -> None:
-    from digitvae.evaluate.views.tables import tables
+    from digitvae.evaluation.views.tables import tables
 
     if as_json:
         result = reports[0].to_dict()

@@ -35,7 +35,7 @@ def explore(*, bundle: Path | None, port: int, no_browser: bool, as_json: bool) 
     models, run by the browser. It is served to this machine only, and asks nobody else for
     anything.
     """
-    from digitvae.bundle import Bundle
+    from digitvae.bundle.folder import Bundle
     from digitvae.explorer.files import bundle_files, page_files
     from digitvae.explorer.server import ExplorerServer
 

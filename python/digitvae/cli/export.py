@@ -58,8 +58,8 @@ def export(
     from digitvae.cli.train import PARITY_NEEDS, require_torch
 
     require_torch(also=("onnx", "onnxscript", "sklearn", "yaml", *PARITY_NEEDS))
-    from digitvae.bundle import Bundle
-    from digitvae.export import export_run
+    from digitvae.bundle.folder import Bundle
+    from digitvae.export.bundle import export_run
 
     with steps() as on_progress:
         folder = export_run(

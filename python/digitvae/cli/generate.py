@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from digitvae.arguments import check_digits, check_truncation
+from digitvae.base.arguments import check_digits, check_truncation
 from digitvae.cli import options
 from digitvae.cli.numbers import MAX_COUNT, MAX_SEED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from digitvae.arguments import PriorName
+    from digitvae.base.arguments import PriorName
 
 _EXAMPLES = """\b
 Examples:
@@ -122,7 +122,7 @@ def generate(
     of a cluster make the shards (of 1,000,000 images unless told), to the same bytes.
     """  # noqa: D301 (click's own mark: what follows is not to be wrapped)
     from digitvae.cli.result import Report
-    from digitvae.sinks import format_of
+    from digitvae.output import format_of
 
     count = _images_asked(count, digit, per_digit)
     if prior == "standard" and digit is not None:
@@ -150,11 +150,11 @@ def generate(
         raise ValueError(f"the last index, {last:,}, is more than {MAX_SEED:,}")
 
     from digitvae import __version__
-    from digitvae.engine import load
-    from digitvae.sinks.formats import FORMATS
-    from digitvae.sinks.manifest import Origin
-    from digitvae.sinks.request import Request
-    from digitvae.sinks.sink import sheet_layout
+    from digitvae.engine.model import load
+    from digitvae.output.formats import FORMATS
+    from digitvae.output.manifest import Origin
+    from digitvae.output.request import Request
+    from digitvae.output.sink import sheet_layout
 
     model = load(bundle)
     if prior == "mixture":
@@ -199,8 +199,8 @@ def generate(
         report.finish(model, done.what, done.images, details | done.details)
         return
     from digitvae.cli.progress import progress
-    from digitvae.making import DigitMaker
-    from digitvae.sinks.sink import open_request
+    from digitvae.generation.maker import DigitMaker
+    from digitvae.output.sink import open_request
 
     maker = DigitMaker(model, request, origin, threads)
     with (
@@ -239,7 +239,7 @@ def _refuse_what_needs_shards(output: str, again: int | None) -> None:
     if again is not None:
         raise click.UsageError("--again makes shards twice: give --shard-size, too")
     if "://" in output:
-        from digitvae.stores import is_uri
+        from digitvae.output.stores import is_uri
 
         if is_uri(output):
             raise click.UsageError(

@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from digitvae.check import Output, Question
+from digitvae.base.errors import OutputError
 from digitvae.cli.checking import refuse_problems
 from digitvae.cli.progress import progress
 from digitvae.cli.say import tell
-from digitvae.errors import OutputError
-from digitvae.executors import executor_of
-from digitvae.sinks import manifest
-from digitvae.sinks.shards import ShardedOutput, folder_and_format, open_shards
-from digitvae.stores import open_store
+from digitvae.generation.check import Output, Question
+from digitvae.generation.executor import executor_of
+from digitvae.output import manifest
+from digitvae.output.shards import ShardedOutput, folder_and_format, open_shards
+from digitvae.output.stores import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from digitvae.engine import Model
-    from digitvae.executors import Cluster, Executor
-    from digitvae.sinks.manifest import FileRecord, Origin
-    from digitvae.sinks.request import Request
-    from digitvae.sinks.shards import Shards
-    from digitvae.stores import Store
+    from digitvae.engine.model import Model
+    from digitvae.generation.executor import Cluster, Executor
+    from digitvae.output.manifest import FileRecord, Origin
+    from digitvae.output.request import Request
+    from digitvae.output.shards import Shards
+    from digitvae.output.stores import Store
 
 CLUSTER_SHARD_SIZE = 1_000_000
 """Images in a shard on a cluster, unless told: some seconds of one processor, 784 MB of uint8."""

@@ -35,9 +35,9 @@ def info(
 
     Without BUNDLE: the one that is shipped.
     """
-    from digitvae.bundle import Bundle
-    from digitvae.errors import RuntimeLibraryError
-    from digitvae.runtime import open_runtime
+    from digitvae.base.errors import RuntimeLibraryError
+    from digitvae.bundle.folder import Bundle
+    from digitvae.engine.runtime import open_runtime
 
     opened = Bundle.open(bundle)
     if check:

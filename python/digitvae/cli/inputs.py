@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from digitvae import idx, npy
-from digitvae.errors import DataError
-from digitvae.files import open_regular
+from digitvae.base.errors import DataError
+from digitvae.base.files import open_regular
+from digitvae.data import idx, npy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from digitvae.rows import Rows
+    from digitvae.data.rows import Rows
 
     Array = NDArray[Any]
 

@@ -11,8 +11,8 @@ from digitvae.cli import options
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from digitvae.data import Split
-    from digitvae.engine import Model
+    from digitvae.data.sets import Split
+    from digitvae.engine.model import Model
 
 
 @click.command(
@@ -79,7 +79,7 @@ def interpolate(
     means are closest to the average of all.
     """
     from digitvae.cli.result import Report
-    from digitvae.sinks import format_of, open_sink
+    from digitvae.output import format_of, open_sink
 
     report = Report("interpolate", output, as_json=as_json, quiet=quiet)
     kind = format_of(output, output_format)
@@ -87,7 +87,7 @@ def interpolate(
     _require_one("to", to_digit, to_index)
 
     from digitvae.cli.testset import load_test_set
-    from digitvae.engine import load
+    from digitvae.engine.model import load
 
     model = load(bundle)
     test = load_test_set(model, data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from digitvae.arguments import MAX_COUNT, MAX_INDEX
+from digitvae.base.arguments import MAX_COUNT, MAX_INDEX
 
 __all__ = ["MAX_COUNT", "MAX_SEED", "parse_digits", "parse_whole"]
 

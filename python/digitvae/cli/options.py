@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from digitvae import arguments
+from digitvae.base import arguments
 from digitvae.cli.numbers import MAX_COUNT, MAX_SEED, parse_digits, parse_whole
-from digitvae.sinks.formats import FORMATS
+from digitvae.output.formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from click.shell_completion import CompletionItem
 
-    from digitvae.executors import Cluster
+    from digitvae.generation.executor import Cluster
 
     ParamType = click.ParamType[int]
     ListType = click.ParamType[list[int]]
@@ -220,7 +220,7 @@ def cluster(engine: str, address: str | None, *, mixed_processors: bool = False)
         UsageError: Some of them ask for a cluster, and ``--engine`` for none.
     """
     if engine == "ray":
-        from digitvae.executors import Cluster
+        from digitvae.generation.executor import Cluster
 
         return Cluster(address or "auto", same_bits=not mixed_processors)
     for given, name in (

@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from digitvae.text import printable
+from digitvae.base.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

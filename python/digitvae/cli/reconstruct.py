@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from digitvae.engine import Model
-    from digitvae.rows import Rows
+    from digitvae.data.rows import Rows
+    from digitvae.engine.model import Model
 
     Array = NDArray[Any]
 
@@ -78,7 +78,7 @@ def reconstruct(
     other kind of output gets the reconstructions alone, in order.
     """
     from digitvae.cli.result import Report
-    from digitvae.sinks import format_of, open_sink
+    from digitvae.output import format_of, open_sink
 
     report = Report("reconstruct", output, as_json=as_json, quiet=quiet)
     kind = format_of(output, output_format)
@@ -89,7 +89,7 @@ def reconstruct(
 
     from digitvae.cli.inputs import CHUNK, image_chunks
     from digitvae.cli.progress import progress
-    from digitvae.engine import load
+    from digitvae.engine.model import load
 
     model = load(bundle)
     origin, x = _select(model, images, data, count=count, first=first, seed=seed)

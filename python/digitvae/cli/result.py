@@ -6,12 +6,12 @@ import time
 from typing import TYPE_CHECKING
 
 from digitvae.cli.say import say, say_json
-from digitvae.sinks.formats import is_standard_output
+from digitvae.output.formats import is_standard_output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from digitvae.engine import Model
+    from digitvae.engine.model import Model
 
 
 class Report:

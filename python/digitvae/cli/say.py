@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from digitvae.text import printable
+from digitvae.base.text import printable
 
 
 def say(line: str, *, err: bool = False) -> None:
@@ -29,7 +29,7 @@ def tell(line: str) -> None:
 
 
 def say_lines(text: str) -> None:
-    """Print lines of our own, whose parts have been cleaned: :class:`digitvae.tables.Table`."""
+    """Print lines of our own, whose parts are clean: :class:`digitvae.base.tables.Table`."""
     for line in text.split("\n"):
         say(line)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from digitvae.text import printable
+from digitvae.base.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,8 +9,8 @@ from digitvae.cli.say import tell
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from digitvae.data import Split
-    from digitvae.engine import Model
+    from digitvae.data.sets import Split
+    from digitvae.engine.model import Model
 
 
 def load_test_set(model: Model, folder: Path | None) -> Split:
@@ -23,7 +23,7 @@ def load_test_set(model: Model, folder: Path | None) -> Split:
     Raises:
         DataError: A file is missing or wrong, and cannot be fetched.
     """
-    from digitvae.data import load
+    from digitvae.data.sets import load
 
     name = model.bundle.manifest.get("dataset", "mnist")
     return load(name, folder, ("test",), say=tell)["test"]

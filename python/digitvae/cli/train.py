@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from digitvae.base.text import printable
 from digitvae.cli import options
 from digitvae.cli.say import say, say_json, tell
-from digitvae.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from digitvae.distributed import Group
-    from digitvae.train import Progress, Summary
+    from digitvae.training.distributed import Group
+    from digitvae.training.loop import Progress, Summary
 
 
 PARITY_NEEDS = ("onnx", "hypothesis", "threadpoolctl")
@@ -141,9 +141,10 @@ def train(
     if resume and force:
         raise click.BadParameter("--resume goes on with a run, --force replaces it: choose one")
     require_torch(also=("tensorboard",) if tensorboard else ())
-    from digitvae import data as datasets
-    from digitvae import distributed, run
-    from digitvae import train as training
+    from digitvae.data import sets as datasets
+    from digitvae.training import distributed
+    from digitvae.training import loop as training
+    from digitvae.training import run_directory as run
 
     given = {
         "objective": objective,
@@ -212,7 +213,7 @@ def require_torch(also: tuple[str, ...] = ()) -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     from importlib.util import find_spec
 
-    from digitvae.errors import DigitVAEError
+    from digitvae.base.errors import DigitVAEError
 
     missing = [name for name in ("torch", "safetensors", *also) if find_spec(name) is None]
     if missing:
@@ -234,7 +235,7 @@ def _watching(
         if not tensorboard:
             yield show, warn
             return
-        from digitvae.tensorboard import Board
+        from digitvae.training.tensorboard import Board
 
         with Board(out) as board:
 

@@ -155,8 +155,8 @@ def verify(
 
     views = {"jinja2": html_file, "junitparser": junit_file}
     require_torch(also=(*PARITY_NEEDS, *(name for name, file in views.items() if file)))
+    from digitvae.base.atomic import new_file
     from digitvae.parity.baseline import compared_with, read_baseline
-    from digitvae.sinks.atomic import new_file
 
     before = None if baseline is None else read_baseline(baseline)
     with ExitStack() as stack:
@@ -205,7 +205,7 @@ def verify(
 
             junit_out.write(to_junit(report).encode())
     if update and report.passed and bundle is not None:
-        from digitvae.export import write_report
+        from digitvae.export.bundle import write_report
 
         write_report(bundle, report, force=force)
     _show(report, as_json=as_json, details=details)
@@ -214,7 +214,7 @@ def verify(
 def _verify_bundle(
     bundle: Path | None, *, self_test: bool, trust: bool, **options: Any
 ) -> ParityReport:
-    from digitvae.bundle import shipped_path
+    from digitvae.bundle.folder import shipped_path
     from digitvae.parity import verify as verify_bundle
 
     folder = shipped_path() if bundle is None else bundle
@@ -258,7 +258,7 @@ def _shape(text: str | None) -> tuple[int, ...] | None:
 
 
 def _show(report: ParityReport, *, as_json: bool, details: bool) -> None:
-    from digitvae.errors import ParityError
+    from digitvae.base.errors import ParityError
     from digitvae.parity.views.tables import tables
 
     if as_json:

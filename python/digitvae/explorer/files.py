@@ -8,11 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from digitvae.bundle import MANIFEST
-from digitvae.errors import ExplorerError
+from digitvae.base.errors import ExplorerError
+from digitvae.bundle.names import MANIFEST
 
 if TYPE_CHECKING:
-    from digitvae.bundle import Bundle
+    from digitvae.bundle.folder import Bundle
 
 PAGE = Path(__file__).parent / "page"
 """Where `make web` puts the page, from where it goes into wheels."""

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from digitvae.errors import ExplorerError
+from digitvae.base.errors import ExplorerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,7 +16,7 @@ import torch
 from onnx.external_data_helper import load_external_data_for_model
 
 from digitvae._native import available_threads
-from digitvae.errors import ParityError
+from digitvae.base.errors import ParityError
 from digitvae.parity import divergence, structure
 from digitvae.parity.enclosure import NOISE_DEVIATIONS, Enclosure
 from digitvae.parity.inputs import InputSet

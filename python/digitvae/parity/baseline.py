@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from digitvae.errors import ParityError
+from digitvae.base.errors import ParityError
 from digitvae.parity.inputs import GENERATED, SEARCHED
 from digitvae.parity.report import LOADED, SCHEMA, Check, first_line
 

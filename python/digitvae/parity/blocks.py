@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from digitvae.parallel import in_parallel
+from digitvae.base.threads import in_parallel
 from digitvae.parity.inputs import in_blocks
 
 if TYPE_CHECKING:

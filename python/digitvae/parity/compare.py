@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from digitvae.parallel import in_parallel
+from digitvae.base.threads import in_parallel
 from digitvae.parity.one_block import Block, compute_block
 from digitvae.parity.report import Comparison, Deviations, Pair, Peak, WorstCase
 from digitvae.parity.statistics import Collected, Worst, worse

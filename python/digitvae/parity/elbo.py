@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from digitvae.parallel import in_parallel
+from digitvae.base.threads import in_parallel
 from digitvae.parity.blocks import on_all_rows
 from digitvae.parity.enclosure import NOISE_DEVIATIONS, SIGMOID_BIAS_UNITS, UNIT_ROUNDOFF
 from digitvae.parity.inputs import in_blocks, posterior_draws

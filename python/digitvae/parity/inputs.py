@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from digitvae import _native
-from digitvae.sampling import LATENT_STREAM, POSTERIOR_STREAM
+from digitvae.engine.sampling import LATENT_STREAM, POSTERIOR_STREAM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

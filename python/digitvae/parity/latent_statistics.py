@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from digitvae.engine.sampling import LATENT_STREAM
 from digitvae.parity.random_reference import standard_normal
 from digitvae.parity.report import Check, first_line
 from digitvae.parity.statistics import bits_differ
-from digitvae.sampling import LATENT_STREAM
 
 if TYPE_CHECKING:
     from collections.abc import Callable

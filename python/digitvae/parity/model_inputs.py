@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from digitvae.errors import ParityError
+from digitvae.base.errors import ParityError
 from digitvae.parity.generated import generated
 from digitvae.parity.inputs import InputSet, batches, constants, in_blocks
 from digitvae.parity.report import first_line

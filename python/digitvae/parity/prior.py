@@ -15,8 +15,10 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from digitvae import _native
-from digitvae.bundle import DECODER as DECODER_FILE
-from digitvae.bundle import PRIOR
+from digitvae.bundle.names import DECODER as DECODER_FILE
+from digitvae.bundle.names import PRIOR
+from digitvae.engine.runtime import open_runtime
+from digitvae.engine.sampling import LATENT_STREAM
 from digitvae.parity.random_reference import (
     mixture_latents,
     mixture_uniform,
@@ -26,13 +28,11 @@ from digitvae.parity.report import Check, first_line
 from digitvae.parity.runtimes import onnx
 from digitvae.parity.runtimes.c_api import Handle
 from digitvae.parity.statistics import bits_differ, deviation
-from digitvae.runtime import open_runtime
-from digitvae.sampling import LATENT_STREAM
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from digitvae.bundle import Bundle
+    from digitvae.bundle.folder import Bundle
     from digitvae.parity.networks import Float32
 
 _ROWS = 1000

@@ -14,7 +14,9 @@ import torch
 from onnx import numpy_helper
 from safetensors.torch import load as load_safetensors
 
-from digitvae.bundle import PRIOR
+from digitvae.bundle.names import PRIOR, PRIOR_PARAMETERS
+from digitvae.engine.sampling import LATENT_STREAM
+from digitvae.mixture.model import LatentPrior
 from digitvae.parity.prior import latent_limit
 from digitvae.parity.random_reference import mixture_uniform, standard_normal
 from digitvae.parity.report import LOADED, Check, first_line
@@ -23,21 +25,18 @@ from digitvae.parity.runtimes.pytorch import load_torchscript, program_of_bundle
 from digitvae.parity.runtimes.trusted import NotLoadedError
 from digitvae.parity.statistics import bits_differ, deviation
 from digitvae.parity.structure import check_tensors
-from digitvae.prior import LatentPrior
-from digitvae.sampling import LATENT_STREAM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
-    from digitvae.bundle import Bundle
+    from digitvae.bundle.folder import Bundle
     from digitvae.parity.runtimes.trusted import TorchFiles
 
     Array = NDArray[Any]
     Draw = Callable[[Mapping[str, Array]], tuple[Array, Array]]
 
-PARAMETERS = "prior.safetensors"
 TORCHSCRIPT = "prior.torchscript"
 EXPORTED_PROGRAM = "prior.pt2"
 
@@ -55,19 +54,19 @@ def check_prior_forms(bundle: Bundle, torch_files: TorchFiles) -> list[Check]:
         bundle: The bundle.
         torch_files: Gives those of its files that may be loaded.
     """
-    if PARAMETERS not in bundle.file_names:
+    if PRIOR_PARAMETERS not in bundle.file_names:
         return []
     try:
-        prior = LatentPrior(**load_safetensors(bundle.read(PARAMETERS))).eval()
+        prior = LatentPrior(**load_safetensors(bundle.read(PRIOR_PARAMETERS))).eval()
         given = _inputs(prior, bundle.latent_dim)
         truth, labels = _torch_draw(prior.double())(given | {"eps": given["eps"].astype(float)})
         eager, eager_labels = _torch_draw(prior.float())(given)
     except Exception as error:  # safetensors, torch: each with exceptions of its own
         detail = first_line(error)
-        return [Check(PARAMETERS, "holds the parameters of a prior", "failed", detail)]
+        return [Check(PRIOR_PARAMETERS, "holds the parameters of a prior", "failed", detail)]
     checks = [
-        _differ(PARAMETERS, "gives the labels of float64 truth", labels, eager_labels),
-        _near(PARAMETERS, eager, truth),
+        _differ(PRIOR_PARAMETERS, "gives the labels of float64 truth", labels, eager_labels),
+        _near(PRIOR_PARAMETERS, eager, truth),
     ]
     parameters = {name: tensor.numpy() for name, tensor in prior.state_dict().items()}
     forms = (
@@ -75,7 +74,7 @@ def check_prior_forms(bundle: Bundle, torch_files: TorchFiles) -> list[Check]:
         (TORCHSCRIPT, _torchscript, torch_files.read),
         (EXPORTED_PROGRAM, _program, torch_files.read),
     )
-    same_parameters = f"parameters equal {PARAMETERS} bit for bit"
+    same_parameters = f"parameters equal {PRIOR_PARAMETERS} bit for bit"
     for file, load, read in forms:
         try:
             draw, found = load(read(file))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from digitvae.engine import Model
+    from digitvae.engine.model import Model
     from digitvae.parity.networks import Float32, Function
     from digitvae.parity.runtimes import Loaded
 

@@ -9,7 +9,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from digitvae.text import printable
+from digitvae.base.text import printable
 
 if TYPE_CHECKING:
     import numpy as np

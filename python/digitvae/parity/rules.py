@@ -19,8 +19,17 @@ from digitvae.parity.enclosure import Enclosure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
-    from digitvae.parity.truth import Truth
+    class Truth(Protocol):
+        """What a rule asks of the :class:`~digitvae.parity.truth.Truth` that it is called with."""
+
+        def weights(self, name: str) -> enclosure.Weights:
+            """A parameter as the rules for linear operations need it."""
+
+        def tensor(self, node: Any) -> Tensor:
+            """A parameter or a constant."""
+
 
 aten = torch.ops.aten
 

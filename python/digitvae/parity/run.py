@@ -13,7 +13,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 import digitvae
-from digitvae.parallel import in_parallel
+from digitvae.base.threads import in_parallel
 from digitvae.parity import divergence, search
 from digitvae.parity.compare import compare_runtimes
 from digitvae.parity.report import Check, Comparison, Pair, ParityReport, WorstCase

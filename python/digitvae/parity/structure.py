@@ -16,7 +16,8 @@ import onnx
 import torch
 from onnx import numpy_helper
 
-from digitvae.bundle import MANIFEST, PRIOR, SCHEMA
+from digitvae.bundle.folder import SCHEMA
+from digitvae.bundle.names import MANIFEST, PARITY, PRIOR
 from digitvae.parity.networks import NETWORKS
 from digitvae.parity.report import Check, first_line
 from digitvae.parity.runtimes.onnx import load_model
@@ -26,10 +27,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from digitvae.bundle import Bundle
+    from digitvae.bundle.folder import Bundle
     from digitvae.parity.networks import Float32, Network
 
-PARITY = "parity.json"
 """The report that a bundle carries: it cannot be part of what it reports on."""
 
 OPSET = 18

@@ -7,10 +7,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from digitvae import data
 from digitvae._native import available_threads
-from digitvae.bundle import PRIOR, Bundle
-from digitvae.errors import DataError
+from digitvae.base.errors import DataError
+from digitvae.bundle.folder import Bundle
+from digitvae.bundle.names import PRIOR
+from digitvae.data import sets as data
 from digitvae.parity import (
     divergence,
     inputs,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from digitvae.engine import Model
+    from digitvae.engine.model import Model
     from digitvae.parity.inputs import InputSet
     from digitvae.parity.networks import Float32, Function, Network
     from digitvae.parity.one_block import Reference

@@ -1,5 +1,5 @@
 // Reading a bundle (export/README.md) from an address, and distrusting it: what is checked here is
-// what python/digitvae/bundle.py checks of the files that the page uses.
+// what python/digitvae/bundle/folder.py checks of the files that the page uses.
 
 import { readMetadata } from "./metadata.ts";
 

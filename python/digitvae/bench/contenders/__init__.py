@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from digitvae.bundle import Bundle
+    from digitvae.bundle.folder import Bundle
 
 OURS = "ours"
 TORCHSCRIPT = "torchscript"

@@ -19,7 +19,7 @@ from digitvae.bench.weights import read_weights
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from digitvae.bundle import Bundle
+    from digitvae.bundle.folder import Bundle
 
 _SIDE = 28
 

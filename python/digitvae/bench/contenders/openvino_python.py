@@ -13,7 +13,7 @@ from digitvae.bench.contenders.numpy_batches import Stage, best_generator
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from digitvae.bundle import Bundle
+    from digitvae.bundle.folder import Bundle
 
 
 def prepare(bundle: Bundle, threads: int) -> Prepared:

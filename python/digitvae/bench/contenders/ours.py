@@ -9,7 +9,7 @@ import digitvae as dv
 from digitvae.bench.contenders import Prepared
 
 if TYPE_CHECKING:
-    from digitvae.bundle import Bundle
+    from digitvae.bundle.folder import Bundle
 
 
 def prepare(bundle: Bundle, threads: int) -> Prepared:

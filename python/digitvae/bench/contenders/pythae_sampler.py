@@ -14,12 +14,12 @@ from pythae.samplers import NormalSampler
 from digitvae.bench.contenders import Prepared
 from digitvae.bench.contenders.torch_batches import load_decoder, to_bytes, use_threads
 from digitvae.bench.contenders.trial import BATCHES, fastest
-from digitvae.model import HEIGHT, LATENTS, WIDTH
+from digitvae.vae.model import HEIGHT, LATENTS, WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from digitvae.bundle import Bundle
+    from digitvae.bundle.folder import Bundle
 
 
 class _Decoder(BaseDecoder):  # type: ignore[misc]

@@ -9,14 +9,14 @@ import torch
 from digitvae.bench.contenders import Prepared
 from digitvae.bench.contenders.trial import BATCHES, fastest
 from digitvae.bench.weights import read_weights
-from digitvae.model import HEIGHT, LATENTS, PIXELS, VAE, WIDTH, Decoder
+from digitvae.vae.model import HEIGHT, LATENTS, PIXELS, VAE, WIDTH, Decoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
-    from digitvae.bundle import Bundle
+    from digitvae.bundle.folder import Bundle
 
     Generate = Callable[[int], Any]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from digitvae.bench.contenders import Prepared
-    from digitvae.bundle import Bundle
+    from digitvae.bundle.folder import Bundle
 
 
 def prepare(bundle: Bundle, threads: int) -> Prepared:

@@ -13,7 +13,7 @@ from digitvae.bench.contenders.torch_batches import (
 
 if TYPE_CHECKING:
     from digitvae.bench.contenders import Prepared
-    from digitvae.bundle import Bundle
+    from digitvae.bundle.folder import Bundle
 
 
 def prepare(bundle: Bundle, threads: int) -> Prepared:

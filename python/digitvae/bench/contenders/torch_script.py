@@ -18,11 +18,11 @@ from digitvae.bench.contenders.torch_batches import (
     to_bytes,
     use_threads,
 )
-from digitvae.forms import torchscript_bytes
+from digitvae.vae.serialisation import torchscript_bytes
 
 if TYPE_CHECKING:
     from digitvae.bench.contenders import Prepared
-    from digitvae.bundle import Bundle
+    from digitvae.bundle.folder import Bundle
 
 
 def prepare(bundle: Bundle, threads: int) -> Prepared:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from digitvae.model import VAE
+from digitvae.vae.model import VAE
 
 bundle, count, out = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 vae = VAE()

@@ -17,9 +17,10 @@ import torch
 from onnx import helper, numpy_helper
 from safetensors.numpy import load_file, save_file
 
-from digitvae.bundle import MANIFEST, describe_files, write_manifest
-from digitvae.model import VAE
-from digitvae.prior import LatentPrior
+from digitvae.bundle.folder import describe_files, write_manifest
+from digitvae.bundle.names import MANIFEST, PRIOR_PARAMETERS, WEIGHTS
+from digitvae.mixture.model import LatentPrior
+from digitvae.vae.model import VAE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -229,20 +230,20 @@ def save_program(folder: Path, name: str, network: torch.nn.Module, width: int) 
 def load_model(folder: Path) -> VAE:
     """The bundle's PyTorch model."""
     model = VAE()
-    weights = load_file(folder / "weights.safetensors")
+    weights = load_file(folder / WEIGHTS)
     model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     return model.requires_grad_(requires_grad=False).eval()
 
 
 def load_prior(folder: Path) -> LatentPrior:
     """The bundle's prior as a PyTorch module."""
-    parameters = load_file(folder / "prior.safetensors")
+    parameters = load_file(folder / PRIOR_PARAMETERS)
     tensors = {name: torch.from_numpy(value) for name, value in parameters.items()}
     return LatentPrior(**tensors).eval()
 
 
 def nudge_shipped_weight(folder: Path) -> None:
     """Change ``weights.safetensors`` by one unit in the last place of one value."""
-    weights = load_file(folder / "weights.safetensors")
+    weights = load_file(folder / WEIGHTS)
     weights["decoder.output.bias"] = flip_bit(0, 0)(weights["decoder.output.bias"])
-    save_file(weights, folder / "weights.safetensors")
+    save_file(weights, folder / WEIGHTS)

@@ -10,7 +10,7 @@ from digitvae import _native
 from digitvae.parity.statistics import to_pixels
 
 if TYPE_CHECKING:
-    from digitvae.engine import Model, Posterior
+    from digitvae.engine.model import Model, Posterior
 
     Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import save as save_safetensors
 
-from digitvae.export import write_networks
 from digitvae.parity.gate import edits
+from digitvae.vae.serialisation import write_networks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from digitvae.model import VAE
+    from digitvae.vae.model import VAE
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import numpy as np
 import onnx
 import torch
 
-from digitvae.model import Decoder
 from digitvae.parity.gate import edits, engines
 from digitvae.parity.gate.edits import edit_every_tensor, edit_tensor
+from digitvae.vae.model import Decoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

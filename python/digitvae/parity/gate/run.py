@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from digitvae.bundle import MANIFEST, PRIOR, Bundle, manifest_bytes
-from digitvae.errors import BundleError
+from digitvae.base.errors import BundleError
+from digitvae.bundle.folder import Bundle, manifest_bytes
+from digitvae.bundle.names import MANIFEST, PRIOR
 from digitvae.parity.gate import edits
 from digitvae.parity.gate.engines import disguised
 from digitvae.parity.gate.honest import HonestCopy, all_honest_copies

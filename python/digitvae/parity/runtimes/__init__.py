@@ -1,7 +1,7 @@
 """The runtimes that are compared, one module for each kind.
 
-Loading goes through :meth:`digitvae.bundle.Bundle.read`, so that no file is parsed before its
-SHA-256 was found to be the manifest's; TorchScript and ``.pt2`` go through :mod:`.trusted`.
+Loading goes through :meth:`digitvae.bundle.folder.Bundle.read`, so that no file is parsed before
+its SHA-256 was found to be the manifest's; TorchScript and ``.pt2`` go through :mod:`.trusted`.
 """
 
 from __future__ import annotations

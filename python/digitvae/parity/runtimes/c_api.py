@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from digitvae import _native
-from digitvae.errors import RuntimeLibraryError
+from digitvae.base.errors import RuntimeLibraryError
+from digitvae.engine.runtime import open_runtime
 from digitvae.parity.networks import DECODER
-from digitvae.runtime import open_runtime
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import onnxruntime
 import torch
 
-from digitvae import _native, engine
-from digitvae.model import LATENTS, PIXELS, VAE
+from digitvae import _native
+from digitvae.bundle.names import WEIGHTS
+from digitvae.engine import model as engine
 from digitvae.parity.networks import DECODER, ENCODER, NETWORKS, RECONSTRUCTION
 from digitvae.parity.report import LOADED, Check, first_line
 from digitvae.parity.runtimes import native, onnx
@@ -37,12 +38,13 @@ from digitvae.parity.runtimes.trusted import NotLoadedError, TorchFiles
 from digitvae.parity.runtimes.wrap import composed, in_unit_interval, tiled
 from digitvae.parity.structure import check_parameters
 from digitvae.parity.truth import Truth
+from digitvae.vae.model import LATENTS, PIXELS, VAE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from digitvae.bundle import Bundle
-    from digitvae.engine import Model
+    from digitvae.bundle.folder import Bundle
+    from digitvae.engine.model import Model
     from digitvae.parity.networks import Float32, Function, Network
 
 T = TypeVar("T")
@@ -131,7 +133,7 @@ def load_all(
 
 def _model_of(bundle: Bundle) -> tuple[VAE, dict[str, Truth]]:
     """The PyTorch model and its truth; many bundles in a row may hold the same weights."""
-    key = bundle.read("weights.safetensors")
+    key = bundle.read(WEIGHTS)
     if _last_model.get("weights") != key:
         eager = load_eager(bundle)
         truths = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from digitvae import _native
+from digitvae.engine.runtime import open_runtime
 from digitvae.parity.networks import DECODER
 from digitvae.parity.runtimes.names import (
     NATIVE,
@@ -17,10 +18,9 @@ from digitvae.parity.runtimes.names import (
     PART_ROWS,
 )
 from digitvae.parity.runtimes.wrap import in_parts
-from digitvae.runtime import open_runtime
 
 if TYPE_CHECKING:
-    from digitvae.engine import Model
+    from digitvae.engine.model import Model
     from digitvae.parity.networks import Float32, Function, Network
 
 

@@ -12,14 +12,15 @@ import numpy as np
 import torch
 from safetensors.torch import load as load_safetensors
 
-from digitvae.errors import BundleError
-from digitvae.model import VAE
+from digitvae.base.errors import BundleError
+from digitvae.bundle.names import WEIGHTS
 from digitvae.parity.runtimes.wrap import flat
+from digitvae.vae.model import VAE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from digitvae.bundle import Bundle
+    from digitvae.bundle.folder import Bundle
     from digitvae.parity.networks import Float32, Function
 
 
@@ -29,13 +30,12 @@ def load_eager(bundle: Bundle) -> VAE:
     Raises:
         BundleError: ``weights.safetensors`` does not fit the model.
     """
-    content = bundle.read("weights.safetensors")
+    content = bundle.read(WEIGHTS)
     try:
         return vae_with(content)
     except Exception as error:  # safetensors and torch have no common base
         raise BundleError(
-            f"{bundle.path / 'weights.safetensors'} does not hold the parameters of the model: "
-            f"{error}"
+            f"{bundle.path / WEIGHTS} does not hold the parameters of the model: {error}"
         ) from error
 
 

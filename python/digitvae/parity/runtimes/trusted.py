@@ -17,20 +17,17 @@ import torch
 from safetensors.torch import load as load_safetensors
 
 import digitvae
-from digitvae.forms import SIGNATURES, exported_program_bytes, torchscript_bytes
+from digitvae.bundle.names import PRIOR_PARAMETERS, WEIGHTS
+from digitvae.mixture.model import LatentPrior
 from digitvae.parity.runtimes.pytorch import vae_with
-from digitvae.prior import LatentPrior
+from digitvae.vae.serialisation import SIGNATURES, exported_program_bytes, torchscript_bytes
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from digitvae.bundle import Bundle
+    from digitvae.bundle.folder import Bundle
 
-PARAMETERS = {
-    "decoder": "weights.safetensors",
-    "encoder": "weights.safetensors",
-    "prior": "prior.safetensors",
-}
+PARAMETERS = {"decoder": WEIGHTS, "encoder": WEIGHTS, "prior": PRIOR_PARAMETERS}
 """Which file holds the parameters of each network."""
 
 # The one thing that builds of PyTorch write differently: 2.14.1+cu130 where another is 2.14.1+cpu.

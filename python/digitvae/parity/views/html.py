@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from digitvae.markup import shown
+from digitvae.base.markup import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

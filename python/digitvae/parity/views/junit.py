@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from digitvae.markup import storable
+from digitvae.base.markup import storable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

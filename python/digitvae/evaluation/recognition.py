@@ -1,0 +1,128 @@
+"""The classifier that looks at pictures in our place, in ONNX Runtime."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import onnxruntime as ort
+
+from digitvae._native import check_model
+from digitvae.base.errors import BundleError
+from digitvae.bundle.folder import shipped_folder
+from digitvae.vae.model import PIXELS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Float32 = NDArray[np.float32]
+
+CONFIDENT = 0.9
+"""A picture counts as recognizable if the most probable class has more than this."""
+
+_ROWS = 500
+
+
+def classifier_path(dataset: str) -> Path:
+    """The classifier that comes with the package for a data set."""
+    return shipped_folder("classifiers", "classifiers") / f"{dataset}.onnx"
+
+
+class Recognition(NamedTuple):
+    """What the classifier makes of n images.
+
+    Attributes:
+        features: float32 [n, 128], its last hidden layer.
+        confidence: float64 [n] in [0, 1], the probability of the most probable class.
+        label: int64 [n], that class.
+    """
+
+    features: Float32
+    confidence: NDArray[np.float64]
+    label: NDArray[np.int64]
+
+    @property
+    def recognizable(self) -> float:
+        """Share of images of whose class the classifier is confident."""
+        return float((self.confidence > CONFIDENT).mean())
+
+    def agreement(self, labels: NDArray[np.integer]) -> float:
+        """Share of images that are taken for what their labels say."""
+        return float((self.label == labels).mean())
+
+    def head(self, n: int) -> Recognition:
+        """The first n images."""
+        return Recognition(self.features[:n], self.confidence[:n], self.label[:n])
+
+
+@dataclass(frozen=True)
+class Recognizer:
+    """A classifier, ready to use.
+
+    Attributes:
+        dataset: What it was trained on.
+        accuracy: Its accuracy on the test images of that, in [0, 1].
+        sha256: Of its file.
+    """
+
+    session: ort.InferenceSession
+    dataset: str
+    accuracy: float
+    sha256: str
+
+    @classmethod
+    def open(cls, file: Path) -> Recognizer:
+        """Open a classifier.
+
+        Raises:
+            BundleError: It is missing, or not a classifier of ours.
+        """
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise BundleError(
+                f"there is no classifier at {file}: {error.strerror}; "
+                "`digitvae classifier` makes one"
+            ) from error
+        try:
+            check_model(content, "network")
+            session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
+            facts = session.get_modelmeta().custom_metadata_map
+            dataset, accuracy = facts["digitvae.dataset"], float(facts["digitvae.accuracy"])
+            shapes = {
+                value.name: value.shape[1:]
+                for value in (*session.get_inputs(), *session.get_outputs())
+            }
+        except Exception as error:  # ONNX Runtime's own have no common base
+            raise BundleError(f"{file} is not a classifier of ours: {error}") from error
+        if shapes != {"x": [PIXELS], "logits": [10], "features": [128]}:
+            raise BundleError(
+                f"{file} is not a classifier of ours: its inputs and outputs are {shapes}"
+            )
+        return cls(session, dataset, accuracy, hashlib.sha256(content).hexdigest())
+
+    def __call__(
+        self, images: NDArray[np.uint8], on_rows: Callable[[int], None] = lambda _: None
+    ) -> Recognition:
+        """Look at images.
+
+        Args:
+            images: uint8 [n, 28, 28], n ≥ 1.
+            on_rows: Called with the number of images done since the last call.
+        """
+        parts = []
+        for first in range(0, len(images), _ROWS):
+            rows = images[first : first + _ROWS].reshape(-1, PIXELS)
+            x = rows.astype(np.float32) / np.float32(255)
+            logits, features = self.session.run(["logits", "features"], {"x": x})
+            wide = logits.astype(np.float64)
+            odds = np.exp(wide - wide.max(axis=1, keepdims=True))
+            parts.append((features, 1 / odds.sum(axis=1), wide.argmax(axis=1)))
+            on_rows(len(rows))
+        features, confidence, label = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return Recognition(features, confidence, label)

@@ -1,0 +1,18 @@
+"""Where images go: arrays, pictures, data sets, whole or in shards, or standard output.
+
+>>> from digitvae.output import open_sink
+>>> with open_sink("digits.idx.gz", count=2) as sink:
+...     sink.write(memoryview(bytes(2 * 28 * 28)))
+
+Images arrive as bytes, a buffer of whole images at a time, and leave at once, so that memory is
+constant; the result appears when the block ends well, and not at all when it does not. Nothing
+here needs NumPy. Large outputs are made in parts by :mod:`digitvae.output.shards`.
+"""
+
+from __future__ import annotations
+
+from digitvae.base.text import STDOUT
+from digitvae.output.formats import FORMATS, Format, format_of
+from digitvae.output.sink import Encoder, Sink, open_sink
+
+__all__ = ["FORMATS", "STDOUT", "Encoder", "Format", "Sink", "format_of", "open_sink"]

@@ -1,0 +1,391 @@
+"""Large outputs in parts: a folder of shards, each whole or absent, that a later run completes.
+
+>>> output = ShardedOutput(open_store("digits"), Request("digits", "npy", 100_000), 10_000)
+>>> with open_shards(output, resume=True) as shards:
+...     for index in shards.missing:
+...         shards.make(index, fill)
+
+``fill(first, count, sink)`` writes the images ``first`` … ``first + count − 1``. What a shard holds
+is a function of the request and its number alone, so :func:`make_shard` may also run in other
+processes, on other machines, and more than once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from tempfile import TemporaryFile, gettempdir
+from typing import TYPE_CHECKING, cast
+
+from digitvae.base.atomic import output_errors
+from digitvae.base.errors import DigitVAEError, OutputError
+from digitvae.output import earlier_run, manifest
+from digitvae.output.formats import FORMATS, format_of, is_standard_output, is_stream
+from digitvae.output.manifest import FileRecord, HashingFile, Manifest
+from digitvae.output.sink import encoding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import BinaryIO
+
+    from digitvae.output.manifest import Origin
+    from digitvae.output.request import Request
+    from digitvae.output.sink import Sink
+    from digitvae.output.stores import Store
+
+    Fill = Callable[[int, int, Sink], None]
+    Changed = Callable[[list[FileRecord]], Iterable[FileRecord]]
+
+MAX_SHARDS = 100_000
+"""Most shards: each has its lines in the manifest, and folders of more files are slow."""
+
+UNSHARDED = {"png", "folder", "mnist"}
+_LEAST_PAUSE = 1.0
+"""Seconds between manifests of an unfinished output."""
+_PAUSE_FACTOR = 50
+"""A manifest of very many shards takes its time: a fiftieth of the run, at the most."""
+_COPY_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class ShardedOutput:
+    """What a place is to hold in shards.
+
+    Attributes:
+        store: Where the shards go.
+        whole: All images, as if they went into one file.
+        shard_size: Images in a shard; the last one may have fewer.
+        origin: What makes the images, for the manifest.
+    """
+
+    store: Store
+    whole: Request
+    shard_size: int
+    origin: Origin | None = None
+
+    @property
+    def number(self) -> int:
+        """Number of shards."""
+        return -(-self.whole.count // self.shard_size)
+
+    def name(self, index: int) -> str:
+        """Name of shard ``index``, 0 … number − 1."""
+        return earlier_run.shard_name(index, self.number, FORMATS[self.whole.format].extension)
+
+    def shard(self, index: int) -> Request:
+        """What shard ``index`` is to hold."""
+        start = index * self.shard_size
+        return replace(
+            self.whole,
+            path=self.store.of(self.name(index)),
+            first=self.whole.first + start,
+            count=min(self.shard_size, self.whole.count - start),
+        )
+
+    def asked(self) -> dict[str, object]:
+        """What the manifest tells of it."""
+        return manifest.what_is_asked(self.whole, self.origin, shard_size=self.shard_size)
+
+    def check(self) -> None:
+        """Refuse what cannot be done, before anything is made.
+
+        Raises:
+            ValueError: A format without shards, a size out of range, or what the format refuses.
+            OutputError: As for :meth:`Request.check`.
+        """
+        if self.whole.format in UNSHARDED:
+            able = ", ".join(key for key in FORMATS if key not in UNSHARDED)
+            raise ValueError(
+                f"{self.whole.format} is not written in shards; formats for shards: {able} "
+                "(tar and parquet hold PNGs). PATH's extension or --format says which"
+            )
+        if self.shard_size < 1:
+            raise ValueError(f"shard size is {self.shard_size}, expected at least 1")
+        if self.number > MAX_SHARDS:
+            raise ValueError(
+                f"{self.whole.count:,} images in shards of {self.shard_size:,} make "
+                f"{self.number:,} files, expected up to {MAX_SHARDS:,}; take shards of "
+                f"{-(-self.whole.count // MAX_SHARDS):,} images or more"
+            )
+        for index in {0, self.number - 1}:
+            self.shard(index).check()
+
+
+class Shards:
+    """The shards of an output in the making; made by :func:`open_shards`.
+
+    Attributes:
+        output: What they are shards of.
+        missing: Numbers of the shards that were missing when it was opened.
+    """
+
+    def __init__(
+        self, output: ShardedOutput, finished: dict[int, FileRecord], threads: int | None
+    ) -> None:
+        self.output = output
+        self.missing = [index for index in range(output.number) if index not in finished]
+        self._records = finished
+        self._listed = len(finished)
+        self._threads = threads
+        self._saved = time.monotonic()
+        self._pause = _LEAST_PAUSE
+
+    @property
+    def missing_images(self) -> int:
+        """How many images the missing shards are to hold."""
+        return sum(self.output.shard(index).count for index in self.missing)
+
+    @property
+    def finished(self) -> int:
+        """How many shards are finished by now."""
+        return len(self._records)
+
+    @property
+    def state(self) -> str:
+        """How far it is, and how to go on, in one sentence."""
+        output = self.output
+        # Not what lies there: what the manifest does not list will be made again.
+        return (
+            f"{self._listed:,} of {output.number:,} shards in '{output.store}' are finished; "
+            "--resume makes the others"
+        )
+
+    def make(self, index: int, fill: Fill) -> None:
+        """Make one shard here; see :func:`make_shard`."""
+        self.add(index, make_shard(self.output, index, fill, threads=self._threads))
+
+    def add(self, index: int, record: FileRecord) -> None:
+        """Note a shard that is finished, and now and then, what is finished by now.
+
+        Raises:
+            OutputError: Another run has taken the place over.
+        """
+        self._records[index] = record
+        if time.monotonic() - self._saved > self._pause:
+            self._refuse_other_run()
+            try:
+                self._write()
+            except OutputError:  # a convenience, which can wait
+                self._saved = time.monotonic()
+
+    def save(self) -> None:
+        """Write a manifest of what is finished: a run that goes on keeps nothing else.
+
+        Raises:
+            OutputError: It cannot be written, or another run has taken the place over.
+        """
+        self._refuse_other_run()
+        self._write()
+
+    def _write(self) -> None:
+        began = time.monotonic()
+        complete = self.finished == self.output.number
+        records = [self._records[index] for index in sorted(self._records)]
+        manifest.write(self.output.store, Manifest(self.output.asked(), complete, records))
+        self._listed = len(records)
+        self._saved = time.monotonic()
+        self._pause = max(_LEAST_PAUSE, _PAUSE_FACTOR * (self._saved - began))
+
+    def _refuse_other_run(self) -> None:
+        """Where nothing is locked, see whether the place still is that of this output."""
+        if self.output.store.locks:
+            return
+        try:
+            found = manifest.read(self.output.store).asked
+        except OutputError:  # who cannot be asked has not been replaced, as far as we know
+            return
+        if found != self.output.asked():
+            raise OutputError(
+                f"another run has taken over '{self.output.store}', and asks for something else"
+            )
+
+
+def folder_and_format(path: str, asked: str | None = None) -> tuple[str, str]:
+    """Where the shards of an output go, and their format: ``out/digits.tar`` → ``out/digits``.
+
+    Args:
+        path: As for :func:`digitvae.output.open_sink`, or an address such as
+            ``s3://bucket/digits.tar``; an extension of the format is taken off.
+        asked: Key in ``FORMATS``; by default the path decides.
+
+    Raises:
+        ValueError: Unknown extension or format, or standard output.
+    """
+    if is_stream(path):
+        what = "standard output" if is_standard_output(path) else f"'{path}'"
+        raise ValueError(f"shards go into a folder, not to {what}; name one with -o")
+    kind = format_of(path, asked)
+    extension = FORMATS[kind].extension
+    name = path.rpartition("/")[2]
+    if extension and name.lower().endswith(extension) and len(name) > len(extension):
+        return path[: -len(extension)], kind
+    return path.rstrip("/") or "/", kind
+
+
+def make_shard(
+    output: ShardedOutput, index: int, fill: Fill, *, threads: int | None = None
+) -> FileRecord:
+    """Make one shard, whole or not at all; a shard of that name is replaced.
+
+    Args:
+        output: What the place, which has been made, is to hold; it has been checked.
+        index: Which shard.
+        fill: Writes images ``first`` … ``first + count − 1`` to a sink.
+        threads: As for :func:`digitvae.output.open_sink`.
+
+    Returns:
+        What the manifest tells of it.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    with output.store.new_file(output.name(index)) as file:
+        record = write_shard(output, index, fill, file, threads=threads)
+    if record is None:
+        request = output.shard(index)
+        return manifest.describe(output.store, output.name(index), request.first, request.count)
+    return record
+
+
+def write_shard(
+    output: ShardedOutput, index: int, fill: Fill, file: BinaryIO, *, threads: int | None = None
+) -> FileRecord | None:
+    """Write the content of one shard to a file; otherwise as :func:`make_shard`.
+
+    Returns:
+        What the manifest tells of it; ``None`` where it was not written front to back, and so could
+        not be hashed on the way.
+    """
+    request = output.shard(index)
+    hashing = HashingFile(file)
+    target = cast("BinaryIO", hashing)
+    if request.format == "npz":
+        if file.seekable():
+            with encoding(request, file, threads) as sink:
+                fill(request.first, request.count, sink)
+            return None
+        # The bytes that it has on a disk: a zip file that cannot seek is another.
+        with output_errors(gettempdir()), TemporaryFile() as whole:
+            with encoding(request, whole, threads) as sink:
+                fill(request.first, request.count, sink)
+            whole.seek(0)
+            shutil.copyfileobj(whole, target, _COPY_BYTES)
+    else:
+        with encoding(request, target, threads) as sink:
+            fill(request.first, request.count, sink)
+    return FileRecord(
+        output.name(index), request.first, request.count, hashing.size, hashing.sha256
+    )
+
+
+@contextmanager
+def open_shards(
+    output: ShardedOutput,
+    *,
+    resume: bool = False,
+    force: bool = False,
+    threads: int | None = None,
+    changed: Changed | None = None,
+) -> Iterator[Shards]:
+    """Begin an output in shards, or go on with one.
+
+    A folder is locked: one process at a time. Shards are made in place, in any order, so that they
+    outlive whatever ends the block; the manifest says which are finished, and whether all are.
+
+    Args:
+        output: What the place is to hold.
+        resume: Keep the finished shards of a place that was begun for the same ``output``: those
+            that its manifest lists and that still have their size and SHA-256. Where there is
+            nothing, begin.
+        force: Replace what holds nothing but shards and their manifest.
+        threads: As for :func:`digitvae.output.open_sink`.
+        changed: Tells which of the files that the manifest lists have another SHA-256, by reading
+            them. Default: here, one after the other.
+
+    Yields:
+        The :class:`Shards`, to make the missing ones of.
+
+    Raises:
+        ValueError: As for :meth:`ShardedOutput.check`; or the place was begun for another output
+            (the message names the first difference).
+        OutputError: The place exists, or is in use, or cannot be written, or will not fit, or has
+            no readable manifest. Once shards are made, its message says how many are finished.
+    """
+    output.check()
+    if resume and force:
+        raise ValueError("--resume keeps what is there, --force replaces it: choose one")
+    store = output.store
+    if not store.exists():
+        store.check_space(output.whole.least_bytes, files=output.number + 2)
+    store.make(accept=resume or force)
+    with store.locked():
+        if force:
+            freed = sum(entry.bytes for entry in store.entries())
+            # Before anything is deleted.
+            store.check_space(output.whole.least_bytes - freed, files=1)
+            earlier_run.clear(store)
+        found = earlier_run.take_over(store, output.asked(), resume=resume)
+        finished, wrong = _finished(output, found, changed or partial(_changed, store))
+        shards = Shards(output, finished, threads)
+        if found is not None and found.complete and not shards.missing:
+            yield shards
+            return
+        store.check_space(
+            sum(output.shard(index).least_bytes for index in shards.missing),
+            files=len(shards.missing) + 1,
+        )
+        # Nobody is to take them for shards, should this run end before it has made them again.
+        for name in wrong:
+            store.delete(name)
+        if found is None or found.complete or len(found.files) != shards.finished:
+            shards.save()
+        try:
+            yield shards
+        except BaseException as error:
+            with contextlib.suppress(OutputError):  # the failure is what there is to tell
+                shards.save()
+                earlier_run.remove_unfinished(store, store.entries())  # of workers that were killed
+            if isinstance(error, DigitVAEError):
+                raise type(error)(f"{error}. {shards.state}") from error
+            raise
+        shards.save()
+        earlier_run.remove_unfinished(store, store.entries())
+
+
+def _finished(
+    output: ShardedOutput, found: Manifest | None, changed: Changed
+) -> tuple[dict[int, FileRecord], list[str]]:
+    """The finished shards, by number, and the names of what else lies under shards' names.
+
+    What the manifest does not list is none, whatever it holds: a run that was killed may have left
+    it before it could list it, but so may anybody else.
+    """
+    if found is None:
+        return {}, []
+    known = {record.name: record for record in found.files}
+    sizes = {entry.name: entry.bytes for entry in output.store.entries() if entry.plain}
+    finished, there = {}, {}
+    for index in range(output.number):
+        request, name = output.shard(index), output.name(index)
+        if name not in sizes:
+            continue
+        there[name] = index
+        if name in known:
+            record = known[name]
+            expected = replace(record, first=request.first, count=request.count, bytes=sizes[name])
+            if record == expected:
+                finished[index] = record
+    for record in changed(list(finished.values())):
+        del finished[there[record.name]]
+    return finished, [name for name, index in there.items() if index not in finished]
+
+
+def _changed(store: Store, records: list[FileRecord]) -> Iterator[FileRecord]:
+    """Those of some files that are no longer what they were."""
+    for record in records:
+        if manifest.problem(store, record) is not None:
+            yield record

@@ -1,0 +1,55 @@
+"""A small output in shards, made without an engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from digitvae.output.manifest import Origin
+from digitvae.output.request import Request
+from digitvae.output.shards import ShardedOutput, open_shards
+from digitvae.output.stores import Folder
+from tests.support.images import some_images
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from digitvae.output import Sink
+
+KINDS = ["npy", "npz", "idx", "idx.gz", "raw", "tar", "parquet"]
+COUNT, SIZE = 23, 5
+SHARDS = 5
+ORIGIN = Origin(
+    seed=7,
+    prior="standard",
+    bundle_sha256="ab" * 32,
+    dataset="mnist",
+    digitvae="1",
+    onnxruntime="2",
+    digits=[1, 7],
+    truncation=0.5,
+)
+IMAGES = some_images(COUNT)
+
+
+def wanted(folder: Path, kind: str = "npy", *, size: int = SIZE, **options: Any) -> ShardedOutput:
+    request = Request(str(folder), kind, options.pop("count", COUNT), **options)
+    return ShardedOutput(Folder(folder), request, size, ORIGIN)
+
+
+def fill(first: int, count: int, sink: Sink) -> None:
+    """As the engine would: the images depend on nothing but their indices."""
+    for start in range(first, first + count, 2):
+        sink.write(memoryview(IMAGES[start : min(start + 2, first + count)]))
+
+
+def make(output: ShardedOutput, number: int | None = None, **options: Any) -> list[int]:
+    """Make the first ``number`` of the missing shards; the numbers of those that are made."""
+    with open_shards(output, **options) as shards:
+        made = shards.missing[:number]
+        for index in made:
+            shards.make(index, fill)
+        return made
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
