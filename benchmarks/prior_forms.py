@@ -2,13 +2,13 @@
 
     python -m benchmarks.prior_forms --classifier export/classifiers/mnist.onnx [--bundle DIR]
 
-Every form is fitted to codes (codes.py) of the same nine tenths of the MNIST training images: the
+Every form is fitted to codes of the same nine tenths of the MNIST training images: the
 means of their posteriors, or what ascent from there finds with a weight of the prior. Per class
 and form 1,000 digits are decoded and shown to the classifier (ONNX: float32 [n, 784] in [0, 1] to
 ``logits`` and ``features``). Printed are the share that gets the label it was drawn with, the share
 that it is surer of than 0.9, the Fréchet distance of its features to those of the training images
 that were held out and of the 10,000 test images, the recall of test images (Kynkäänniemi et al.
-(2019), k = 3, of every third), the held-out log-likelihood (prior.py), and microseconds of a tile
+(2019), k = 3, of every third), the held-out log-likelihood, and microseconds of a tile
 of 128 rows on one thread.
 """
 

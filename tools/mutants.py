@@ -183,10 +183,10 @@ MUTANTS = (
         CPP_TESTS,
     ),
     Mutant(
-        "a graph in pieces is read as its last piece",
-        "cpp/src/onnx_file/graph.cpp",
-        "if (!graph_message.empty() || field.wire_type != kBytes)",
-        "if (field.wire_type != kBytes)",
+        "a field that comes twice is read as its last one",
+        "cpp/src/onnx_file/read.cpp",
+        "if (rule->times == Times::kOnce && (seen_ & bit) != 0)",
+        "if (rule->times == Times::kOnce && bit == 0)",
         CPP_TESTS,
     ),
     Mutant(

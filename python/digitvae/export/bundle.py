@@ -1,9 +1,9 @@
 """Turn a finished run into a bundle: ONNX for native code, TorchScript and .pt2 for PyTorch.
 
 Only what is deterministic is exported: encoder (x → μ, log σ²), decoder (z → x), and the latent
-mixture that is fitted here (prior.py; u, digit, ε → z, label). The noise lives outside, with a
-specified generator. The same run gives the same bytes each time on one machine: no dates, no
-paths, no order that depends on a hash seed.
+mixture that is fitted here (u, digit, ε → z, label). The noise lives outside, with a specified
+generator. The same run gives the same bytes each time on one machine: no dates, no paths, no order
+that depends on a hash seed.
 """
 
 from __future__ import annotations

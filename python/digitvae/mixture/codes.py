@@ -4,7 +4,7 @@ An encoder gives every image the posterior that one pass of one network can (Cre
 "Inference Suboptimality in Variational Autoencoders" (2018), section 3, on what that costs), and
 its means are drawn towards 0 by the KL of the ELBO: decoded, they are blurred. ``refine`` goes on
 from there by gradient ascent, as Kim et al., "Semi-Amortized Variational Autoencoders" (2018), do
-in training. The latent mixture is fitted to what it finds (prior.py); docs/prior.md has what that
+in training. The latent mixture is fitted to what it finds (model.py); docs/prior.md has what that
 gains.
 """
 
