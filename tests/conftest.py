@@ -44,6 +44,11 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 if "PYTEST_XDIST_WORKER" in os.environ:  # then other processes have the other processors
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# A thread of Ray reports how it is used, outlives the test, and logs failures with tracebacks. To
+# format one Python parses the line, and CPython 3.11 cannot do that on two threads at a time
+# ("AST constructor recursion depth mismatch"): torch.onnx.export, which parses, too, failed for it.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
 # Whoever starts the tests in the background has them ignore Ctrl-C, and so would every program that
 # they start. Some of them are there to be interrupted.
 signal.signal(signal.SIGINT, signal.default_int_handler)
