@@ -163,7 +163,7 @@ test-web: web-if-possible ## Check and test the explorer, in a real browser; nee
 bench: export PATH := $(CURDIR)/$(BIN):$(PATH)
 bench: $(BENCH) ## Time generation beside other ways to do it and the machine's limits, into build/bench
 	@mkdir -p build/bench
-	set -o pipefail; $(BIN)/digitvae bench --folder build/bench --force --markdown \
+	set -o pipefail; $(BIN)/python -m benchmarks.generation --folder build/bench --force \
 		--json build/bench/results.json --plot build/bench/results.png | tee build/bench/tables.md
 	for name in engine_choices tile_size beyond_dense start_up formats native; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 

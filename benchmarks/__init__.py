@@ -1,1 +1,1 @@
-"""Developers' benchmarks: what `digitvae bench` does not measure, each with its own command."""
+"""Developers' benchmarks: each with its own command."""

@@ -26,7 +26,7 @@ import onnx
 import onnxruntime
 
 import digitvae as dv
-from digitvae.bench.weights import read_weights
+from benchmarks.generation.correctness import read_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,8 +22,8 @@ import onnxruntime
 from onnx import TensorProto, helper
 
 import digitvae as dv
+from benchmarks.machine import limited_to
 from digitvae import _native
-from digitvae.bench.processors import limited_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks import prior_graphs
+from benchmarks.machine import limited_to
 from digitvae import _native
-from digitvae.bench.processors import limited_to
 from digitvae.bundle.folder import Bundle
 from digitvae.bundle.names import DECODER, PRIOR
 from digitvae.engine.runtime import open_runtime

@@ -20,8 +20,8 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 import digitvae as dv
+from benchmarks.machine import limited_to
 from digitvae import _native
-from digitvae.bench.processors import limited_to
 from digitvae.parity.random_reference import mixture_uniform, standard_normal
 
 if TYPE_CHECKING:

@@ -28,7 +28,6 @@ ORDER = (
     "evaluation",
     "parity",
     "export",
-    "bench",
     "cli",
 )
 """From what everything stands on to what stands on everything."""

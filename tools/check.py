@@ -26,6 +26,7 @@ BESIDES = {
         "tests/docs/test_links.py",
         "tests/docs/test_references.py",
     ),
+    ("benchmarks/",): ("tests/benchmarks",),
     ("export/",): ("tests/bundle/test_folder.py", "tests/engine/test_model.py"),
     ("Makefile", ".ci/", "tools/", "pyproject.toml"): (
         "tests/packaging/test_two_commands.py",

@@ -148,10 +148,10 @@ MUTANTS = (
     ),
     Mutant(
         "contenders run on while others are timed",
-        "python/digitvae/bench/worker.py",
+        "benchmarks/generation/worker.py",
         "        self._process.send_signal(signal.SIGSTOP)\n",
         "",
-        "tests/bench/test_contenders.py",
+        "tests/benchmarks/test_contenders.py",
     ),
     # The core in C++.
     Mutant(

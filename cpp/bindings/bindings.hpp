@@ -19,7 +19,6 @@ void register_runtime(pybind11::module_& module);
 void register_engine(pybind11::module_& module);
 void register_onnx_file(pybind11::module_& module);
 void register_interpolation(pybind11::module_& module);
-void register_bench(pybind11::module_& module);
 
 inline constexpr std::uint64_t kMaxThreads = 1024;
 inline constexpr std::uint64_t kMaxSize = (std::uint64_t{1} << 31) - 1;  // of one dimension: products of two fit

@@ -29,7 +29,6 @@ PYBIND11_MODULE(_native, module, pybind11::multiple_interpreters::not_supported(
   digitvae::bindings::register_engine(module);
   digitvae::bindings::register_onnx_file(module);
   digitvae::bindings::register_interpolation(module);
-  digitvae::bindings::register_bench(module);
 }
 #undef PyInit__native
 

@@ -37,7 +37,6 @@ COMMANDS = [
     "verify",
     "evaluate",
     "classifier",
-    "bench",
     "completion",
 ]
 
@@ -73,7 +72,6 @@ def test_what_is_not_known_is_wrong_usage(run: Runner, words: list[str]) -> None
         ["generate", "5", "-o", "a.idx.gz"],
         ["--help"],
         ["info"],
-        ["bench", "--help"],
         ["completion", "bash"],
     ],
 )

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from digitvae.bench import contenders
 from digitvae.cli import commands
 from digitvae.cli.completion import SHELLS, VARIABLE
 from digitvae.data.sets import DATASETS
@@ -78,8 +77,6 @@ def offered(path: str, *words: str) -> list[str]:
         (["train", "--dataset", ""], list(DATASETS)),
         (["train", "--objective", ""], list(OBJECTIVES)),
         (["classifier", "--dataset", "f"], ["fashion-mnist"]),
-        (["bench", "--contenders", ""], list(contenders.NAMES)),
-        (["bench", "--contenders", "ours,open"], ["ours,openvino"]),
         (["completion", ""], list(SHELLS)),
     ],
     ids=" ".join,

@@ -24,7 +24,6 @@ NAMES = (
     "verify",
     "evaluate",
     "classifier",
-    "bench",
     "completion",
 )
 """The commands, in the order of their use; ``digitvae.cli.NAME.NAME`` is the command."""
