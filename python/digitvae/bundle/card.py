@@ -10,9 +10,9 @@ import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from digitvae.base.markup import Markdown, code_span, markdown
-from digitvae.base.tables import Table
 from digitvae.base.text import printable
 from digitvae.bundle.names import PRIOR
 
@@ -34,7 +34,6 @@ SOURCES = {
 
 _REAL = {"test": "test images", "train": "training images"}
 _TASK = "unconditional-image-generation"
-_NOTHING = "–"
 
 
 class Dataset(NamedTuple):
@@ -96,18 +95,43 @@ def model_card(
         evaluation: The content of ``evaluation.json``, if the model has been evaluated.
         names: The bundle's other files: what is not there is not written about.
     """
-    dataset = DATASETS[manifest["dataset"]]
-    sections = (
-        _what_it_is(manifest, dataset, names),
-        _use(manifest, names),
-        _training(manifest, dataset),
-        _results(manifest, evaluation),
-        _limits(manifest, evaluation, dataset, names),
-        _END,
-    )
-    metadata = _metadata(manifest, evaluation, dataset)
+    dataset, dims = DATASETS[manifest["dataset"]], manifest["dims"]
+    training = manifest.get("training", {})
+    trained = training_figures(manifest)
+    evaluated = [] if evaluation is None else evaluation_figures(evaluation)
+    metadata = _metadata(manifest, [*trained, *evaluated], dataset)
     front_matter = yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, width=1000)
-    return f"---\n{front_matter}---\n\n" + "\n\n".join(sections) + "\n"
+    environment = Environment(
+        loader=PackageLoader("digitvae.bundle", "."),
+        undefined=StrictUndefined,
+        finalize=markdown,  # whatever is filled in and is no Markdown of our own
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["number"] = _number
+    return environment.get_template("card.md.jinja").render(
+        front_matter=Markdown(front_matter),
+        title=_title(manifest),
+        names=names,
+        mixture=PRIOR in names,
+        autoencoder=_is_autoencoder(manifest),
+        metrics={"test_collapsed": False} | manifest.get("metrics", {}),
+        prior=manifest.get("prior"),
+        dims=dims,
+        pixels=dims["height"] * dims["width"],
+        size=f"{dims['height']} × {dims['width']}",
+        limit=training.get("limit"),
+        recipe=_recipe(manifest),
+        command=_train_command(manifest),
+        versions=manifest.get("versions"),
+        dataset=dataset,
+        datasets=DATASETS,
+        trained=trained,
+        evaluated=evaluated,
+        evaluation=evaluation,
+        **({} if evaluation is None else _seen(evaluation)),
+    )
 
 
 def training_figures(manifest: dict[str, Any]) -> list[Figure]:
@@ -168,15 +192,8 @@ def evaluation_figures(evaluation: dict[str, Any]) -> list[Figure]:
     return figures
 
 
-# The front matter.
-
-
-def _metadata(
-    manifest: dict[str, Any], evaluation: dict[str, Any] | None, dataset: Dataset
-) -> dict[str, Any]:
-    figures = training_figures(manifest)
-    if evaluation is not None:
-        figures += evaluation_figures(evaluation)
+def _metadata(manifest: dict[str, Any], figures: list[Figure], dataset: Dataset) -> dict[str, Any]:
+    """The front matter."""
     metadata: dict[str, Any] = {
         "license": "mit",
         "library_name": "onnx",
@@ -195,148 +212,20 @@ def _metadata(
                 {"type": key, "name": name, "value": value} for key, name, value in figures
             ],
         }
-        metadata["model-index"] = [{"name": _name(manifest), "results": [result]}]
+        metadata["model-index"] = [{"name": _title(manifest), "results": [result]}]
     return metadata
 
 
-# The text.
-
-
-def _what_it_is(manifest: dict[str, Any], dataset: Dataset, names: Collection[str]) -> str:
-    latent, hidden = manifest["dims"]["latent"], manifest["dims"]["hidden"]
-    pixels = _pixels(manifest)
-    kind = "An autoencoder" if _is_autoencoder(manifest) else "A variational autoencoder"
-    parts = [
-        f"# {_name(manifest)}",
-        f"{kind} of {dataset.name}'s {dataset.shows}, exported by digitvae to ONNX, TorchScript "
-        "and PyTorch's ExportedProgram.",
-    ]
-    if SAMPLES in names:
-        drawn = "the latent mixture, a row for each class" if PRIOR in names else "N(0, I)"
-        shown = f"Samples, z drawn from {drawn}: the first ones, not chosen"
-        parts.append(f"![{shown}]({SAMPLES})")
-    if manifest.get("metrics", {}).get("test_collapsed"):
-        parts.append("**This model has collapsed: whatever the latents, it draws much the same.**")
-    rows = [
-        ("decoder.onnx", f"`z` float32 [batch, {latent}] → `x` float32 [batch, {pixels}]"),
-        (
-            "encoder.onnx",
-            f"`x` float32 [batch, {pixels}] → `mu`, `logvar` float32 [batch, {latent}]",
-        ),
-    ]
-    if PRIOR in names:
-        rows.append(
-            (
-                PRIOR,
-                f"`u` float32 [batch], `digit` int64 [batch], `eps` float32 [batch, {latent}] → "
-                f"`z` float32 [batch, {latent}], `label` int64 [batch]",
-            )
-        )
-    parts += [
-        "## What it is",
-        f"Encoder {pixels} → {hidden} ReLU → μ, log σ² ({latent} each); decoder {latent} → "
-        f"{hidden} ReLU → {pixels} sigmoid.{_mixture(manifest, names)}",
-        "\n".join(
-            (
-                "| file | inputs and outputs |",
-                "|---|---|",
-                *(_row((code_span(name), Markdown(said))) for name, said in rows),
-            )
-        ),
-        f"Images are {_size(manifest)}, row after row, from 0 (background) to 1. The other forms "
-        "compute the same, `weights.safetensors` holds the parameters, and `manifest.json` "
-        "describes every file.",
-    ]
-    return "\n\n".join(parts)
-
-
-def _mixture(manifest: dict[str, Any], names: Collection[str]) -> str:
-    if PRIOR not in names:
-        return ""
-    facts = manifest.get("prior")
-    of = (
-        f" of {sum(facts['components'])} Gaussians (covariance: {markdown(facts['covariance'])})"
-        if facts
-        else ""
-    )
-    return (
-        f" A mixture{of}, fitted to the latents of the training images class by class, draws "
-        "latents of the class that is asked for."
-    )
-
-
-def _use(manifest: dict[str, Any], names: Collection[str]) -> str:
-    dims = manifest["dims"]
-    latent, shape = dims["latent"], f"{dims['height']}, {dims['width']}"
-    ours = [
-        "import digitvae as dv",
-        "",
-        'model = dv.load(".")  # this folder',
-        f"images = model.sample(16, seed=0)  # uint8 [16, {shape}], z drawn from N(0, I)",
-    ]
-    if PRIOR in names:
-        ours.append("images, labels = model.sample(16, seed=0, digit=[3, 8], return_labels=True)")
-        draw = [
-            "u, digit = rng.random(16, dtype=np.float32), np.full(16, 7)  # -1: any class",
-            f"eps = rng.standard_normal((16, {latent}), dtype=np.float32)",
-            f'z, label = ort.InferenceSession("{PRIOR}").run(None, '
-            '{"u": u, "digit": digit, "eps": eps})',
-        ]
-    else:
-        draw = [f"z = rng.standard_normal((16, {latent}), dtype=np.float32)  # N(0, I)"]
-    plain = [
-        "import numpy as np",
-        "import onnxruntime as ort",
-        "",
-        "rng = np.random.default_rng(0)",
-        *draw,
-        'x = ort.InferenceSession("decoder.onnx").run(["x"], {"z": z})[0]',
-        f"images = (255 * x.reshape(-1, {shape}) + 0.5).astype(np.uint8)",
-    ]
-    return "\n\n".join(
-        (
-            "## Use",
-            "Download the folder as files, `hf download USER/NAME --local-dir DIR`: digitvae "
-            "refuses links that leave it, of which the hub's cache is made. With digitvae, which "
-            "is installed from its source (`pip install .`):",
-            _code("python", ours),
-            "With ONNX Runtime and NumPy alone, in this folder:",
-            _code("python", plain),
-            'C and C++: `dvae_decoder_open("decoder.onnx", NULL, &decoder)` of digitvae\'s library '
-            "(docs/embedding.md there), or any other ONNX runtime.",
-        )
-    )
-
-
-def _training(manifest: dict[str, Any], dataset: Dataset) -> str:
-    training = manifest.get("training", {})
-    limit = training.get("limit")
-    which = "All training images" if limit is None else f"The first {limit:,} training images"
+def _recipe(manifest: dict[str, Any]) -> list[tuple[str, Any]]:
+    """What the model was trained with, by its name for people."""
     words = {"warmup_epochs": "epochs of warm-up", "anneal_epochs": "epochs of KL annealing"}
     facts = {key: manifest[key] for key in ("objective", "epochs", "seed") if key in manifest}
+    training = manifest.get("training", {})
     facts |= {key: value for key, value in training.items() if value is not None}
-    rows = [(words.get(key, key.replace("_", " ")), f"{facts[key]}") for key in sorted(facts)]
-    parts = [
-        "## Training data",
-        f"{which} of {dataset.name} ([{dataset.hub}](https://huggingface.co/datasets/"
-        f"{dataset.hub})). Nothing was fitted to test images. The data are not part of this "
-        "folder, and have terms of their own.",
-        "## Recipe",
-        "\n".join(("| | |", "|---|---|", *map(_row, rows))),
-    ]
-    command = _train_command(manifest)
-    if command is not None:
-        parts += ["With Adam; made by", _code("sh", [command, "digitvae export run --out bundle"])]
-    versions = manifest.get("versions")
-    if versions:
-        made = ", ".join(
-            markdown(f"{name} {version}") for name, version in sorted(versions.items())
-        )
-        parts.append(f"Versions: {made}.")
-    return "\n\n".join(parts)
+    return [(words.get(key, key.replace("_", " ")), facts[key]) for key in sorted(facts)]
 
 
-def _train_command(manifest: dict[str, Any]) -> str | None:
+def _train_command(manifest: dict[str, Any]) -> Markdown | None:
     """What trains such a model; ``None`` if the manifest does not say all of it."""
     training = manifest.get("training", {})
     said = manifest | training
@@ -354,145 +243,32 @@ def _train_command(manifest: dict[str, Any]) -> str | None:
     further = {"precision": "--precision", "limit": "--limit"}
     flags |= {key: flag for key, flag in further.items() if training.get(key) is not None}
     options = {flag: said[key] for key, flag in flags.items()}
-    return " ".join(
-        [
-            "digitvae train --out run",
-            *(f"{flag} {shlex.quote(printable(str(value)))}" for flag, value in options.items()),
-        ]
-    )
+    words = (f"{flag} {shlex.quote(printable(str(value)))}" for flag, value in options.items())
+    return Markdown(" ".join(["digitvae train --out run", *words]))
 
 
-def _results(manifest: dict[str, Any], evaluation: dict[str, Any] | None) -> str:
-    latents = manifest["dims"]["latent"]
-    rows = []
-    for key, name, value in training_figures(manifest):
-        shown = f"{value} of {latents}" if key == "test_active_latents" else f"{value:.2f}"
-        rows.append((name, code_span("digitvae train"), shown))
-    if evaluation is not None:
-        rows += [
-            (figure.name, _command(evaluation), f"{figure.value:.2f}")
-            for figure in evaluation_figures(evaluation)
-            if figure.key.startswith("importance_weighted")
-        ]
-    measured = Table("Test images", ("measure", "made by", "value"), tuple(rows), left=2)
-    parts = ["## Results", measured.markdown().rstrip()]
-    if evaluation is None:
-        parts.append(
-            "`digitvae evaluate . --update` measures samples, too, and puts what it finds here."
-        )
-    else:
-        parts.append(_source_table(evaluation).markdown().rstrip())
-    parts += [
-        "## Parity",
-        "Each exported form was compared with float64 truth, with PyTorch and with the others, "
-        "against derived limits, before this folder was made. `parity.json` is the report; "
-        "`digitvae verify .` repeats the comparison.",
-    ]
-    return "\n\n".join(parts)
+def _seen(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """What is said of an evaluation besides its figures."""
+    command, sources = evaluation.get("command"), evaluation["sources"]
+    recognizable = {"standard": "these", "mixture": "draws from the mixture", "test": "test images"}
+    return {
+        "made_by": Markdown(f"the settings in `{EVALUATION}`")
+        if command is None
+        else code_span(command),
+        "sources": [
+            (words, sources[key], evaluation["neighbours"].get(key))
+            for key, words in (_REAL | SOURCES).items()
+            if sources[key] is not None
+        ],
+        "shares": [
+            f"{100 * sources[key]['recognizable']:.1f} % of {words}"
+            for key, words in recognizable.items()
+            if sources[key] is not None
+        ],
+    }
 
 
-def _source_table(evaluation: dict[str, Any]) -> Table:
-    rows = []
-    for source, words in (_REAL | SOURCES).items():
-        found, near = evaluation["sources"][source], evaluation["neighbours"].get(source)
-        if found is None:
-            continue
-        copies = _NOTHING if near is None else f"{near['copies']} of {near['images']:,}"
-        rows.append(
-            (
-                words,
-                f"{found['images']:,}",
-                _number(found["frechet"], 2),
-                _number(found["precision"], 3),
-                _number(found["recall"], 3),
-                _number(found["recognizable"], 3),
-                _number(found["label_accuracy"], 4),
-                copies,
-            )
-        )
-    header = (
-        "source",
-        *("images", "Fréchet", "precision", "recall", "recognizable", "label accuracy", "copies"),
-    )
-    classifier = evaluation["classifier"]
-    note = (
-        f"Made by {_command(evaluation)}. The classifier is digitvae's own of "
-        f"{DATASETS[classifier['dataset']].name}, {100 * classifier['accuracy']:.2f} % right on "
-        "test images. Fréchet distance, precision and recall compare with test images in its "
-        "features; recognizable are images of whose class it is confident; label accuracy is how "
-        "often it sees what the label says; copies are images that equal a training image. "
-        f"docs/evaluation.md of digitvae defines all of them, `{EVALUATION}` has the rest."
-    )
-    return Table("Images in the eyes of a classifier", header, tuple(rows), note=Markdown(note))
-
-
-def _limits(
-    manifest: dict[str, Any],
-    evaluation: dict[str, Any] | None,
-    dataset: Dataset,
-    names: Collection[str],
-) -> str:
-    points = [
-        f"It knows grey images of {_size(manifest)} like those of {dataset.name}, and nothing "
-        "else.",
-        "Its images are blurry: each pixel is a mean over all that the latents leave open.",
-    ]
-    if _is_autoencoder(manifest):
-        points.append(
-            "As an autoencoder it was never trained on draws from N(0, I): most of what they give "
-            "shows nothing, and it has no likelihood."
-        )
-    else:
-        found = _recognizable(evaluation)
-        advice = " Draw from the mixture for images that can be named." if PRIOR in names else ""
-        points += [
-            "Draws from N(0, I) often fall between the classes, and then show nothing that has a "
-            f"name.{found}{advice}",
-            "The bounds on grey images are cross-entropies of intensities: good for comparing "
-            "models like this one, but no likelihood of anything.",
-        ]
-    points += [
-        "Fréchet distances are of digitvae's own classifier: other numbers than FID, on another "
-        "scale.",
-        dataset.bias,
-    ]
-    return "\n".join(("## Limits", "", *(f"- {point}" for point in points)))
-
-
-def _recognizable(evaluation: dict[str, Any] | None) -> str:
-    """How many images the classifier is confident of, where that was measured."""
-    if evaluation is None:
-        return ""
-    shares = [
-        f"{100 * found['recognizable']:.1f} % of {words}"
-        for words, found in (
-            ("these", evaluation["sources"]["standard"]),
-            ("draws from the mixture", evaluation["sources"]["mixture"]),
-            ("test images", evaluation["sources"]["test"]),
-        )
-        if found is not None
-    ]
-    return f" Recognizable are {', '.join(shares[:-1])} and {shares[-1]}."
-
-
-_END = """## License
-
-MIT.
-
-## Citation
-
-```bibtex
-@inproceedings{kingma2014autoencoding,
-  title     = {Auto-Encoding Variational Bayes},
-  author    = {Kingma, Diederik P. and Welling, Max},
-  booktitle = {International Conference on Learning Representations},
-  year      = {2014},
-  url       = {https://arxiv.org/abs/1312.6114}
-}
-```"""
-
-
-def _name(manifest: dict[str, Any]) -> str:
+def _title(manifest: dict[str, Any]) -> str:
     return f"digitvae-{manifest['dataset']}"
 
 
@@ -500,28 +276,5 @@ def _is_autoencoder(manifest: dict[str, Any]) -> bool:
     return bool(manifest.get("objective") == "autoencoder")
 
 
-def _pixels(manifest: dict[str, Any]) -> int:
-    return int(manifest["dims"]["height"] * manifest["dims"]["width"])
-
-
-def _size(manifest: dict[str, Any]) -> str:
-    return f"{manifest['dims']['height']} × {manifest['dims']['width']}"
-
-
-def _command(evaluation: dict[str, Any]) -> Markdown:
-    command = evaluation.get("command")
-    if command is None:
-        return Markdown(f"the settings in `{EVALUATION}`")
-    return code_span(command)
-
-
-def _number(value: float | None, digits: int) -> str:
-    return _NOTHING if value is None else f"{value:,.{digits}f}"
-
-
-def _row(cells: tuple[str, ...]) -> str:
-    return f"| {' | '.join(map(markdown, cells))} |"
-
-
-def _code(language: str, lines: list[str]) -> str:
-    return "\n".join((f"```{language}", *lines, "```"))
+def _number(value: float | None, digits: int, group: str = ",") -> str:
+    return "–" if value is None else f"{value:{group}.{digits}f}"
