@@ -1,4 +1,4 @@
-"""Print lines of code by package, of the product and of the tests: ``python -m tools.sizes``."""
+"""Print lines of code by package, of the product, the benchmarks and the tests: ``python -m tools.sizes``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections import Counter
 from pathlib import Path, PurePath
 
 ROOT = Path(__file__).parents[1]
-CODE = {".c", ".cpp", ".h", ".hpp", ".py", ".pyi", ".sh", ".svelte", ".ts"}
-PRODUCT = ("python/digitvae/", "cpp/src/", "cpp/include/", "cpp/bindings/", "web/src/")
-TESTS = ("tests/", "cpp/tests/", "cpp/fuzz/", "web/tests/")
+CODE = {".c", ".cpp", ".h", ".hpp", ".jinja", ".py", ".pyi", ".sh", ".svelte", ".ts"}
+ALL = {
+    "product": ("python/digitvae/", "cpp/src/", "cpp/include/", "cpp/bindings/", "web/src/"),
+    "benchmarks": ("benchmarks/",),
+    "tests": ("tests/", "cpp/tests/", "cpp/fuzz/", "web/tests/"),
+}
 
 
 def sizes(places: tuple[str, ...], files: list[str]) -> Counter[str]:
@@ -28,7 +31,7 @@ def main() -> None:
     """Print a table of each."""
     command = ["git", "ls-files"]
     listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    for title, places in (("product", PRODUCT), ("tests", TESTS)):
+    for title, places in ALL.items():
         found = sizes(places, listed.stdout.splitlines())
         print(f"{title:<32}{found.total():>8,}")
         for folder, lines in found.items():
