@@ -8,11 +8,8 @@ which the next run moves it back.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
-import hashlib
 import os
-import shutil
 import stat
 from typing import TYPE_CHECKING
 
@@ -34,16 +31,25 @@ def swap(one: Path, other: Path) -> bool:
     Raises:
         OSError: One of them is missing, or may not be renamed.
     """
-    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if renameat2 is None:  # not Linux, or an old libc
-        return False
     names = os.fsencode(one), os.fsencode(other)
-    if renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0:
-        return True
-    code = ctypes.get_errno()
-    if code in _CANNOT:
-        return False
-    raise OSError(code, os.strerror(code), str(other))
+    code = call_libc("renameat2", _AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE)
+    if code and code not in _CANNOT:
+        raise OSError(code, os.strerror(code), str(other))
+    return code == 0
+
+
+def call_libc(name: str, *arguments: object) -> int:
+    """Call a function of the C library that returns 0 when it succeeds.
+
+    Returns:
+        0, or why it failed: ``errno.ENOSYS`` too where there is no such function.
+    """
+    import ctypes  # here and below: at the top they would cost every start some milliseconds
+
+    function = getattr(ctypes.CDLL(None, use_errno=True), name, None)
+    if function is None:
+        return errno.ENOSYS
+    return ctypes.get_errno() if function(*arguments) else 0
 
 
 def replace_folder(new: Path, target: Path) -> Path:
@@ -91,6 +97,8 @@ def recover(target: Path) -> None:
 
 def remove_folder(folder: Path) -> None:
     """Remove a folder with all that it holds, as far as the system lets us."""
+    import shutil
+
     with contextlib.suppress(OSError):
         folder.chmod(stat.S_IRWXU)  # nothing can be removed from one that is read-only
     shutil.rmtree(folder, ignore_errors=True)
@@ -129,5 +137,7 @@ def _keep_mode_at(before: Path, now: Path) -> None:
 
 def _moved_away(target: Path) -> Path:
     """Where a folder waits for another to take its place: the same name in every run."""
+    import hashlib
+
     name = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
     return target.parent / f".digitvae-old-{name}.tmp"
