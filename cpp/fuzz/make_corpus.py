@@ -11,13 +11,16 @@ that a fuzzer found are kept beside them under names that begin with ``found_``.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from tests.native import toy_models
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HERE = Path(__file__).parent
 SHIPPED = HERE.parents[1] / "export" / "mnist"
@@ -302,32 +305,97 @@ def exported_mixture(**tables: npt.NDArray[Any]) -> bytes:
     return exported("prior.onnx", used | constants, sizes, properties)
 
 
-def _lengthen(tensor: onnx.TensorProto) -> None:
-    if tensor.name == "means":
-        tensor.raw_data += bytes(64)
+def _edited(edit: Callable[[Any], None]) -> bytes:
+    """The mixture with its graph changed."""
+    made = onnx.load_model_from_string(exported_mixture())
+    edit(made.graph)
+    content: bytes = made.SerializeToString()
+    return content
 
 
-def _wrap(tensor: onnx.TensorProto) -> None:
+def _lengthen(graph: Any) -> None:
+    _tensor(graph, "means").raw_data += bytes(64)
+
+
+def _wrap(graph: Any) -> None:
     """Give tables more components than any, and sizes whose products, modulo 2⁶⁴, are the same."""
-    if tensor.name in ("means", "factors"):
+    for tensor in (_tensor(graph, "means"), _tensor(graph, "factors")):
         components = 2**62 + 1
         latents = tensor.dims[0] * tensor.dims[-1] * pow(components, -1, 2**64) % 2**64
         tensor.dims[0], tensor.dims[-1] = components, (latents + 2**63) % 2**64 - 2**63
 
 
-def _mixture_of_other_labels() -> bytes:
-    """The latents of a mixture, and labels that are twice the classes that they are of."""
-    made = onnx.load_model_from_string(exported_mixture())
-    for node in made.graph.node:
-        for names in (node.input, node.output):
-            names[:] = ["class" if name == "label" else name for name in names]
-    made.graph.node.append(helper.make_node("Add", ["class", "class"], ["label"]))
-    content: bytes = made.SerializeToString()
-    return content
+def _tensor(graph: Any, name: str) -> Any:
+    return next(tensor for tensor in graph.initializer if tensor.name == name)
+
+
+def _rename(graph: Any, old: str, new: str) -> None:
+    for node_ in graph.node:
+        for values in (node_.input, node_.output):
+            values[:] = [new if value == old else value for value in values]
+
+
+def _read_other_means(graph: Any) -> None:
+    """The graph reads a table that differs from the one of the name in a last bit."""
+    other = mixture_tables()["means"].copy()
+    other[4, 2] = np.nextafter(other[4, 2], np.float32(9))
+    _rename(graph, "means", "other")
+    graph.initializer.append(numpy_helper.from_array(other, "other"))
+
+
+def _read_constant_means(graph: Any) -> None:
+    _rename(graph, "means", "other")
+    tensor = numpy_helper.from_array(mixture_tables()["means"] + 1, "other")
+    graph.node.insert(0, node("Constant", [], "other", value=tensor))
+
+
+def _read_up_to(table: str, last: int) -> Callable[[Any], None]:
+    """The last row of a table is never read: another one in its place."""
+
+    def edit(graph: Any) -> None:
+        reader = next(node_ for node_ in graph.node if table in node_.input)
+        limited = node("Min", [reader.input[1], "last"], "limited")
+        reader.input[1] = "limited"
+        graph.node.insert(list(graph.node).index(reader), limited)
+        graph.initializer.append(numpy_helper.from_array(np.array([last]), "last"))
+
+    return edit
+
+
+def _exclude_threshold(number: int) -> Callable[[Any], None]:
+    def edit(graph: Any) -> None:
+        compares = [node_ for node_ in graph.node if node_.op_type == "GreaterOrEqual"]
+        compares[number].op_type = "Greater"
+
+    return edit
+
+
+def _double_labels(graph: Any) -> None:
+    _rename(graph, "label", "class")
+    graph.node.append(node("Add", ["class", "class"], "label"))
+
+
+def _add_noise(graph: Any) -> None:
+    _rename(graph, "z", "drawn")
+    graph.node.append(node("Max", ["drawn", "eps"], "z"))
+
+
+def other_mixtures() -> dict[str, bytes]:
+    """Mixtures whose tables are sound, and whose graphs draw something else from them."""
+    edits = {
+        "class_boundary": _exclude_threshold(0),
+        "step_boundary": _exclude_threshold(1),
+        "last_first": _read_up_to("first", 1),
+        "last_mean": _read_up_to("means", 4),
+        "last_factor": _read_up_to("factors", 4),
+        "labels": _double_labels,
+        "noise": _add_noise,
+    }
+    return {name: _edited(edit) for name, edit in edits.items()}
 
 
 def unfit_mixtures() -> dict[str, bytes]:
-    """Mixtures of which our own code would read beyond a table, or draw what the graph does not."""
+    """Mixtures of which our own code would read beyond a table, or other values than the graph."""
     good = mixture_tables()
     means, factors, thresholds = good["means"], good["factors"], good["thresholds"]
     last_class = thresholds.copy()
@@ -335,10 +403,6 @@ def unfit_mixtures() -> dict[str, bytes]:
     among_all = thresholds.copy()
     among_all[5, 1] = 0.5
     wide = np.zeros((6, TINY_LATENTS + 1, TINY_LATENTS), np.float32)
-    raw, wrapping = (onnx.load_model_from_string(exported_mixture()) for _ in range(2))
-    for made, edit in ((raw, _lengthen), (wrapping, _wrap)):
-        for tensor in made.graph.initializer:
-            edit(tensor)
     return {
         "boundaries": exported_mixture(class_thresholds=np.array([0.25], np.float32)),
         "rows_of_thresholds": exported_mixture(thresholds=thresholds[:5]),
@@ -356,9 +420,10 @@ def unfit_mixtures() -> dict[str, bytes]:
         "no_rank": exported_mixture(factors=factors[:, :0]),
         "float16_means": exported_mixture(means=means.astype(np.float16)),
         "int32_means": exported_mixture(means=means.view(np.int32)),
-        "other_labels": _mixture_of_other_labels(),
-        "raw_size": raw.SerializeToString(),
-        "sizes_that_wrap": wrapping.SerializeToString(),
+        "raw_size": _edited(_lengthen),
+        "sizes_that_wrap": _edited(_wrap),
+        "other_means": _edited(_read_other_means),
+        "constant_means": _edited(_read_constant_means),
     }
 
 
@@ -412,6 +477,7 @@ def models() -> dict[str, bytes]:
         ),
         "decoder_exported": exported_decoder(),
         "mixture_exported": exported_mixture(),
+        **{f"mixture_other_{name}": content for name, content in other_mixtures().items()},
         **{f"mixture_unfit_{name}": content for name, content in unfit_mixtures().items()},
         **{f"bad_decoder_{name}": content for name, content in bad_decoders().items()},
     }

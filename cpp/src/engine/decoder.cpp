@@ -183,6 +183,7 @@ void Decoder::sample(const LatentSource& source, std::uint64_t first, std::size_
   run_call(networks_.is_quick() && is_quick(source), poll, [&](const Poll& asked) {
     require_fit(source, info_);
     if (count == 0) return;
+    if (source.mixture != nullptr) source.mixture->prepare_for(count);
     networks_.prepare_for(count);
     const Plan plan = plan_for(networks_, count, threads);
     const AlignedRange range(first, count, plan.part_rows);
@@ -206,6 +207,7 @@ void Decoder::latents(const LatentSource& source, std::uint64_t first, std::size
   run_call(is_quick(source), poll, [&](const Poll& asked) {
     require_fit(source, info_);
     if (count == 0) return;
+    if (source.mixture != nullptr) source.mixture->prepare_for(count);
     const AlignedRange range(first, count, kTileRows);
     const auto make_worker = [&]() -> TileWork {
       const auto maker = std::make_shared<LatentMaker>(source, info_.latent_dim);

@@ -1,7 +1,9 @@
 #include "engine/mixture.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,17 +19,14 @@ Mixture::Mixture(std::shared_ptr<const Runtime> runtime, const void* model, std:
     : Mixture(std::move(runtime), onnx_file::Model(model, bytes, onnx_file::Role::kMixture), form) {}
 
 Mixture::Mixture(std::shared_ptr<const Runtime> runtime, const onnx_file::Model& model, Form form)
-    : session_(std::move(runtime), model), info_(read_prior_info(session_)) {
+    : session_(std::move(runtime), model),
+      info_(read_prior_info(session_)),
+      second_(may_be_second(form) ? make_second(model.graph()) : nullptr) {
   require_interface(
       session_,
       {batch_of_scalars("u", "float32"), batch_of_scalars("digit", "int64"), batch_of("eps", info_.latent_dim)},
       {batch_of("z", info_.latent_dim), batch_of_scalars("label", "int64")});
-  if (form != Form::kFirst) parameters_ = latent_mixture::read_parameters(model.graph());
-  if (parameters_ && (parameters_->latents != info_.latent_dim || parameters_->labels != info_.labels)) {
-    throw ModelError("the prior's tables are for " + std::to_string(parameters_->latents) + " latents and " +
-                     std::to_string(parameters_->labels) + " labels, its metadata say " +
-                     std::to_string(info_.latent_dim) + " and " + std::to_string(info_.labels));
-  }
+  if (form == Form::kSecond) second_.prepare();
 }
 
 namespace {
@@ -64,6 +63,28 @@ struct MixtureTensors {
   Session::Tensor label;
 };
 
+// Whether the loop draws what the session does, wherever another component or label is chosen. The order in which a
+// kernel adds does not depend on the values, so that sums that agree here agree always.
+bool draws_same_bits(const Session& session, const latent_mixture::Parameters& p) {
+  latent_mixture::Choices choices = latent_mixture::every_choice(p);
+  MixtureRows theirs(p.latents);
+  const MixtureTensors tensors(session, theirs, p.latents);
+  std::vector<float> latents(theirs.latents.size());
+  std::vector<std::int64_t> label(kTileRows);
+  for (std::size_t start = 0; start < choices.u.size(); start += kTileRows) {
+    const std::size_t rows = std::min(kTileRows, choices.u.size() - start);
+    std::copy_n(choices.u.data() + start, rows, theirs.choice.data());
+    std::copy_n(choices.digit.data() + start, rows, theirs.digit.data());
+    fill_standard_normal(0, Stream::kLatent, start, kTileRows, p.rank, p.latents, theirs.noise.data());
+    tensors.run();
+    latent_mixture::draw(p, theirs.choice.data(), theirs.digit.data(), theirs.noise.data(), kTileRows, latents.data(),
+                         label.data());
+    const bool agree = std::memcmp(latents.data(), theirs.latents.data(), latents.size() * sizeof(float)) == 0;
+    if (!agree || label != theirs.label) return false;
+  }
+  return true;
+}
+
 // A truncation of 1 takes no time, and changes no bit.
 void truncate(float truncation, float* noise, std::size_t count) {
   if (truncation == 1.0F) return;
@@ -71,6 +92,16 @@ void truncate(float truncation, float* noise, std::size_t count) {
 }
 
 }  // namespace
+
+SecondForm<latent_mixture::Parameters>::Make Mixture::make_second(const onnx_file::Graph& graph) const {
+  using latent_mixture::Parameters;
+  std::optional<Parameters> read =
+      latent_mixture::read_parameters(graph, info_.labels, info_.noise_dim, info_.latent_dim);
+  if (!read) return nullptr;
+  return [this, p = std::move(*read)]() -> std::unique_ptr<const Parameters> {
+    return draws_same_bits(session_, p) ? std::make_unique<const Parameters>(p) : nullptr;
+  };
+}
 
 void require_fit(const LatentSource& source, const ModelInfo& decoder) {
   if (!(source.truncation >= 0.0F && source.truncation <= 1.0F)) {

@@ -2,10 +2,10 @@
 // latents and labels, so that everything random stays outside the graph.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "engine/model.hpp"
@@ -20,9 +20,8 @@ inline constexpr std::int32_t kAnyDigit = -1;
 // Thread-safe: any number of calls may use one mixture at the same time.
 class Mixture {
  public:
-  // `model`: the bytes of prior.onnx; not needed after the constructor returns. If its graph is the one that we export,
-  // latents are those of latent_mixture::draw, whose order of operations is specified: the same bits with every ONNX
-  // Runtime and processor. Any other graph, and with Form::kFirst this one too, is run by ONNX Runtime.
+  // `model`: the bytes of prior.onnx; not needed after the constructor returns. In the second form, latents are drawn
+  // by latent_mixture::draw.
   Mixture(std::shared_ptr<const Runtime> runtime, const void* model, std::size_t bytes,
           Form form = Form::kWhicheverPays);
 
@@ -34,16 +33,21 @@ class Mixture {
   // What runs the graph, a tile at a time.
   const Session& session() const { return session_; }
 
-  // What latent_mixture::draw draws from, any number of rows at a time; null if the session is to be run instead.
-  const latent_mixture::Parameters* parameters() const { return parameters_.has_value() ? &*parameters_ : nullptr; }
-  bool is_second() const { return parameters_.has_value(); }
+  // To be told of every call and how many rows it is for. Thread-safe, like the next.
+  void prepare_for(std::size_t rows) const { second_.prepare_for(std::max(rows, kTileRows)); }
+
+  // What latent_mixture::draw draws from, any number of rows at a time, to the bits of the session; null if the session
+  // is to be run instead.
+  const latent_mixture::Parameters* parameters() const { return second_.get(); }
+  bool is_second() const { return parameters() != nullptr; }
 
  private:
   Mixture(std::shared_ptr<const Runtime> runtime, const onnx_file::Model& model, Form form);
+  SecondForm<latent_mixture::Parameters>::Make make_second(const onnx_file::Graph& graph) const;
 
   Session session_;
   ModelInfo info_;
-  std::optional<latent_mixture::Parameters> parameters_;
+  SecondForm<latent_mixture::Parameters> second_;
 };
 
 // Which latents are meant: those of a seed, from N(0, I) or from a mixture.

@@ -1,7 +1,9 @@
 #include "latent_mixture/parameters.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
-#include <string>
+#include <initializer_list>
 #include <string_view>
 
 namespace digitvae::latent_mixture {
@@ -9,24 +11,27 @@ namespace {
 
 using onnx_file::Graph;
 
-// The largest of any dimension: products of a few of them fit into 64 bits.
-constexpr std::uint64_t kMost = 1U << 20;
+constexpr std::size_t kMostSize = std::size_t{1} << 20;        // products of a few of them fit into 64 bits
+constexpr std::size_t kMostThresholds = std::size_t{1} << 16;  // each is tried, in a tenth of a second
 
-// The values of an initializer with so many dimensions, and these.
+// 0, which no table may have, if there is no such initializer.
+std::size_t size_of(const Graph& graph, std::string_view name, std::size_t dimension) {
+  const onnx_file::Initializer* const table = graph.initializer(name);
+  const bool has = table != nullptr && dimension < table->dims.size() && table->dims[dimension] <= kMostSize;
+  return has ? static_cast<std::size_t>(table->dims[dimension]) : 0;
+}
+
 template <typename T>
-bool read_values(const Graph& graph, std::string_view name, std::vector<std::size_t*> dims, std::vector<T>& values) {
-  const onnx_file::Initializer* const read = graph.initializer(name);
+bool read_table(const Graph& graph, std::string_view name, std::initializer_list<std::uint64_t> sizes,
+                std::vector<T>& values) {
+  const onnx_file::Initializer* const table = graph.initializer(name);
   constexpr auto kType = sizeof(T) == sizeof(float) ? onnx_file::Type::kFloat : onnx_file::Type::kInt64;
-  if (read == nullptr || read->type != kType || read->dims.size() != dims.size()) return false;
-  std::size_t count = 1;
-  for (std::size_t i = 0; i < dims.size(); ++i) {
-    if (read->dims[i] > kMost) return false;
-    *dims[i] = static_cast<std::size_t>(read->dims[i]);
-    count *= *dims[i];
-  }
-  if (count == 0 || read->raw.size() != count * sizeof(T)) return false;
-  values.resize(count);
-  std::memcpy(values.data(), read->raw.data(), read->raw.size());
+  if (table == nullptr || table->type != kType || table->dims != std::vector<std::uint64_t>(sizes)) return false;
+  std::uint64_t count = 1;
+  for (const std::uint64_t size : sizes) count *= size;
+  if (count == 0 || table->raw.size() != count * sizeof(T)) return false;
+  values.resize(static_cast<std::size_t>(count));
+  std::memcpy(values.data(), table->raw.data(), table->raw.size());
   return true;
 }
 
@@ -43,54 +48,55 @@ bool components_exist(const Parameters& p) {
   return true;
 }
 
-std::string in_brackets(std::size_t number) { return '[' + std::to_string(number) + ']'; }
-
-// LatentPrior.forward, as Graph::formula writes it.
-struct Formulas {
-  explicit Formulas(const Parameters& p) {
-    const std::string drawn = count_reached("class_thresholds");
-    const std::string any = "Less(digit,0)";
-    label = "Where(" + any + "," + drawn + ",digit)";
-    const std::string row = "Where(" + any + ",Add(" + drawn + "," + std::to_string(p.labels) + "),digit)";
-    const std::string component =
-        "Add(" + select("first", label) + "," + count_reached(select("thresholds", row)) + ")";
-    const std::string noise = "Unsqueeze(Slice(eps,[0]," + in_brackets(p.rank) + ",[1],[1]),[1])";
-    z = "Add(" + select("means", component) + ",Squeeze(MatMul(" + noise + "," + select("factors", component) +
-        "),[1]))";
-  }
-
-  static std::string count_reached(const std::string& thresholds) {
-    return "Cast[to=7](ReduceSum[keepdims=0,noop_with_empty_axes=0](Cast[to=1](GreaterOrEqual(Unsqueeze(u,[1])," +
-           thresholds + ")),[1]))";
-  }
-
-  static std::string select(const std::string& table, const std::string& index) {
-    return "Gather[axis=0](" + table + ",Reshape[allowzero=0](" + index + ",[-1]))";
-  }
-
-  std::string label;
-  std::string z;
-};
+// The graph may hold whole numbers besides the tables, for sizes and axes; others it could use in their place.
+bool has_other_numbers(const Graph& graph) {
+  constexpr std::ptrdiff_t kTables = 4;
+  const auto is_constant = [](const onnx_file::Node& node) {
+    return node.op_type == "Constant" || node.op_type == "ConstantOfShape";
+  };
+  const auto is_table = [](const auto& initializer) { return initializer.second.type != onnx_file::Type::kInt64; };
+  return std::count_if(graph.initializers.begin(), graph.initializers.end(), is_table) != kTables ||
+         std::any_of(graph.nodes.begin(), graph.nodes.end(), is_constant);
+}
 
 }  // namespace
 
-std::optional<Parameters> read_parameters(const Graph& graph) {
+std::optional<Parameters> read_parameters(const Graph& graph, std::size_t labels, std::size_t rank,
+                                          std::size_t latents) {
   Parameters p;
-  std::size_t boundaries = 0;
-  std::size_t rows = 0;
-  std::size_t factors = 0;
-  std::size_t factor_latents = 0;
-  const bool all_read = read_values(graph, "class_thresholds", {&boundaries}, p.class_thresholds) &&
-                        read_values(graph, "thresholds", {&rows, &p.most_steps}, p.thresholds) &&
-                        read_values(graph, "first", {&p.labels}, p.first) &&
-                        read_values(graph, "means", {&p.components, &p.latents}, p.means) &&
-                        read_values(graph, "factors", {&factors, &p.rank, &factor_latents}, p.factors);
-  const bool fits = all_read && boundaries + 1 == p.labels && rows == 2 * p.labels && factors == p.components &&
-                    factor_latents == p.latents && p.rank <= p.latents && components_exist(p);
-  if (!fits) return std::nullopt;
-  const Formulas expected(p);
-  if (graph.formula("label") != expected.label || graph.formula("z") != expected.z) return std::nullopt;
-  return p;
+  p.labels = labels;
+  p.rank = rank;
+  p.latents = latents;
+  p.components = size_of(graph, "means", 0);
+  p.most_steps = size_of(graph, "thresholds", 1);
+  const bool fits = labels <= kMostSize && rank <= latents && latents <= kMostSize &&
+                    read_table(graph, "class_thresholds", {labels - 1}, p.class_thresholds) &&
+                    read_table(graph, "thresholds", {2 * labels, p.most_steps}, p.thresholds) &&
+                    read_table(graph, "first", {labels}, p.first) &&
+                    read_table(graph, "means", {p.components, latents}, p.means) &&
+                    read_table(graph, "factors", {p.components, rank, latents}, p.factors) &&
+                    p.thresholds.size() <= kMostThresholds && components_exist(p) && !has_other_numbers(graph);
+  return fits ? std::optional(std::move(p)) : std::nullopt;
+}
+
+Choices every_choice(const Parameters& p) {
+  Choices all;
+  const auto add = [&all](float threshold, std::int64_t digit) {
+    if (!(threshold > 0.0F && threshold < 1.0F)) return;
+    all.u.insert(all.u.end(), {std::nextafter(threshold, 0.0F), threshold});
+    all.digit.insert(all.digit.end(), 2, digit);
+  };
+  const auto labels = static_cast<std::int64_t>(p.labels);
+  for (std::int64_t digit = -1; digit < labels; ++digit) {
+    all.u.push_back(0.0F);
+    all.digit.push_back(digit);
+  }
+  for (const float threshold : p.class_thresholds) add(threshold, -1);
+  for (std::size_t i = 0; i < p.thresholds.size(); ++i) {
+    const auto row = static_cast<std::int64_t>(i / p.most_steps);
+    add(p.thresholds[i], row < labels ? row : -1);
+  }
+  return all;
 }
 
 }  // namespace digitvae::latent_mixture

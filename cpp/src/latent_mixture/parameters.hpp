@@ -13,10 +13,10 @@ namespace digitvae::latent_mixture {
 // Those of python/digitvae/mixture/model.py, which says what they mean.
 struct Parameters {
   std::size_t labels = 0;
-  std::size_t most_steps = 0;  // most components of a class, less one
-  std::size_t components = 0;
   std::size_t rank = 0;
   std::size_t latents = 0;
+  std::size_t components = 0;
+  std::size_t most_steps = 0;           // most components of a class, less one
   std::vector<float> class_thresholds;  // [labels − 1]
   std::vector<float> thresholds;        // [2 · labels, most_steps]
   std::vector<std::int64_t> first;      // [labels]
@@ -24,8 +24,19 @@ struct Parameters {
   std::vector<float> factors;           // [components, rank, latents]
 };
 
-// Nothing unless the graph is, node for node, that of python/digitvae/mixture/model.py as torch.onnx exports it, with
-// sizes that fit each other, and every component that it can choose exists. Reads no memory but the model's file.
-std::optional<Parameters> read_parameters(const onnx_file::Graph& graph);
+// Reads the initializers of these names; no memory but the model's file. Nothing unless their sizes are those that the
+// file declares and fit each other, every component that they can choose exists, and the file has no other numbers that
+// its graph could compute with. That the graph computes what the tables say is for the caller to try: every_choice().
+std::optional<Parameters> read_parameters(const onnx_file::Graph& graph, std::size_t labels, std::size_t rank,
+                                          std::size_t latents);
+
+struct Choices {
+  std::vector<float> u;
+  std::vector<std::int64_t> digit;
+};
+
+// A u just below and at each threshold, of each digit and of none (−1): every component, every label, both sides of
+// every boundary.
+Choices every_choice(const Parameters& p);
 
 }  // namespace digitvae::latent_mixture

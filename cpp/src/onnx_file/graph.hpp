@@ -19,7 +19,6 @@ struct Node {
   std::string_view op_type;
   std::string_view domain;
   std::map<std::string_view, std::uint64_t> attributes;  // numbers, floats as their bits; 0 for anything else
-  bool has_only_numbers = true;                          // as attributes
 
   // An operator of ONNX itself, with one output.
   bool is(std::string_view name) const { return op_type == name && domain.empty() && outputs.size() == 1; }
@@ -39,18 +38,16 @@ struct Graph {
   std::map<std::string_view, std::size_t> makers;  // of values, as indices of nodes
 
   // The node that computes a value; null if it is an input or an initializer.
-  const Node* maker_of(std::string_view value) const;
+  const Node* maker_of(std::string_view value) const {
+    const auto found = makers.find(value);
+    return found == makers.end() ? nullptr : &nodes[found->second];
+  }
 
   // Null if the value is none.
-  const Initializer* initializer(std::string_view value) const;
-
-  // How a value is computed from inputs and initializers, as text without spaces:
-  // "Add(x,Reshape[allowzero=0](w,[-1]))". Initializers stand by name, but int64 of one number by that number, in
-  // brackets if it has a dimension. Equal texts, equal functions, if the named initializers are equal; what has no such
-  // text (other operators than ONNX's, attributes that are not numbers, names that are no words, more than some
-  // thousand characters) contains a
-  // "?".
-  std::string formula(std::string_view value) const;
+  const Initializer* initializer(std::string_view value) const {
+    const auto found = initializers.find(value);
+    return found == initializers.end() ? nullptr : &found->second;
+  }
 };
 
 // A model file that passed every check. The names in its graph are parts of the file, which must outlive this.

@@ -223,7 +223,6 @@ class Reader {
       if (held != 0 && held != field.number) throw ModelError("the model has an attribute with two values");
       held = field.number;
     }
-    node.has_only_numbers = node.has_only_numbers && (held == kAttributeFloat || held == kAttributeInt);
     if (!node.attributes.emplace(name, value).second) {
       throw ModelError("the model has an attribute " + quoted(name) + " twice in one node");
     }
