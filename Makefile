@@ -92,7 +92,7 @@ test-valgrind: $(DEV) ## The C++ tests under valgrind, but for the largest
 	@$(CPP_ENVIRONMENT) && $(STAGE) "C++ tests, valgrind" sh tools/with-tool.sh valgrind "memory errors in C++" \
 		sh -c '$(call CMAKE_BUILD,valgrind) && ctest --preset valgrind --verbose'
 
-fuzz: $(DEV) ## Fuzz model loading, the C ABI and both forms of models for FUZZ_SECONDS each; what is found stays in build/fuzz
+fuzz: $(DEV) ## Fuzz model loading, the C ABI and optimized twins of models for FUZZ_SECONDS each; what is found stays in build/fuzz
 	@$(CPP_ENVIRONMENT) && $(STAGE) "fuzzing" sh tools/with-tool.sh clang "hostile input to C++, by fuzzing" \
 		sh -c '$(call CMAKE_BUILD,fuzz) && sh cpp/fuzz/run.sh build/fuzz $(FUZZ_SECONDS)'
 

@@ -3,8 +3,8 @@
     python -m benchmarks.beyond_dense [--rounds 7]
 
 On one thread, all in turns within each round, medians: the dense graph, the sparse product
-(`cpp/src/sparse/`), and what would not give the same bytes or cannot save much: the graph without
-its sigmoid (the most that fusing it could save), 8-bit weights (ONNX Runtime's dynamic
+(`cpp/src/kernels/sparse/`), and what would not give the same bytes or cannot save much: the graph
+without its sigmoid (the most that fusing it could save), 8-bit weights (ONNX Runtime's dynamic
 quantisation) and bfloat16 (OpenVINO, where it is installed and the processor has it). Then how
 many activations are zero, what it takes to turn to the sparse product, and how many pixels never
 leave 0.
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 DIGITS = 16_384
 WORTHWHILE = 8192
-"""Digits from which on the engine uses the sparse product (cpp/src/engine/second_form.hpp)."""
+"""Digits from which on the engine uses the sparse product (cpp/src/schedule/optimized.hpp)."""
 BATCH = 256
 MILLION = 1_000_000
 

@@ -5,10 +5,10 @@
 One decoder draws from several priors, in turns, in one process. "Beside" is the median of what the
 rounds say, each by itself: a machine's speed changes more from round to round than within one.
 
-The shipped ``prior.onnx`` (or another, ``--prior``) is drawn from in both forms of the engine: by
-its own loop, which users get, and by ONNX Runtime, node by node. The other priors are made up, with
-the same interface and ``--components`` a class, each in another graph
-(:mod:`benchmarks.prior_graphs`), and run by ONNX Runtime.
+The shipped ``prior.onnx`` (or another, ``--prior``) is drawn from by the engine's optimized loop,
+which users get, and by ONNX Runtime, node by node. The other priors are made up, with the same
+interface and ``--components`` a class, each in another graph (:mod:`benchmarks.prior_graphs`), and
+run by ONNX Runtime.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def main() -> None:
     decoder = _native.Decoder(runtime, bundle.read(DECODER))
     priors = {
         name: _native.Prior(runtime, content),
-        f"{name}, by ONNX Runtime": _native.Prior(runtime, content, second=False),
+        f"{name}, by ONNX Runtime": _native.Prior(runtime, content, optimized=False),
     }
     for graph, model in made_up(asked.components).items():
         priors[f"made up: {graph}"] = _native.Prior(runtime, model)

@@ -5,7 +5,7 @@
 One thread, ONNX Runtime through its Python package with bound memory, sizes interleaved within
 each round, medians printed. It also tells whether a row has the same bits in runs of each size:
 where it has not, results would depend on how the work is cut, which the engine's constant tiles
-rule out (cpp/src/engine/tiles.hpp).
+rule out (cpp/src/schedule/tiles.hpp).
 """
 
 from __future__ import annotations

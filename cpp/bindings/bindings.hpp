@@ -9,7 +9,7 @@
 #include <functional>
 #include <string>
 
-#include "engine/tiles.hpp"
+#include "schedule/tiles.hpp"
 
 namespace digitvae::bindings {
 

@@ -4,9 +4,8 @@
 #include <vector>
 
 #include "bindings.hpp"
-#include "engine/decoder.hpp"
-#include "engine/encoder.hpp"
-#include "engine/mixture.hpp"
+#include "model/decoder.hpp"
+#include "model/encoder.hpp"
 #include "only_made.hpp"
 
 DIGITVAE_ONLY_MADE(digitvae::Mixture)
@@ -31,17 +30,17 @@ std::unique_ptr<Network> load(const std::shared_ptr<Runtime>& runtime, const py:
   return network;
 }
 
-// The same for those of two forms: nothing, the one of its file (false), or the other (true).
+// The same for those with an optimized twin: whichever pays, the reference (false), or the twin (true).
 template <typename Network>
-std::unique_ptr<Network> load_form(const std::shared_ptr<Runtime>& runtime, const py::bytes& model,
-                                   std::optional<bool> second) {
-  if (!second.has_value()) return load<Network>(runtime, model);
-  return load<Network>(runtime, model, *second ? Form::kSecond : Form::kFirst);
+std::unique_ptr<Network> load_variant(const std::shared_ptr<Runtime>& runtime, const py::bytes& model,
+                                      std::optional<bool> optimized) {
+  if (!optimized.has_value()) return load<Network>(runtime, model);
+  return load<Network>(runtime, model, *optimized ? Variant::kOptimized : Variant::kReference);
 }
 
-bool is_sparse(const Decoder& decoder, std::size_t rows) {
+bool is_optimized(const Decoder& decoder, std::size_t rows) {
   require_from_to(1, kTileRows, rows, "rows");
-  return decoder.is_sparse(rows);
+  return decoder.is_optimized(rows);
 }
 
 template <typename Network>
@@ -129,18 +128,18 @@ void register_engine(py::module_& module) {
   module.def("available_threads", &available_threads);
 
   py::class_<Mixture>(module, "Prior")
-      .def(py::init(&load_form<Mixture>), py::arg("runtime").none(false), py::arg("model"), py::kw_only(),
-           py::arg("second") = py::none())
-      .def_property_readonly("is_second", [](const Mixture& prior) { return prior.is_second(); })
+      .def(py::init(&load_variant<Mixture>), py::arg("runtime").none(false), py::arg("model"), py::kw_only(),
+           py::arg("optimized") = py::none())
+      .def_property_readonly("is_optimized", [](const Mixture& prior) { return prior.is_optimized(); })
       .def_property_readonly("latent_dim", [](const Mixture& prior) { return prior.info().latent_dim; })
       .def_property_readonly("labels", [](const Mixture& prior) { return prior.info().labels; })
       .def_property_readonly("dataset", [](const Mixture& prior) { return prior.info().dataset; });
 
   py::class_<Decoder> decoder(module, "Decoder");
   decoder
-      .def(py::init(&load_form<Decoder>), py::arg("runtime").none(false), py::arg("model"), py::kw_only(),
-           py::arg("sparse") = py::none())
-      .def("is_sparse", &is_sparse, py::arg("rows"))
+      .def(py::init(&load_variant<Decoder>), py::arg("runtime").none(false), py::arg("model"), py::kw_only(),
+           py::arg("optimized") = py::none())
+      .def("is_optimized", &is_optimized, py::arg("rows"))
       .def("sample", &sample, py::arg("out"), py::kw_only(), py::arg("seed"), py::arg("first"), py::arg("threads"),
            py::arg("prior") = py::none(), py::arg("digits") = py::tuple(), py::arg("truncation") = 1.0F,
            py::arg("labels") = py::none())

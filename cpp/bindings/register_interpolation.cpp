@@ -1,4 +1,4 @@
-#include "engine/interpolation.hpp"
+#include "model/interpolation.hpp"
 
 #include "bindings.hpp"
 

@@ -1,5 +1,5 @@
 #include "bindings.hpp"
-#include "engine/prior.hpp"
+#include "model/latents.hpp"
 #include "random/philox.hpp"
 
 namespace py = pybind11;

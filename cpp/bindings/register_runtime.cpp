@@ -1,6 +1,6 @@
 #include "bindings.hpp"
 #include "only_made.hpp"
-#include "runtime/library.hpp"
+#include "onnx/library.hpp"
 
 DIGITVAE_ONLY_MADE(digitvae::Runtime)
 

@@ -2,8 +2,8 @@
 
 #include <exception>
 
+#include "base/arithmetic.hpp"
 #include "bindings.hpp"
-#include "engine/arithmetic.hpp"
 
 namespace py = pybind11;
 

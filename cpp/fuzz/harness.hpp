@@ -1,4 +1,4 @@
-// What both fuzzers hold the library to, and how they read their input.
+// What the fuzzers hold the library to, and how they read their input.
 #pragma once
 
 #include <digitvae/digitvae.h>

@@ -9,9 +9,9 @@ here=$(dirname "$0")
 # Memory that nobody has is refused, as without sanitizers. A small quarantine of freed memory stays in the
 # processor's cache, which makes opening models three times as fast.
 export ASAN_OPTIONS="allocator_may_return_null=1:quarantine_size_mb=16:${ASAN_OPTIONS:-}"
-for harness in models calls forms; do
+for harness in models calls optimized; do
     corpus=$harness
-    [ "$harness" != forms ] || corpus=models
+    [ "$harness" != optimized ] || corpus=models
     mkdir -p "$build/corpus/$harness" "$build/found"
     echo "fuzz_$harness: $seconds seconds"
     "$build/cpp/fuzz/fuzz_$harness" -max_total_time="$seconds" -timeout=30 -rss_limit_mb=4096 -max_len=65536 \

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "onnx_file/graph.hpp"
-#include "runtime/library.hpp"
+#include "onnx/library.hpp"
+#include "onnx/model_file.hpp"
 
 namespace digitvae::testing {
 
@@ -33,9 +33,7 @@ inline std::string model_path(const std::string& name) { return environment("DIG
 inline std::string read_model(const std::string& name) { return read_file(model_path(name)); }
 
 // The file, checked as a decoder or encoder; it must outlive this.
-inline onnx_file::Model as_network(const std::string& file) {
-  return {file.data(), file.size(), onnx_file::Role::kNetwork};
-}
+inline onnx::Model as_network(const std::string& file) { return {file.data(), file.size(), onnx::Role::kNetwork}; }
 
 // Small models that cpp/fuzz/make_corpus.py makes.
 inline std::string read_corpus(const std::string& name) {

@@ -341,7 +341,7 @@ def test_a_forked_child_generates_the_same(model: dv.Model) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_child_generates_whatever_a_thread_did_when_it_was_forked() -> None:
-    bundle = dv.load()  # of this test's own: its second form is made in the midst of the forks
+    bundle = dv.load()  # of this test's own: its optimized twin is made in the midst of the forks
     expected = bundle.sample(100, seed=1)
     ended = threading.Event()
 

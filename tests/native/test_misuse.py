@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CLASSES = (_native.Runtime, _native.Prior, _native.Decoder, _native.Encoder)
 ONE_IMAGE, ONE_LATENT = np.zeros((1, 784), np.float32), np.zeros((1, 40), np.float32)
 CALLS: dict[str, dict[str, Any]] = {
-    "is_sparse": {"rows": 1},
+    "is_optimized": {"rows": 1},
     "sample": {"out": ONE_IMAGE, "seed": 0, "first": 0, "threads": 1},
     "latents": {"out": ONE_LATENT, "seed": 0, "first": 0, "threads": 1},
     "decode": {"z": ONE_LATENT, "out": ONE_IMAGE, "threads": 1},
@@ -141,7 +141,7 @@ def test_threads_beyond_all_processors_are_refused_at_once(model: dv.Model, thre
 @pytest.mark.parametrize("rows", [0, 129, 2**32, 2**64 - 1])
 def test_tiles_of_no_size_are_refused(model: dv.Model, rows: int) -> None:
     with pytest.raises(ValueError, match=f"rows is {rows}, expected 1 to 128"):
-        model._decoder.is_sparse(rows)
+        model._decoder.is_optimized(rows)
 
 
 IN_A_SUB_INTERPRETER = """

@@ -189,7 +189,7 @@ class WithoutKernel:
     def __getattr__(self, name: str) -> object:
         return getattr(self._decoder, name)
 
-    def is_sparse(self, _rows: int) -> bool:
+    def is_optimized(self, _rows: int) -> bool:
         return False
 
 

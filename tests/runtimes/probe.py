@@ -38,7 +38,7 @@ READERS: dict[str, Any] = {
 
 
 def digits() -> dict[str, Array]:
-    """Digits of both kinds of pixels, both priors and both forms, posteriors and a path."""
+    """Digits of both kinds of pixels, both priors and both variants, posteriors and a path."""
     model = dv.load()
     found: dict[str, Array] = {"version": np.array(model.runtime_version)}
     for dtype in ("uint8", "float32"):
@@ -53,14 +53,16 @@ def digits() -> dict[str, Array]:
     found["interpolated"] = model.interpolate(mu[:5], mu[5:10], steps=16, method="slerp")
     found["variations"] = model.variations(images[0], 20, seed=1)
     runtime = open_runtime()
-    for second in (False, True):  # the graph as it is; without multiplications by zero
-        decoder = _native.Decoder(runtime, model.bundle.read(DECODER), sparse=second)
-        prior = _native.Prior(runtime, model.bundle.read(PRIOR), second=second)
+    for optimized in (False, True):
+        decoder = _native.Decoder(runtime, model.bundle.read(DECODER), optimized=optimized)
+        prior = _native.Prior(runtime, model.bundle.read(PRIOR), optimized=optimized)
         for rows in (1, _native.TILE_ROWS):
             x = np.empty((rows, 784), np.float32)
             decoder.sample(x, seed=5, first=0, threads=2, prior=prior)
-            found[f"form {second}, {rows} rows"] = x
-        found[f"form {second}"] = np.array([decoder.is_sparse(_native.TILE_ROWS), prior.is_second])
+            found[f"optimized {optimized}, {rows} rows"] = x
+        found[f"optimized {optimized}"] = np.array(
+            [decoder.is_optimized(_native.TILE_ROWS), prior.is_optimized]
+        )
     return found
 
 

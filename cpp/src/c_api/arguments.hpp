@@ -9,9 +9,9 @@
 #include <limits>
 #include <string>
 
-#include "engine/mixture.hpp"
-#include "engine/tiles.hpp"
-#include "error.hpp"
+#include "base/error.hpp"
+#include "model/mixture.hpp"
+#include "schedule/tiles.hpp"
 
 namespace digitvae::c_api {
 

@@ -4,7 +4,7 @@
 #include "c_api/arguments.hpp"
 #include "c_api/handles.hpp"
 #include "c_api/status.hpp"
-#include "engine/interpolation.hpp"
+#include "model/interpolation.hpp"
 
 namespace digitvae::c_api {
 namespace {

@@ -94,7 +94,7 @@ dvae_status stream(const dvae_decoder* decoder, const dvae_sample_options* given
       throw InvalidArgument("first + count goes beyond 2^64 images");
     }
     const LatentSource source = source_of(options);
-    require_fit(source, core.info());
+    source.require_fit(core.info());
 
     const auto largest = static_cast<std::size_t>(std::min<std::uint64_t>(chunk == 0 ? kDefaultChunk : chunk, count));
     array_bytes(largest, core.info().pixels(), sizeof(Pixel), "chunk");

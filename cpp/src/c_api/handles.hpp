@@ -1,9 +1,9 @@
 // What the opaque handles of the C ABI are.
 #pragma once
 
-#include "engine/decoder.hpp"
-#include "engine/encoder.hpp"
-#include "engine/mixture.hpp"
+#include "model/decoder.hpp"
+#include "model/encoder.hpp"
+#include "model/mixture.hpp"
 
 struct dvae_decoder {
   digitvae::Decoder core;

@@ -9,10 +9,10 @@
 #include <system_error>
 #include <vector>
 
+#include "base/arithmetic.hpp"
 #include "c_api/arguments.hpp"
 #include "c_api/handles.hpp"
 #include "c_api/status.hpp"
-#include "engine/arithmetic.hpp"
 
 namespace digitvae::c_api {
 namespace {

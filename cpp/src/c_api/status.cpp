@@ -4,8 +4,8 @@
 #include <cstring>
 #include <new>
 
-#include "error.hpp"
-#include "runtime/api_base.hpp"
+#include "base/error.hpp"
+#include "onnx/api_base.hpp"
 
 namespace digitvae::c_api {
 namespace {

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "multiversion.hpp"
+#include "base/multiversion.hpp"
 #include "random/philox.hpp"
 
 // Every operation below is an IEEE 754 + − × ÷ √ in float64 or an integer operation, and this file is

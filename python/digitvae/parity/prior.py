@@ -73,7 +73,7 @@ def check_prior_runtimes(bundle: Bundle) -> list[Check]:
         ):
             native = decoder.latents(prior, _ROWS, bundle.latent_dim)
         specified = z, labels
-        if _native.Prior(open_runtime(), content, second=True).is_second:
+        if _native.Prior(open_runtime(), content, optimized=True).is_optimized:
             tables = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
             specified = mixture_latents(tables, **given)
     except Exception as error:  # each runtime has its own exceptions; all mean the same here

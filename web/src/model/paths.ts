@@ -1,4 +1,4 @@
-// Ways between latents, as the native engine goes them (cpp/src/engine/interpolation.cpp): float64,
+// Ways between latents, as the native engine goes them (cpp/src/model/interpolation.cpp): float64,
 // rounded once.
 
 export type Method = "lerp" | "slerp";

@@ -1,4 +1,4 @@
-// Intensities and bytes, rounded as the native engine rounds (cpp/src/engine/pixels.cpp).
+// Intensities and bytes, rounded as the native engine rounds (cpp/src/kernels/pixels.cpp).
 
 const ROUNDING = 2 ** -23; // by which ONNX Runtime's sigmoid leaves [0, 1] for a few logits
 const ROUNDER = 1.5 * 2 ** 23; // float32 has no place for fractions beside it

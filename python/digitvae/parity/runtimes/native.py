@@ -59,10 +59,10 @@ def functions(content: bytes, model: Model, network: Network) -> dict[str, Funct
     found = {NATIVE: model_function(model, network)}
     if network is DECODER:
         dense, sparse = (
-            _native.Decoder(open_runtime(), content, sparse=form) for form in (False, True)
+            _native.Decoder(open_runtime(), content, optimized=form) for form in (False, True)
         )
         found[NATIVE_DENSE] = form_function(dense)
-        if sparse.is_sparse(_native.TILE_ROWS):
+        if sparse.is_optimized(_native.TILE_ROWS):
             found[NATIVE_SPARSE] = form_function(sparse)
     found[NATIVE_THREADS] = model_function(model, network, threads=3)
     found[NATIVE_PARTS] = in_parts(found[NATIVE], PART_ROWS)

@@ -26,7 +26,7 @@ LEVELS = ((ONNX_RUNTIME, ALL), (ONNX_RUNTIME_BASIC, BASIC), (ONNX_RUNTIME_OFF, O
 
 
 def load_model(content: bytes, role: Role) -> onnx.ModelProto:
-    """Parse a model that holds no more than its role needs (cpp/src/onnx_file/graph.hpp).
+    """Parse a model that holds no more than its role needs (cpp/src/onnx/model_file.hpp).
 
     Raises:
         ModelError: It holds more: values in other files, functions, operators that none needs.
