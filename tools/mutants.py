@@ -134,9 +134,9 @@ MUTANTS = (
     ),
     Mutant(
         "an evaluation that looked at less replaces one that looked at more",
-        "python/digitvae/evaluation/update.py",
-        "if before[key] > now[key]]",
-        "if before[key] < now[key]]",
+        "python/digitvae/evaluation/settings.py",
+        "if before > now else []",
+        "if before < now else []",
         "tests/cli/test_evaluate.py",
     ),
     Mutant(

@@ -23,7 +23,7 @@ def test_a_module_is_found_by_its_earlier_name_and_is_the_same(old: str) -> None
 
 
 def test_so_are_modules_below_it() -> None:
-    assert import_module("digitvae.evaluate.run") is import_module("digitvae.evaluation.run")
+    assert import_module("digitvae.evaluate.report") is import_module("digitvae.evaluation.report")
     with pytest.raises(ModuleNotFoundError, match="nothing"):
         import_module("digitvae.evaluate.nothing")
 

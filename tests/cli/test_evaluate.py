@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import shutil
-from dataclasses import replace
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -13,7 +12,7 @@ import onnx
 import pytest
 from PIL import Image
 
-from tests.evaluation.test_run import SMALL, changed
+from tests.support.evaluating import SMALL, changed
 from tests.support.running import Runner, assert_explained
 
 if TYPE_CHECKING:
@@ -28,9 +27,9 @@ def plain(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever was asked for, look at little."""
-    from digitvae.evaluation import settings
+    from digitvae.evaluation import options
 
-    monkeypatch.setattr(settings, "settings", lambda **_: SMALL)
+    monkeypatch.setattr(options, "settings", lambda **_: SMALL)
 
 
 def test_json_and_views_are_of_one_evaluation(run: Runner, plain: Path) -> None:
@@ -80,16 +79,17 @@ def test_a_bundle_is_updated_unless_that_would_look_at_less(
     run: Runner, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from digitvae.bundle.folder import Bundle
-    from digitvae.evaluation import run as evaluation
-    from digitvae.evaluation import settings
+    from digitvae.evaluation import bundle as evaluation
+    from digitvae.evaluation import options
+    from digitvae.evaluation.settings import Settings
 
-    def asked(*, draws: int | None = None, **_: object) -> settings.Settings:
-        return replace(SMALL, draws=draws or 300)
+    def asked(*, draws: int | None = None, **_: object) -> Settings:
+        return Settings(0, {**SMALL.sizes, "draws": draws or 300})
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("measured first, and refused only then")
 
-    monkeypatch.setattr(settings, "settings", asked)
+    monkeypatch.setattr(options, "settings", asked)
     folder = shutil.copytree(tiny_bundle, tmp_path / "copy")
     words = ["evaluate", folder, "--update", "--draws"]
     result = run(*words, "300", "--json")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from digitvae.evaluation.aggregate import (
+from digitvae.evaluation.measures.aggregate import (
     aggregate_moments,
     neighbour_coincidence,
     posterior_divergence,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from digitvae.evaluation.frechet import frechet_distance
+from digitvae.evaluation.measures.smoothness import smoothness
 from digitvae.evaluation.precision_recall import precision_recall
-from digitvae.evaluation.smoothness import smoothness
 
 
 def with_moments(mean: np.ndarray, covariance: np.ndarray, n: int = 64) -> np.ndarray:

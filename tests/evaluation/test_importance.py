@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from digitvae.evaluation.importance import binarised, importance_bound, log_weights
+from digitvae.evaluation.measures.importance import binarised, importance_bound, log_weights
 from digitvae.vae.model import LATENTS, PIXELS, VAE
 
 

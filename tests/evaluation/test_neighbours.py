@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from digitvae.evaluation.neighbours import describe_distances, nearest
+from digitvae.evaluation.measures.neighbours import describe_distances, nearest
 
 
 def random_images(n: int, seed: int) -> np.ndarray:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from types import CodeType, ModuleType
 
 MOVED = {
+    "digitvae.evaluate.run": "digitvae.evaluation.bundle",
     "digitvae.evaluate": "digitvae.evaluation",
     "digitvae.model": "digitvae.vae.model",
     "digitvae.objective": "digitvae.vae.objective",

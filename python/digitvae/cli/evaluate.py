@@ -81,8 +81,8 @@ def evaluate(
 
     require_torch(also=(*(["jinja2"] if html_file else []), *(["yaml"] if update else [])))
     from digitvae.base.atomic import new_file
-    from digitvae.evaluation.run import evaluate_bundle
-    from digitvae.evaluation.settings import settings
+    from digitvae.evaluation.bundle import evaluate_bundle
+    from digitvae.evaluation.options import settings
 
     sizes = settings(seed=seed, draws=draws, quick=quick)
     if update and bundle is not None and not force:

@@ -1,4 +1,5 @@
 """How good a model is: its likelihood, its aggregate posterior, and the digits that it makes.
 
-One module for each measure; :mod:`digitvae.evaluation.run` takes them all (``digitvae evaluate``).
+``measures`` has one file for each; :func:`digitvae.evaluation.bundle.evaluate_bundle` takes them
+all (``digitvae evaluate``).
 """

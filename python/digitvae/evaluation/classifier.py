@@ -9,23 +9,17 @@ of the seed.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
+from digitvae.data.sets import Split
 from digitvae.vae.heldout import as_tensor
 from digitvae.vae.model import HEIGHT, PIXELS, WIDTH
 from digitvae.vae.serialisation import onnx_bytes
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from torch import Tensor
-
-    from digitvae.data.sets import Split
 
 CLASSES = 10
 FEATURES = 128

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
 
 from digitvae._native import check_model
 from digitvae.base.errors import BundleError
 from digitvae.bundle.folder import shipped_folder
 from digitvae.vae.model import PIXELS
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    Float32 = NDArray[np.float32]
+Float32 = NDArray[np.float32]
 
 CONFIDENT = 0.9
 """A picture counts as recognizable if the most probable class has more than this."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 
@@ -16,12 +18,6 @@ from digitvae.data.sets import DATASETS
 from digitvae.engine.model import Model, load
 from digitvae.vae.model import VAE
 from digitvae.vae.objective import OBJECTIVES
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,16 +14,12 @@ from digitvae.base.errors import BundleError, OutputError
 from digitvae.bundle.card import EVALUATION, SAMPLES, TEST_METRICS, evaluation_figures, model_card
 from digitvae.bundle.folder import Bundle, describe_content, manifest_bytes
 from digitvae.bundle.names import CARD, DECODER, ENCODER, MANIFEST, PRIOR, WEIGHTS
-from digitvae.evaluation.pictures import MIXTURE_SAMPLES, STANDARD_SAMPLES
-from digitvae.evaluation.report import SCHEMA
-from digitvae.evaluation.settings import command_options
+from digitvae.evaluation.measures import SIZES
+from digitvae.evaluation.measures.images import MIXTURE_SAMPLES, STANDARD_SAMPLES
+from digitvae.evaluation.options import command_options
+from digitvae.evaluation.report import SCHEMA, EvaluationReport
+from digitvae.evaluation.settings import Settings
 from digitvae.evaluation.views.sheet import sheet
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from digitvae.evaluation.report import EvaluationReport
-    from digitvae.evaluation.settings import Settings
 
 
 def write_evaluation(folder: str | Path, report: EvaluationReport, *, force: bool = False) -> None:
@@ -93,7 +90,13 @@ def refuse_loss(bundle: Bundle, settings: Settings) -> None:
         before = json.loads(bundle.read(EVALUATION))
         if before["schema"] != SCHEMA:
             return
-        lost = _lost(before["settings"], settings.to_dict())
+        known = before["settings"]
+        lost = [
+            words
+            for size in SIZES
+            if size.key in known  # the measure may be newer than that evaluation
+            for words in size.lost(known[size.key], settings[size])
+        ]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return
     if lost:
@@ -118,26 +121,6 @@ def kept(report: EvaluationReport, bundle: Bundle) -> dict[str, Any]:
         "command": None if options is None else " ".join(["digitvae evaluate .", *options]),
         "files": {name: bundle.manifest["files"][name]["sha256"] for name in measured},
     }
-
-
-def _lost(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Of what the new settings look at less than the ones before, in words."""
-    sizes = {
-        "draws": "images from each source",
-        "precision_recall": "images for precision and recall",
-        "neighbours": "images for their nearest training images",
-        "latents": "latents",
-        "paths": "interpolations",
-        "steps": "images on each interpolation",
-    }
-    lost = [f"{before[key]} {what}" for key, what in sizes.items() if before[key] > now[key]]
-    images = dict(now["bounds"])
-    lost += [
-        f"the bound of k = {k} on {count} images"
-        for k, count in before["bounds"]
-        if count > images.get(k, 0)
-    ]
-    return lost
 
 
 def _samples(report: EvaluationReport) -> bytes:

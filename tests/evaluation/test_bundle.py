@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,39 +11,23 @@ import pytest
 
 from digitvae.base.errors import BundleError
 from digitvae.bundle.folder import Bundle, write_manifest
-from digitvae.bundle.names import PRIOR
+from digitvae.evaluation.bundle import evaluate_bundle
+from digitvae.evaluation.measures.importance import BOUNDS
+from digitvae.evaluation.measures.neighbours import NEIGHBOURS
+from digitvae.evaluation.options import settings
 from digitvae.evaluation.report import MIXTURE, RECONSTRUCTIONS, STANDARD, TEST, TRAIN
-from digitvae.evaluation.run import evaluate_bundle
-from digitvae.evaluation.settings import Settings, settings
+from digitvae.evaluation.settings import DRAWS
 from digitvae.evaluation.subject import Subject
 from digitvae.evaluation.views.html import bars, to_html
 from digitvae.evaluation.views.sheet import to_png
 from digitvae.evaluation.views.tables import tables
+from tests.support.evaluating import SMALL, changed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from digitvae.data.sets import Split
     from digitvae.evaluation.report import EvaluationReport
-
-SMALL = Settings(
-    draws=300,
-    bounds=((1, 200), (8, 40)),
-    precision_recall=200,
-    neighbours=50,
-    latents=200,
-    paths=12,
-    steps=5,
-)
-
-
-def changed(bundle: Path, folder: Path, **entries: object) -> Path:
-    """A copy of a bundle without a prior, whose manifest has other entries."""
-    shutil.copytree(bundle, folder)
-    manifest = Bundle.open(folder).manifest
-    manifest["files"].pop(PRIOR, None)
-    write_manifest(folder, manifest | entries)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +55,8 @@ def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(
 
 
 def test_measures_stand_in_the_order_that_they_must(report: EvaluationReport) -> None:
-    grey = report.bounds["grey"]
-    assert [(bound.k, bound.images) for bound in grey] == list(SMALL.bounds)
+    grey, sizes = report.bounds["grey"], SMALL[BOUNDS]
+    assert tuple((bound.k, bound.images) for bound in grey) == sizes
     assert report.heldout.kl is not None
     assert report.latents is not None
     assert sum(report.latents.kl) == pytest.approx(report.heldout.kl, rel=1e-4)
@@ -128,14 +111,14 @@ def memorizing(monkeypatch: pytest.MonkeyPatch, mnist: dict[str, Split]) -> None
 @pytest.mark.usefixtures("memorizing")
 def test_a_prior_that_memorizes_is_found_out(plain: Path, report: EvaluationReport) -> None:
     found = evaluate_bundle(plain, SMALL, pictures=True)
-    assert found.neighbours[MIXTURE].copies == SMALL.neighbours
+    assert found.neighbours[MIXTURE].copies == SMALL[NEIGHBOURS]
     assert found.neighbours[MIXTURE].close == 1
     assert found.neighbours[STANDARD] == report.neighbours[STANDARD]
     mixture = found.sources[MIXTURE]
-    assert mixture.images == SMALL.draws
+    assert mixture.images == SMALL[DRAWS]
     assert mixture.label_accuracy == pytest.approx(0.9, abs=0.02)
     assert mixture.recognizable > 0.97
-    assert found.to_dict()["sources"]["mixture"]["images"] == SMALL.draws
+    assert found.to_dict()["sources"]["mixture"]["images"] == SMALL[DRAWS]
     assert found.latents is not None
     assert MIXTURE in found.latents.coincidence
     text = "\n".join(table.markdown() for table in tables([found]))
@@ -215,12 +198,14 @@ def test_what_cannot_be_evaluated_says_why(tiny_bundle: Path, tmp_path: Path) ->
 
 
 def test_settings_follow_the_options() -> None:
-    assert settings() == Settings()
-    assert settings(seed=3, draws=500) == Settings(3, 500)
-    assert settings(quick=True).draws == 2000
-    assert settings(quick=True, draws=700, seed=2**64 - 1).draws == 700
-    assert settings(quick=True).to_dict()["bounds"] == [[1, 2000], [64, 2000]]
+    assert settings()[DRAWS] == 10_000
+    assert settings(draws=500)[DRAWS] == 500
+    assert settings(quick=True)[DRAWS] == 2000
+    assert settings(quick=True, draws=700, seed=2**64 - 1)[DRAWS] == 700
+    assert settings(quick=True)[BOUNDS] == ((1, 2000), (64, 2000))
     with pytest.raises(ValueError, match="draws: 199"):
         settings(draws=199)
     with pytest.raises(ValueError, match="seed: -1"):
         settings(seed=-1)
+    with pytest.raises(ValueError, match="sizes: path; known are draws, bounds"):
+        settings(path=3)

@@ -13,22 +13,40 @@ this kind, but no likelihood of anything.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch import Tensor
 
-from digitvae.vae.model import LATENTS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from torch import Tensor
-
-    from digitvae.vae.model import VAE
+from digitvae.base.tables import Table
+from digitvae.evaluation.inputs import Inputs
+from digitvae.evaluation.measure import Measure, likelihood, number
+from digitvae.evaluation.report import EvaluationReport
+from digitvae.evaluation.settings import Size
+from digitvae.vae.heldout import as_tensor
+from digitvae.vae.model import LATENTS, VAE
 
 _ROWS = 4000
 """Latents to decode at once: 12 MB of logits."""
+
+Pairs = tuple[tuple[int, int], ...]
+
+
+class _Bounds(Size[Pairs]):
+    def lost(self, before: Any, now: Pairs) -> list[str]:
+        images = dict(now)
+        return [
+            f"the bound of k = {k} on {count} {self.counts}"
+            for k, count in before
+            if count > images.get(k, 0)
+        ]
+
+
+BOUNDS = _Bounds(
+    "bounds", ((1, 10_000), (64, 10_000), (1000, 1000)), ((1, 2000), (64, 2000)), "images"
+)
+"""Pairs of k and a number of test images."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +65,8 @@ class Bound:
     nats: float
     standard_error: float | None
 
-    def to_dict(self) -> dict[str, float | int | None]:
-        """Ready for JSON."""
-        return asdict(self)
 
-
-def importance_bound(
-    model: VAE,
-    x: Tensor,
-    k: int,
-    generator: torch.Generator,
-    on_rows: Callable[[int], None] = lambda _: None,
-) -> Bound:
+def importance_bound(model: VAE, x: Tensor, k: int, generator: torch.Generator) -> Bound:
     """Estimate the bound on images.
 
     Args:
@@ -66,7 +74,6 @@ def importance_bound(
         x: float32 [n, 784] in [0, 1], n ≥ 1.
         k: Posterior samples an image, at least 1.
         generator: Of the noise, image by image.
-        on_rows: Called with the number of images done since the last call.
 
     Raises:
         ValueError: k is below 1, or there are no images.
@@ -83,7 +90,6 @@ def importance_bound(
             eps = torch.randn(len(rows), k, LATENTS, generator=generator)
             weights = log_weights(model, rows, eps)
             bounds.append(math.log(k) - torch.logsumexp(weights, dim=1))
-            on_rows(len(rows))
     nats = torch.cat(bounds)
     error = float(nats.std()) / math.sqrt(len(x)) if len(x) > 1 else None
     return Bound(k, len(x), float(nats.mean()), error)
@@ -132,3 +138,48 @@ def binarised(x: Tensor, generator: torch.Generator) -> Tensor:
         generator: Of the choice.
     """
     return torch.bernoulli(x, generator=generator)
+
+
+def _compute(inputs: Inputs) -> dict[str, tuple[Bound, ...]]:
+    """By kind of images; empty for an autoencoder, which has no posterior."""
+    if not inputs.subject.has_posterior:
+        return {}
+    x = as_tensor(inputs.test.images)
+    found: dict[str, tuple[Bound, ...]] = {}
+    for kind, images in {
+        "grey": x,
+        "binarised": binarised(x, inputs.generator("binarised")),
+    }.items():
+        for k, count in inputs.settings[BOUNDS]:
+            inputs.begin(f"importance-weighted bound, {kind}, k = {k}")
+            generator = inputs.generator(f"{kind} {k}")
+            bound = importance_bound(inputs.subject.network, images[:count], k, generator)
+            found[kind] = (*found.get(kind, ()), bound)
+    return found
+
+
+def _tables(report: EvaluationReport) -> list[Table]:
+    bounds: dict[str, tuple[Bound, ...]] = report.bounds
+    return [
+        likelihood(
+            [
+                (
+                    f"importance-weighted, k = {bound.k}, {kind}",
+                    number(bound.nats),
+                    number(bound.standard_error),
+                    f"{bound.images:,}",
+                )
+                for kind, found in bounds.items()
+                for bound in found
+            ]
+        )
+    ]
+
+
+MEASURE = Measure(
+    "bounds",
+    _compute,
+    _tables,
+    steps=lambda inputs: 2 * len(inputs.settings[BOUNDS]) * inputs.subject.has_posterior,
+    sizes=(BOUNDS,),
+)

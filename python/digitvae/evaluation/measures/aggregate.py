@@ -7,18 +7,42 @@ decoder is asked for what it has never seen.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from digitvae.base.tables import Table
+from digitvae.evaluation.inputs import Inputs
+from digitvae.evaluation.measure import ABSENT, NOTHING, Measure, likelihood, number
+from digitvae.evaluation.report import MIXTURE, STANDARD, TRAIN, EvaluationReport
+from digitvae.evaluation.settings import Size
 
-    Float64 = NDArray[np.float64]
+Float64 = NDArray[np.float64]
+
+LATENTS = Size("latents", 5000, 2000, "latents")
+"""Posterior draws, and as many of each prior, that are to be told apart; at most."""
 
 NEIGHBOURS = 10
 _ROWS = 1000
+
+
+@dataclass(frozen=True)
+class LatentMeasures:
+    """Measures of the 40 latents over the test images, nats.
+
+    Attributes:
+        kl: KL(q(z|x) ‖ N(0, 1)) of each latent, the mean over images [40].
+        aggregate_kl: KL(N(mⱼ, Sⱼⱼ) ‖ N(0, 1)) of each, moments of the aggregate posterior [40].
+        gaussian_kl: KL(N(m, S) ‖ N(0, I)) of all together.
+        coincidence: By source, how well its draws can be told from posterior draws of the test
+            images: share of nearest neighbours that are of the own set, ½ if not at all.
+    """
+
+    kl: tuple[float, ...]
+    aggregate_kl: tuple[float, ...]
+    gaussian_kl: float
+    coincidence: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -99,3 +123,50 @@ def neighbour_coincidence(
         mine = torch.arange(first, first + len(nearest)) < n
         own += int(((nearest < n) == mine[:, None]).sum())
     return own / (2 * n * k)
+
+
+def _compute(inputs: Inputs) -> LatentMeasures | None:
+    """``None`` for an autoencoder, which has no posterior."""
+    inputs.begin("aggregate posterior")
+    subject, n, seed = inputs.subject, inputs.settings[LATENTS], inputs.settings.seed
+    if not subject.has_posterior:
+        return None
+    mu, logvar = inputs.posterior
+    moments = aggregate_moments(mu, logvar)
+    draws = subject.posterior_draws(mu[:n], logvar[:n], inputs.generator("test latents"))
+    train = subject.engine.encode(inputs.some("train", n).images)
+    others = {
+        TRAIN: subject.posterior_draws(*train, inputs.generator("training latents")),
+        STANDARD: subject.engine.latents(n, seed=seed),
+    }
+    if subject.has_mixture:
+        others[MIXTURE] = subject.mixture_latents(n, seed)
+    return LatentMeasures(
+        kl=tuple(posterior_divergence(mu, logvar).tolist()),
+        aggregate_kl=tuple(moments.marginal_divergence().tolist()),
+        gaussian_kl=moments.divergence(),
+        coincidence={name: neighbour_coincidence(draws, other) for name, other in others.items()},
+    )
+
+
+def _tables(report: EvaluationReport) -> list[Table]:
+    found: LatentMeasures | None = report.latents
+    rows, kl = [("an autoencoder has no posterior", NOTHING)], []
+    if found is not None:
+        rows = [(name, number(value, 3)) for name, value in found.coincidence.items()]
+        if not report.has_mixture:
+            rows.append((MIXTURE, ABSENT))
+        images = f"{report.heldout.images:,}"
+        name = "KL of the aggregate posterior, as a Gaussian"
+        kl = [(name, number(found.gaussian_kl), "", images)]
+    return [
+        likelihood(kl),
+        Table(
+            "Can latents of test images be told from other draws? Not at all at 0.5",
+            ("draws", "neighbours of the own set"),
+            tuple(rows),
+        ),
+    ]
+
+
+MEASURE = Measure("latents", _compute, _tables, sizes=(LATENTS,))

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
+from digitvae.base.tables import Table
+from digitvae.evaluation.inputs import Inputs
+from digitvae.evaluation.measure import Measure, number
+from digitvae.evaluation.pictures import grid
 from digitvae.evaluation.recognition import CONFIDENT
+from digitvae.evaluation.report import EvaluationReport, Picture
+from digitvae.evaluation.settings import Size
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+PATHS = Size("paths", 500, 100, "interpolations")
+"""Each between test images of different classes."""
+
+STEPS = Size("steps", 16, 16, "images on each interpolation")
+"""Both ends included."""
+
+_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -33,10 +45,6 @@ class Smoothness:
     detour: float
     largest_step: float
     recognizable: float
-
-    def to_dict(self) -> dict[str, float | int]:
-        """Ready for JSON."""
-        return asdict(self)
 
 
 def smoothness(features: NDArray[np.floating], confidence: NDArray[np.floating]) -> Smoothness:
@@ -71,3 +79,48 @@ def smoothness(features: NDArray[np.floating], confidence: NDArray[np.floating])
 
 def _mean(values: NDArray[np.float64]) -> float:
     return float(values.mean()) if len(values) else 1.0
+
+
+def _compute(inputs: Inputs) -> Smoothness:
+    inputs.begin("interpolations")
+    # Their order is random, so neighbours are strangers.
+    labels, mu = inputs.test.labels, inputs.posterior.mu
+    a = 2 * np.flatnonzero(labels[0:-1:2] != labels[1::2])[: inputs.settings[PATHS]]
+    paths = inputs.subject.engine.interpolate(mu[a], mu[a + 1], inputs.settings[STEPS])
+    inputs.sheets.append(partial(_sheet, paths))
+    shape = paths.shape[:2]
+    seen = inputs.recognizer(paths.reshape(-1, *paths.shape[2:]))
+    return smoothness(seen.features.reshape(*shape, -1), seen.confidence.reshape(shape))
+
+
+def _sheet(paths: NDArray[np.uint8]) -> Picture:
+    return Picture(
+        "Interpolations",
+        "Straight lines between the posterior means of two test images.",
+        grid(paths[:_SHOWN].reshape(-1, *paths.shape[2:]), paths.shape[1]),
+    )
+
+
+def _tables(report: EvaluationReport) -> list[Table]:
+    found: Smoothness = report.smoothness
+    row = (
+        f"{found.paths:,}",
+        f"{found.steps:,}",
+        number(found.squared_step, 1),
+        number(found.detour),
+        f"{100 * found.largest_step:.1f} %",
+        number(found.recognizable, 3),
+    )
+    return [
+        Table(
+            "Interpolations between test images of different classes",
+            (
+                *("paths", "steps", "squared step", "detour", "largest step"),
+                "confidence > 0.9 between",
+            ),
+            (row,),
+        )
+    ]
+
+
+MEASURE = Measure("smoothness", _compute, _tables, sizes=(PATHS, STEPS))

@@ -6,16 +6,25 @@ has trained on are. So the distances of samples are compared with those of test 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from digitvae.base.tables import Table
+from digitvae.evaluation.inputs import Inputs
+from digitvae.evaluation.measure import ABSENT, NOTHING, Measure, number
+from digitvae.evaluation.pictures import COLUMNS, pairs
+from digitvae.evaluation.report import MIXTURE, STANDARD, TEST, EvaluationReport, Picture
+from digitvae.evaluation.settings import Size
 
-    Images = NDArray[np.uint8]
+Images = NDArray[np.uint8]
+
+NEIGHBOURS = Size("neighbours", 2000, 500, "images for their nearest training images")
+"""At most so many of each source."""
 
 CLOSE = 0.01
 """Test images closer than this quantile of their own distances are called close."""
@@ -52,10 +61,6 @@ class Distances:
     low: float
     close: float
     copies: int
-
-    def to_dict(self) -> dict[str, float | int]:
-        """Ready for JSON."""
-        return asdict(self)
 
 
 def nearest(images: Images, reference: Images) -> Nearest:
@@ -98,3 +103,64 @@ def describe_distances(distance: NDArray[np.float64], of_test: NDArray[np.float6
         close=float((distance < np.quantile(of_test, CLOSE)).mean()),
         copies=int((distance == 0).sum()),
     )
+
+
+def _compute(inputs: Inputs) -> dict[str, Distances]:
+    """Of what the model has not seen: test images, and samples."""
+    reference = inputs.splits["train"].images
+    found: dict[str, Distances] = {}
+    of_test: NDArray[np.float64] | None = None
+    for name in (TEST, STANDARD, MIXTURE):
+        if name not in inputs.sources:
+            continue
+        inputs.begin(f"nearest training images of {name}")
+        images = inputs.sources[name].images[: inputs.settings[NEIGHBOURS]]
+        near = nearest(images, reference)
+        of_test = near.distance if of_test is None else of_test
+        found[name] = describe_distances(near.distance, of_test)
+        if name != TEST:
+            inputs.sheets.append(partial(_closest, name, images, reference, near))
+    return found
+
+
+def _closest(name: str, images: Images, reference: Images, near: Nearest) -> Picture:
+    closest = np.argsort(near.distance, kind="stable")[:COLUMNS]
+    return Picture(
+        f"Nearest training images, {name}",
+        f"The {len(closest)} samples of {len(images):,} that are closest to a training image, each "
+        "above that image.",
+        pairs(images[closest], reference[near.place[closest]]),
+    )
+
+
+def _tables(report: EvaluationReport) -> list[Table]:
+    distances: dict[str, Distances] = report.neighbours
+    rows: list[tuple[str, ...]] = [
+        (
+            name,
+            f"{found.images:,}",
+            number(found.median),
+            number(found.low),
+            f"{100 * found.close:.2f} %",
+            str(found.copies),
+        )
+        for name, found in distances.items()
+    ]
+    if not report.has_mixture:
+        rows.append((MIXTURE, ABSENT, *[NOTHING] * 4))
+    return [
+        Table(
+            "Distance to the nearest training image",
+            ("source", "images", "median", "1 % quantile", "closer than 1 % of test", "copies"),
+            tuple(rows),
+        )
+    ]
+
+
+MEASURE = Measure(
+    "neighbours",
+    _compute,
+    _tables,
+    steps=lambda inputs: 2 + inputs.subject.has_mixture,
+    sizes=(NEIGHBOURS,),
+)
