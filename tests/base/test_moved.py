@@ -33,6 +33,8 @@ def test_what_documentation_named_is_still_there() -> None:
 import digitvae.ray, digitvae.sinks
 from digitvae import data
 from digitvae.data import load
+from digitvae.evaluate import ACTIVE_VARIANCE, BASELINE_TOLERANCE, Evaluation
+from digitvae.evaluate import as_tensor, baseline_bce, evaluate
 from digitvae.evaluate.report import EvaluationReport
 from digitvae.evaluate.run import evaluate_bundle
 from digitvae.export import export_run
@@ -41,6 +43,8 @@ from digitvae.objective import loss
 from digitvae.parity import verify
 from digitvae.sinks import Sink, open_sink
 from digitvae.train import TrainConfig, recipe, train
+assert evaluate.__module__ == Evaluation.__module__ == "digitvae.vae.heldout"
+assert not hasattr(digitvae.evaluate, "nothing")
 digitvae.ray.dataset, digitvae.sinks.open_sink, data.load
 """
     subprocess.run([sys.executable, "-c", code], check=True)
