@@ -124,7 +124,7 @@ classifier: $(DEV) data ## Remake export/classifiers, which `digitvae evaluate` 
 		$(BIN)/digitvae classifier --dataset $$name --out export/classifiers/$$name.onnx --force || exit 1; done
 
 notebook: $(DEV) data ## Execute notebooks/vae_mnist.ipynb again (30 epochs of three objectives) and keep its outputs
-	$(BIN)/python -m tests.docs.test_notebook
+	$(BIN)/python -m tools.notebook
 
 verify: $(DEV) data ## Check that the shipped bundle computes what PyTorch computes, and no worse than it did
 	@mkdir -p build/parity

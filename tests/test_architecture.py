@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -106,3 +107,13 @@ def test_what_takes_long_to_import_is_imported_in_few_packages(
 ) -> None:
     users = {name for name in INSIDE if library in {i.partition(".")[0] for i in imports_of(name)}}
     assert {room_of(name) for name in users} <= rooms
+
+
+def test_no_test_imports_another_test() -> None:
+    against = {
+        f"{path.relative_to(PACKAGE.parents[1])}: {line}"
+        for path in Path(__file__).parent.rglob("*.py")
+        for line in path.read_text("utf-8").splitlines()
+        if re.match(r"\s*(from (tests|\.)|import tests\.).*\btest_\w+", line)
+    }
+    assert not against  # what tests share is in tests/support/

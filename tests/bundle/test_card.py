@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
 import digitvae as dv
@@ -22,6 +21,7 @@ from digitvae.bundle.names import CARD, MANIFEST
 from digitvae.data import sets as data
 from digitvae.evaluation.report import KEYS
 from digitvae.training.loop import TrainConfig
+from tests.support.cards import front_matter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,12 +85,6 @@ SEEN: dict[str, Any] = {
     },
     "classifier": {"dataset": "mnist", "accuracy": 0.9965},
 }
-
-
-def front_matter(text: str) -> dict[str, Any]:
-    """As the hub's own library reads it."""
-    found: dict[str, Any] = ModelCard(text).data.to_dict()  # type: ignore[no-untyped-call]
-    return found
 
 
 def blocks(text: str, language: str) -> list[str]:

@@ -1,33 +1,26 @@
-"""The notebook runs from top to bottom, and the outputs that are committed with it are whole.
-
-``python -m tests.docs.test_notebook`` remakes those outputs. It trains what ``runs/notebook`` lacks
-of the three runs of 30 epochs.
-"""
+"""The notebook runs from top to bottom, and the outputs that are committed with it are whole."""
 
 from __future__ import annotations
 
 import base64
-import importlib
 import io
 import os
 import re
-import warnings
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from tools.notebook import NOTEBOOK, Notebook, execute, jupyter, read_notebook
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
+    from pathlib import Path
 
     from digitvae.data.sets import Split
 
 pytestmark = pytest.mark.slow
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "vae_mnist.ipynb"
 MAX_BYTES = 2_000_000
 OBJECTIVES = ("elbo", "pixel-mean", "autoencoder")
 LIMIT = 4096
@@ -47,37 +40,7 @@ FIGURES = {
 # The start of an absolute path: of a home, of a temporary folder, of Windows.
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|var|usr|opt|mnt|work|Users)/|\b[A-Z]:\\")
 
-Notebook = Any
 Cell = Any
-
-
-@contextmanager
-def jupyter() -> Iterator[Any]:
-    """The module ``nbformat``, and peace from what Jupyter's packages warn about one another."""
-    with warnings.catch_warnings():
-        for category in (DeprecationWarning, RuntimeWarning, ResourceWarning):
-            warnings.simplefilter("ignore", category)
-        yield importlib.import_module("nbformat")  # only half of it has types
-
-
-def read_notebook() -> Notebook:
-    with jupyter() as nbformat:
-        return nbformat.read(NOTEBOOK, as_version=4)
-
-
-def execute(notebook: Notebook, environment: Mapping[str, str]) -> None:
-    """Run every cell in a fresh kernel, as from the notebook's own folder; fill in the outputs."""
-    with jupyter():
-        from nbclient import NotebookClient
-
-        client = NotebookClient(
-            notebook,
-            kernel_name="python3",
-            record_timing=False,
-            coalesce_streams=True,
-            resources={"metadata": {"path": str(NOTEBOOK.parent)}},
-        )
-        client.execute(env={**os.environ, **environment})
 
 
 def code_cells(notebook: Notebook) -> list[Cell]:
@@ -255,18 +218,3 @@ def test_a_machine_path_is_recognized() -> None:
         assert MACHINE_PATH.search(path)
     for harmless in ("784 / 512", "a/home/b", "docs/random-numbers.md", "https://arxiv.org/abs/1"):
         assert not MACHINE_PATH.search(harmless)
-
-
-def remake() -> None:
-    """Execute the notebook as a reader would and replace its outputs."""
-    notebook = read_notebook()
-    execute(notebook, {})
-    # What the kernel says about itself changes with the machine.
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    notebook.metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
-    with jupyter() as nbformat:
-        nbformat.write(notebook, NOTEBOOK)
-
-
-if __name__ == "__main__":
-    remake()

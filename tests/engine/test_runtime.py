@@ -18,14 +18,7 @@ from digitvae.engine.runtime import (
     open_runtime,
     packaged_library,
 )
-
-TOO_OLD = """
-struct base { const void *(*get_api)(unsigned); const char *(*version)(void); };
-static const void *get_api(unsigned version) { (void)version; return 0; }
-static const char *version(void) { return "1.4.0"; }
-static const struct base api = { get_api, version };
-const struct base *OrtGetApiBase(void) { return &api; }
-"""
+from tests.support.running import too_old_runtime
 
 
 @pytest.fixture(autouse=True)
@@ -73,9 +66,7 @@ def test_a_library_that_is_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_library_that_is_too_old_is_refused_with_both_versions(tmp_path: Path) -> None:
-    source, library = tmp_path / "old.c", tmp_path / "old.so"
-    source.write_text(TOO_OLD, encoding="utf-8")
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    library = too_old_runtime(tmp_path / "old.so")
     with pytest.raises(
         dv.RuntimeLibraryError, match=r"is version 1\.4\.0, too old: digitvae needs 1\.20 or newer"
     ):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.packaging.conftest import ROOT, Installed, must_run
+from tests.support.packages import ROOT, Installed, must_run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import digitvae as dv
-from tests.packaging.conftest import DECODER, EXAMPLES, ROOT, Installed, must_run, run
+from tests.support.packages import DECODER, EXAMPLES, ROOT, Installed, must_run, run
 from tests.support.processes import started
 from tests.support.readers import parse_idx
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.packages import CROSS, ROOT
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ROOT = Path(__file__).parents[2]
 HEADER = "#define ORT_API_VERSION {}\n"
 
 PROJECT = """
@@ -23,14 +24,6 @@ cmake_minimum_required(VERSION 3.25)
 project(headers LANGUAGES NONE)
 include("{module}")
 """
-CROSS = [
-    "-DCMAKE_FIND_ROOT_PATH=/nonexistent/sysroot",
-    "-DCMAKE_FIND_ROOT_PATH_MODE_INCLUDE=ONLY",
-    "-DCMAKE_FIND_ROOT_PATH_MODE_LIBRARY=ONLY",
-    "-DCMAKE_FIND_ROOT_PATH_MODE_PACKAGE=ONLY",
-]
-"""What toolchain files for another machine say: look for these in its root alone."""
-
 ANY_TOOLCHAIN = pytest.mark.parametrize("toolchain", [[], CROSS], ids=["native", "cross"])
 
 

@@ -13,12 +13,12 @@ from cpp.fuzz.make_corpus import CLASSES, PRIOR
 from libdigitvae import SampleOptions
 
 from digitvae.parity.random_reference import mixture_uniform, standard_normal
-from tests.packaging.conftest import DECODER
+from tests.support.packages import DECODER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.packaging.conftest import Installed
+    from tests.support.packages import Installed
 
 LATENT = 0  # the stream of random numbers
 DIM = 40

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tools.mutants import MUTANTS, Mutant
 
-from tests.packaging.conftest import ROOT
+from tests.support.packages import ROOT
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

@@ -1,4 +1,4 @@
-"""The installed package from outside the repository: CMake, pkg-config, shared, static, linked."""
+"""The installed package, used as docs/embedding.md says: CMake, pkg-config, shared, static."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ import pytest
 from libdigitvae import OpenOptions
 
 import digitvae as dv
-from tests.engine.test_runtime import TOO_OLD
-from tests.packaging.conftest import (
+from tests.support.packages import (
+    CROSS,
     DECODER,
     FIRST_PLACE,
     ROOT,
     Installed,
     build_and_install,
+    code_of_guide,
     library_version,
     must_run,
     run,
 )
-from tests.packaging.test_headers import CROSS
+from tests.support.running import too_old_runtime
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-# The guide's own program: what docs/embedding.md shows is what is built here.
-GUIDE = ROOT / "docs" / "embedding.md"
 FILES = {
     "include/digitvae/digitvae.h",
     "include/digitvae/digitvae.hpp",
@@ -49,12 +48,6 @@ FILES = {
 }
 
 RAMP = " .:-=+*#%@"
-
-
-def code_of_guide(language: str, holding: str) -> str:
-    """The first block of code of the guide in `language` that holds a text."""
-    blocks = GUIDE.read_text(encoding="utf-8").split(f"```{language}\n")[1:]
-    return next(code for code in (block.split("```")[0] for block in blocks) if holding in code)
 
 
 def ascii_art(seed: int) -> str:
@@ -213,13 +206,8 @@ def test_every_installed_model_can_be_compiled_in(installed: Installed, tmp_path
 @pytest.fixture
 def debian_s_onnx_runtime(tmp_path: Path) -> Path:
     """A library with the file and name that Debian gives it, and nothing in it."""
-    source, folder = tmp_path / "stub.c", tmp_path / "debian"
-    folder.mkdir()
-    source.write_text(TOO_OLD, encoding="utf-8")
-    library = folder / "libonnxruntime.so.1.21"
-    name = "-Wl,-soname,libonnxruntime.so.1.21"
-    must_run("gcc", "-shared", "-fPIC", name, source, "-o", library)
-    return library
+    (tmp_path / "debian").mkdir()
+    return too_old_runtime(tmp_path / "debian" / "libonnxruntime.so.1.21")
 
 
 def test_the_library_is_found_by_the_name_that_debian_gives_it(

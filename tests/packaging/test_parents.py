@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.packaging.conftest import ROOT, library_version, must_run
-from tests.packaging.test_headers import CROSS
-from tests.packaging.test_package import code_of_guide
+from tests.support.packages import CROSS, ROOT, code_of_guide, library_version, must_run
 
 if TYPE_CHECKING:
     from pathlib import Path

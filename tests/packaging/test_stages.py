@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tools import stages
 
-from tests.packaging.conftest import ROOT
+from tests.support.packages import ROOT
 from tests.support.processes import started
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.packaging.conftest import ROOT
+from tests.support.packages import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

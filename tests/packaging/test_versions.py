@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import digitvae as dv
-from tests.packaging.conftest import ROOT, library_version
+from tests.support.packages import ROOT, library_version
 
 FILES = (
     "cpp/include/digitvae/digitvae.h",

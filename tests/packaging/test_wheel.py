@@ -22,7 +22,7 @@ import pytest
 import digitvae as dv
 from digitvae.bundle.folder import Bundle
 from digitvae.bundle.names import DECODER, MANIFEST, PRIOR
-from tests.packaging.conftest import ROOT, library_version
+from tests.support.packages import ROOT, library_version
 
 # Not for users of the sources, or not part of them.
 JUNK = {".git", ".ci", "build", "dist", "runs", ".venv"}

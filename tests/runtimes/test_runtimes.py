@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from digitvae.engine.runtime import ENVIRONMENT_VARIABLE, packaged_library
-from tests.native.test_hostile_models import OF_THE_RUNTIME
-from tests.packaging.conftest import ROOT
+from tests.native.hostile_models import OF_THE_RUNTIME
 from tests.runtimes import probe, wheels
+from tests.support.packages import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""Run the command line, in this process or as a program."""
+"""Run the command line, in this process or as a program; an ONNX Runtime that cannot run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from digitvae.cli.app import main
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
+
+_TOO_OLD = """
+struct base { const void *(*get_api)(unsigned); const char *(*version)(void); };
+static const void *get_api(unsigned version) { (void)version; return 0; }
+static const char *version(void) { return "1.4.0"; }
+static const struct base api = { get_api, version };
+const struct base *OrtGetApiBase(void) { return &api; }
+"""
 
 PROGRAM = [sys.executable, "-m", "digitvae.cli.app"]
 
@@ -54,3 +64,11 @@ def assert_explained(result: Result, code: int, message: str) -> None:
     assert message in result.err
     assert "Traceback" not in result.err
     assert result.out == ""
+
+
+def too_old_runtime(library: Path) -> Path:
+    """Make a library that says that it is ONNX Runtime 1.4.0, and holds nothing else."""
+    named = f"-Wl,-soname,{library.name}"
+    command = ["cc", "-shared", "-fPIC", named, "-x", "c", "-o", str(library), "-"]
+    subprocess.run(command, input=_TOO_OLD.encode(), check=True)
+    return library

@@ -7,7 +7,12 @@ divided by 255), and those that read nothing give something else that shows what
 every reader of the product to refusing each of them.
 """
 
+import re
+
 from tests.native.hostile_models import external, names, parts, wire  # noqa: F401  (they fill MODELS)
 from tests.native.hostile_models.making import MODELS, ROLES, honest
 
-__all__ = ["MODELS", "ROLES", "honest"]
+__all__ = ["MODELS", "OF_THE_RUNTIME", "ROLES", "honest"]
+
+OF_THE_RUNTIME = re.compile(r"ONNX Runtime [\d.]+ cannot load")
+"""The start of a refusal that is not ours."""
