@@ -9,21 +9,18 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 
 import digitvae as dv
+from digitvae.data.sets import Split
 from tests.support.once import made_once
 from tests.support.running import Runner
 from tests.support.s3_server import running_server
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from digitvae.data.sets import Split
 
 TINY_IMAGES = 4096
 

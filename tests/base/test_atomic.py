@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,6 @@ from digitvae.base.errors import OutputError
 from digitvae.output import open_sink, streams
 from tests.support.readers import READERS
 from tests.support.trees import file_size_limit, tree
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 IMAGES = memoryview(bytes(range(256)) * 49)  # 16 images
 BOTH = ["out.npy", "out"]  # a file and a folder

@@ -7,7 +7,8 @@ import re
 import shlex
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,9 +23,6 @@ from digitvae.data import sets as data
 from digitvae.evaluation.report import KEYS
 from digitvae.training.loop import TrainConfig
 from tests.support.cards import front_matter
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NETWORKS = ("decoder.onnx", "encoder.onnx")
 WITH_PRIOR = (*NETWORKS, "prior.onnx")

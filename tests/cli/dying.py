@@ -11,15 +11,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import digitvae.cli.commands
 import digitvae.cli.generate_shards  # noqa: F401  # so that no process has to import it
 from digitvae.cli.app import main
 from digitvae.engine.runtime import open_in_background
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 STEPS = ["fsync", "link", "mkdir", "rename", "replace", "rmdir", "unlink"]
 

@@ -6,8 +6,9 @@ import hashlib
 import json
 import os
 import random
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -19,9 +20,6 @@ from digitvae.output import manifest
 from digitvae.output.stores import open_store
 from tests.support.running import Runner, assert_explained
 from tests.support.trees import tree
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
 
 KINDS = ["npy", "npz", "idx", "idx.gz", "raw", "tar", "parquet"]
 SHARDS = 4

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from digitvae.data import sets as data
 from digitvae.data.sources import Source, Unavailable
 from tests.support.running import Runner, assert_explained
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 from xml.etree import ElementTree
 
 import onnx
@@ -14,9 +14,6 @@ from PIL import Image
 
 from tests.support.evaluating import SMALL, changed
 from tests.support.running import Runner, assert_explained
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture(scope="module")

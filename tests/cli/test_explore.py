@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -17,10 +18,6 @@ from digitvae.cli import explore as command
 from digitvae.explorer import files
 from tests.support.processes import started
 from tests.support.running import PROGRAM, Runner, assert_explained
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 # The program with a page of one file, whether the real one has been built or not.
 WITH_PAGE = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +12,6 @@ from digitvae.bundle.folder import Bundle
 from digitvae.export import bundle as export
 from digitvae.training.run_directory import SUMMARY
 from tests.support.running import Runner, assert_explained
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture

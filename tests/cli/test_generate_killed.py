@@ -9,17 +9,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.support.processes import started
 from tests.support.running import PROGRAM, run_program
 from tests.support.trees import tree
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 DYING = Path(__file__).with_name("dying.py")
 

@@ -7,19 +7,17 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 from pyarrow import parquet
 
+import digitvae as dv
 from digitvae.cli.numbers import parse_digits
 from tests.support.readers import READERS, parse_png, read_member, read_mnist
 from tests.support.running import Runner, assert_explained
 from tests.support.trees import tree
-
-if TYPE_CHECKING:
-    import digitvae as dv
 
 Found = tuple[np.ndarray[Any, Any], list[int]]
 

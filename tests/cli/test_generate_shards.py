@@ -8,19 +8,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+import digitvae as dv
 from digitvae.cli import progress as progress_module
 from tests.support.processes import started
 from tests.support.readers import READERS
 from tests.support.running import PROGRAM, Runner, assert_explained
 from tests.support.trees import tree
-
-if TYPE_CHECKING:
-    import digitvae as dv
 
 KINDS = ["npy", "npz", "idx", "idx.gz", "raw"]
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.support.processes import started
 from tests.support.running import PROGRAM
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def interrupt(words: list[str], folder: Path, *numbers: signal.Signals) -> tuple[int, bytes, bytes]:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import digitvae as dv
+from digitvae.data.sets import Split
 from tests.support.readers import READERS, cut_sheet, read_picture
 from tests.support.running import Runner, assert_explained
-
-if TYPE_CHECKING:
-    import digitvae as dv
-    from digitvae.data.sets import Split
 
 Mnist = dict[str, "Split"]
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 import pytest
 
 from digitvae.cli import progress as module
-
-if TYPE_CHECKING:
-    from tests.support.running import Runner
+from tests.support.running import Runner
 
 
 def be_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,16 +6,13 @@ import os
 import subprocess
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+import digitvae as dv
 from digitvae.output import FORMATS, format_of, streams
 from tests.support.running import PROGRAM, Runner, assert_explained, run_program
-
-if TYPE_CHECKING:
-    import digitvae as dv
 
 FILES = [kind for kind, told in FORMATS.items() if told.extension]
 MAKE = ("generate", 300, "--seed", 3)

@@ -8,7 +8,7 @@ import math
 import struct
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,9 +17,6 @@ from hypothesis import strategies as st
 
 from digitvae.base.errors import DataError
 from digitvae.data import idx
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 shapes = st.lists(st.integers(0, 5), min_size=1, max_size=4).map(tuple)
 

@@ -11,8 +11,8 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -20,13 +20,8 @@ import pytest
 from digitvae.base.errors import DataError
 from digitvae.data import idx
 from digitvae.data import sets as data
-from digitvae.data.sets import DATASETS, DatasetSpec, FileSpec
+from digitvae.data.sets import DATASETS, DatasetSpec, FileSpec, Split
 from digitvae.data.sources import Source, Unavailable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from digitvae.data.sets import Split
 
 TRAIN_IMAGES = "train-images-idx3-ubyte"
 TEST_LABELS = "t10k-labels-idx1-ubyte"

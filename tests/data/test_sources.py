@@ -11,15 +11,12 @@ import io
 import os
 import tarfile
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from digitvae.data import sources
 from digitvae.data.sources import Unavailable
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NAME = "train-images-idx3-ubyte"
 NPM, DEBIAN, TORCHVISION = sources.SOURCES

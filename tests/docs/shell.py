@@ -18,17 +18,13 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import click
 
 from digitvae.cli.app import main
 from digitvae.cli.commands import app
-from tests.docs.blocks import ROOT
-
-if TYPE_CHECKING:
-    from tests.docs.blocks import Block
+from tests.docs.blocks import ROOT, Block
 
 SHORT = {
     "train": ("--epochs", "1", "--limit", "512"),

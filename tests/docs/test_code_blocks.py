@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from tools.docs.markdown import MARK
@@ -17,10 +19,6 @@ from tools.docs.markdown import MARK
 from digitvae.bundle.folder import shipped_path
 from tests.docs.blocks import ROOT, Block, blocks, pages, parse_mark, read
 from tests.docs.shell import commands, parse_command, run_command
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 C_FLAGS = ("-fsyntax-only", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'cpp' / 'include'}")
 COMPILERS = {"c": ("gcc", "-std=c99", "-xc"), "cpp": ("g++", "-std=c++17", "-xc++")}

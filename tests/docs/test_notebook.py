@@ -6,18 +6,16 @@ import base64
 import io
 import os
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from tools.notebook import NOTEBOOK, Notebook, execute, jupyter, read_notebook
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from digitvae.data.sets import Split
+from digitvae.data.sets import Split
 
 pytestmark = pytest.mark.slow
 

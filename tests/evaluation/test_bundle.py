@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from digitvae.base.errors import BundleError
 from digitvae.bundle.folder import Bundle, write_manifest
+from digitvae.data.sets import Split
 from digitvae.evaluation.bundle import evaluate_bundle
 from digitvae.evaluation.measures.importance import BOUNDS
 from digitvae.evaluation.measures.neighbours import NEIGHBOURS
 from digitvae.evaluation.options import settings
-from digitvae.evaluation.report import MIXTURE, RECONSTRUCTIONS, STANDARD, TEST, TRAIN
+from digitvae.evaluation.report import (
+    MIXTURE,
+    RECONSTRUCTIONS,
+    STANDARD,
+    TEST,
+    TRAIN,
+    EvaluationReport,
+)
 from digitvae.evaluation.settings import DRAWS
 from digitvae.evaluation.subject import Subject
 from digitvae.evaluation.views.html import bars, to_html
 from digitvae.evaluation.views.sheet import to_png
 from digitvae.evaluation.views.tables import tables
 from tests.support.evaluating import SMALL, changed
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from digitvae.data.sets import Split
-    from digitvae.evaluation.report import EvaluationReport
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,17 +24,12 @@ from digitvae.bundle.names import CARD, MANIFEST, PRIOR
 from digitvae.evaluation import update
 from digitvae.evaluation.bundle import evaluate_bundle
 from digitvae.evaluation.options import command_options, settings
+from digitvae.evaluation.report import EvaluationReport
 from digitvae.evaluation.update import write_evaluation
 from digitvae.export.bundle import write_report
 from digitvae.parity.structure import check_paths
 from tests.support.cards import front_matter
 from tests.support.evaluating import SMALL, changed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from digitvae.evaluation.report import EvaluationReport
 
 WRITTEN = {CARD, EVALUATION, SAMPLES, MANIFEST}
 

@@ -8,9 +8,9 @@ import re
 import shutil
 import socket
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
@@ -19,9 +19,6 @@ from digitvae.base.errors import BundleError, ExplorerError
 from digitvae.bundle.folder import Bundle, describe_content, shipped_path, write_manifest
 from digitvae.explorer.files import bundle_files, page_files
 from digitvae.explorer.server import ExplorerServer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 PAGE = {
     "index.html": b"<!doctype html><title>page</title>",

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from digitvae.evaluation.subject import Subject
 from digitvae.mixture import codes
 from digitvae.mixture.codes import PRIOR_WEIGHT, encode, refine
 from digitvae.vae.heldout import as_tensor
+from digitvae.vae.model import VAE
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
-
-    from digitvae.vae.model import VAE
-
-    Array = NDArray[Any]
+Array = NDArray[Any]
 
 
 @pytest.fixture(scope="module")

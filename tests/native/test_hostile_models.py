@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,9 +11,6 @@ from digitvae import _native
 from digitvae.base.errors import BundleError
 from digitvae.engine.runtime import open_runtime
 from tests.native import hostile_models
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 READERS: dict[str, Any] = {
     "decoder": _native.Decoder,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -16,9 +16,6 @@ from digitvae.bundle.names import DECODER, PRIOR
 from digitvae.engine.runtime import open_runtime
 from digitvae.engine.sampling import LATENT_STREAM
 from digitvae.parity.random_reference import mixture_latents, mixture_uniform, standard_normal
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def decoder(optimized: bool | None) -> _native.Decoder:

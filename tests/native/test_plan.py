@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,6 @@ from digitvae import _native
 from digitvae.engine.runtime import open_runtime
 from tests.native import toy_models
 from tests.support.processes import assert_ctrl_c_stops
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TILE = _native.TILE_ROWS
 

@@ -6,7 +6,9 @@ import ctypes as c
 import json
 import shutil
 import signal
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +19,6 @@ from digitvae.bundle.folder import describe_files, shipped_path, write_manifest
 from digitvae.bundle.names import MANIFEST
 from digitvae.engine.runtime import open_runtime
 from tests.native import toy_models
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 DVAE_CANCELLED = 6
 AFTER = 0.3  # seconds: a run takes ten times as long

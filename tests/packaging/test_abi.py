@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.packages import ROOT, Installed, must_run
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HEADER = ROOT / "cpp" / "include" / "digitvae" / "digitvae.h"
 SYMBOLS = ROOT / "cpp" / "abi" / "digitvae-1.symbols"

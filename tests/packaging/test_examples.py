@@ -6,9 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
@@ -17,12 +18,7 @@ from tests.support.packages import DECODER, EXAMPLES, ROOT, Installed, must_run,
 from tests.support.processes import started
 from tests.support.readers import parse_idx
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import numpy.typing as npt
-
-    Bytes = npt.NDArray[np.uint8]
+Bytes = npt.NDArray[np.uint8]
 
 SEED, COUNT = 7, 300
 CTYPES: list[str | Path] = [sys.executable, EXAMPLES / "ctypes" / "digits.py"]

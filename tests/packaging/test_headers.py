@@ -7,15 +7,12 @@ import os
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.packages import CROSS, ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 HEADER = "#define ORT_API_VERSION {}\n"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import numpy as np
 import onnxruntime
@@ -13,12 +13,7 @@ from cpp.fuzz.make_corpus import CLASSES, PRIOR
 from libdigitvae import SampleOptions
 
 from digitvae.parity.random_reference import mixture_uniform, standard_normal
-from tests.support.packages import DECODER
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.support.packages import Installed
+from tests.support.packages import DECODER, Installed
 
 LATENT = 0  # the stream of random numbers
 DIM = 40

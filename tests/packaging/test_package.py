@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from libdigitvae import OpenOptions
@@ -24,9 +24,6 @@ from tests.support.packages import (
     run,
 )
 from tests.support.running import too_old_runtime
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FILES = {
     "include/digitvae/digitvae.h",

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.packages import CROSS, ROOT, code_of_guide, library_version, must_run
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CHECKOUT = "${CMAKE_CURRENT_SOURCE_DIR}/digitvae"
 

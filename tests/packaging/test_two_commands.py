@@ -6,14 +6,11 @@ import os
 import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.packages import ROOT
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FIRST_SCREEN = 15
 """Lines of README."""

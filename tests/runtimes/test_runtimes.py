@@ -7,20 +7,17 @@ import os
 import platform
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from digitvae.engine.runtime import ENVIRONMENT_VARIABLE, packaged_library
 from tests.native.hostile_models import OF_THE_RUNTIME
 from tests.runtimes import probe, wheels
 from tests.support.packages import ROOT
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import numpy.typing as npt
 
 VERSIONS = os.environ.get("RUNTIMES", "").split()
 SAME_BITS = platform.machine() == "x86_64"

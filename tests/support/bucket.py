@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import boto3
 import s3fs
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 def forget_clients() -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from digitvae.bundle.folder import Bundle, write_manifest
 from digitvae.bundle.names import PRIOR
 from digitvae.evaluation.options import settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SMALL = settings(
     draws=300,

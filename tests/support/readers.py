@@ -6,15 +6,13 @@ import gzip
 import io
 import struct
 import tarfile
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from pyarrow import parquet
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 Images = np.ndarray[Any, Any]
 PADDING = 2

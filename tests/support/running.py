@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
 
 from digitvae.cli.app import main
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pytest
 
 _TOO_OLD = """
 struct base { const void *(*get_api)(unsigned); const char *(*version)(void); };

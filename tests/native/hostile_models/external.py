@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -22,9 +23,6 @@ from tests.native.hostile_models.making import (
     ones,
     width,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _in_memory: list[Any] = []
 """Keeps alive what models name by its address."""

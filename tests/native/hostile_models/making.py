@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,11 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from digitvae.bundle.folder import shipped_path
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    Maker = Callable[[str, Path], bytes]
+Maker = Callable[[str, Path], bytes]
 
 ROLES = ("decoder", "encoder", "prior")
 OPSET = 18

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
 from tests.native.hostile_models.making import TABLE, content, honest, hostile
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def other_table(role: str) -> tuple[onnx.ModelProto, onnx.TensorProto]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -21,9 +22,6 @@ from tests.native.hostile_models.making import (
     ones,
     width,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def function(

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import onnx
 
 from tests.native.hostile_models.making import content, external, giving, honest, hostile
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def varint(value: int, at_least: int = 1) -> bytes:
