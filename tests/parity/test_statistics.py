@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial, reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,15 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from digitvae.parity.report import Peak, Spread
 from digitvae.parity.statistics import (
-    Collected,
-    Extreme,
-    Part,
+    Distribution,
     bits_differ,
     deviation,
     float32_spacing,
     largest,
-    quantile,
     share,
     to_pixels,
 )
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-
-    from digitvae.parity.report import Spread
 
 WIDEST_BIN = 1.125
 """Ratio of its edges: eight bins of one size share an octave, the first of them is 1 to 9/8."""
@@ -40,18 +37,25 @@ def float32(values: Sequence[object]) -> NDArray[np.float32]:
     return np.array(values, np.float32)
 
 
+def located(block: int, value: float, row: int, element: int) -> Peak:
+    return Peak(value, f"{block}, {row}", element, (block, row))
+
+
+def distribution(values: NDArray[np.float32], block: int = 0) -> Distribution:
+    return Distribution.of(values, partial(located, block))
+
+
 def spread_of(*blocks: NDArray[np.float32]) -> Spread:
-    collected = Collected()
-    for index, block in enumerate(blocks):
-        collected.add(index, Part.of(block))
-    return collected.spread(lambda block, row: f"{block}, {row}")
+    return reduce(Distribution.merge, map(distribution, blocks, range(len(blocks)))).spread()
 
 
 def test_the_largest_is_found_with_its_place_the_first_of_equals() -> None:
     values = float32([[1, 2, 3], [0, 7, 2], [7, 7, 1]])
-    assert largest(values) == Extreme(7.0, 1, 1)
-    assert largest(values[:1]) == Extreme(3.0, 0, 2)
-    assert largest(float32([[0, np.inf], [3, 1]])) == Extreme(float("inf"), 0, 1)
+    at = partial(located, 5)
+    assert largest(values, at) == Peak(7.0, "5, 1", 1)
+    assert largest(values, at).place == (5, 1)
+    assert largest(values[:1], at) == Peak(3.0, "5, 0", 2)
+    assert largest(float32([[0, np.inf], [3, 1]]), at) == Peak(float("inf"), "5, 0", 1)
 
 
 @given(
@@ -65,9 +69,8 @@ def test_the_largest_is_found_with_its_place_the_first_of_equals() -> None:
 def test_a_quantile_is_the_upper_edge_of_the_bin_that_holds_it(
     values: NDArray[np.float32], q: float
 ) -> None:
-    part = Part.of(values)
     exact = float(np.quantile(values, q, method="inverted_cdf"))
-    edge = quantile(part.counts, part.zeros, q)
+    edge = distribution(values).quantile(q)
     assert exact < edge <= exact * WIDEST_BIN
 
 
@@ -85,11 +88,9 @@ def test_quantiles_of_all_blocks_are_those_of_all_values(zeros: int) -> None:
 
 
 def test_a_quantile_among_zeros_is_zero() -> None:
-    values = float32([[0, 0, 0, 1.0]])
-    part = Part.of(values)
-    assert [quantile(part.counts, part.zeros, q) for q in (0.1, 0.5, 0.75)] == [0.0, 0.0, 0.0]
-    assert quantile(part.counts, part.zeros, 0.76) == 1.125
-    assert quantile(np.zeros_like(part.counts), 0, 0.5) == 0.0
+    found = distribution(float32([[0, 0, 0, 1.0]]))
+    assert [found.quantile(q) for q in (0.1, 0.5, 0.75)] == [0.0, 0.0, 0.0]
+    assert found.quantile(0.76) == 1.125
 
 
 def test_no_quantile_exceeds_the_peak() -> None:
@@ -124,10 +125,10 @@ def test_short_blocks_are_counted_in_whole_and_of_longer_ones_every_fourth_row()
     for rows, counted in ((64, 64), (65, 17), (512, 128)):
         values = np.full((rows, 3), 0.25, np.float32)
         values[::4] = 1.0
-        part = Part.of(values)
+        part = distribution(values)
         assert part.counts.sum() + part.zeros == 3 * counted
         smallest = 0.25 if rows == counted else 1.0
-        assert quantile(part.counts, part.zeros, 0.01) == smallest * WIDEST_BIN
+        assert part.quantile(0.01) == smallest * WIDEST_BIN
 
 
 @pytest.mark.parametrize("row", [0, 1, 2, 3, 99])
@@ -144,11 +145,6 @@ def test_of_equal_peaks_the_first_is_kept() -> None:
     found = spread_of(*blocks)
     assert (found.peak.value, found.peak.input, found.peak.element) == (2.0, "0, 1", 0)
     assert spread_of(np.zeros((2, 2), np.float32)).peak.input == "0, 0"
-
-
-def test_nothing_collected_has_no_distribution() -> None:
-    with pytest.raises(ValueError, match="nothing was collected"):
-        Collected().spread(lambda *_: "")
 
 
 def test_deviations_are_exact_where_float32_would_cancel() -> None:

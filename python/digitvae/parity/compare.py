@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from digitvae.base.threads import in_parallel
-from digitvae.parity.one_block import Block, compute_block
+from digitvae.parity.one_block import (
+    Block,
+    BlockDeviations,
+    BlockOutput,
+    Reference,
+    Unequal,
+    compute_block,
+)
 from digitvae.parity.report import Comparison, Deviations, Pair, Peak, WorstCase
-from digitvae.parity.statistics import Collected, Worst, worse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from digitvae.parity.inputs import InputSet
     from digitvae.parity.networks import Float32, Function, Network
-    from digitvae.parity.one_block import BlockDeviations, BlockOutput, Reference, Unequal
 
 NOISE_RMS_LIMIT = 4.0
 """Root mean square of all deviations, in standard deviations of independent roundings, that is
@@ -27,66 +33,47 @@ allowed. It is a mean of thousands of values, and 0.3 to 1.2 for honest exports.
 
 
 @dataclass
-class _Tally:
-    """Collects the blocks of one output of one runtime."""
+class _Collected:
+    """One output of all runtimes on the blocks so far."""
 
-    to_truth: Collected = field(default_factory=Collected)
-    relative: Collected = field(default_factory=Collected)
-    ulps: Collected = field(default_factory=Collected)
-    to_eager: Collected = field(default_factory=Collected)
-    bound_used: Worst | None = None
-    bound_there: float | None = None
-    noise_used: Worst | None = None
-    square_sum: float = 0.0
-    noise_square_sum: float = 0.0
-    values: int = 0
-    bytes_differ: int = 0
-    bytes_by: int = 0
-    representatives: list[str] = field(default_factory=list)
-    unequal: int = 0
-    first_unequal: tuple[int, int] | None = None
+    representatives: dict[str, list[str]] = field(default_factory=dict)
+    found: dict[str, BlockDeviations] = field(default_factory=dict)
+    unequal: dict[str, Unequal] = field(default_factory=dict)
+    pairs: dict[tuple[str, str], Peak] = field(default_factory=dict)
 
-    def add(self, block: int, representative: str, found: BlockDeviations) -> None:
-        before = self.to_truth.worst
-        for name in ("to_truth", "relative", "ulps", "to_eager"):
-            getattr(self, name).add(block, getattr(found, name))
-        if self.to_truth.worst is not before:
-            self.bound_there = found.bound_there
-        if found.bound_used is not None:
-            self.bound_used = worse(self.bound_used, block, found.bound_used)
-        self.noise_used = worse(self.noise_used, block, found.noise_used)
-        self.square_sum += found.square_sum
-        self.noise_square_sum += found.noise_square_sum
-        self.bytes_differ += found.bytes_differ
-        self.bytes_by = max(self.bytes_by, found.bytes_by)
-        self.values += found.values
-        self.representatives.append(representative)
+    def add(self, output: BlockOutput) -> None:
+        for runtime, representative in output.representative.items():
+            self.representatives.setdefault(runtime, []).append(representative)
+            _merge(self.found, runtime, output.deviations[representative])
+        for runtime, unequal in output.unequal.items():
+            _merge(self.unequal, runtime, unequal)
+        for a, b in combinations(output.representative, 2):
+            ends = (output.representative[a], output.representative[b])
+            peak = output.pairs.get(ends) or output.pairs.get(ends[::-1])
+            if peak is not None:
+                _merge(self.pairs, (a, b), peak)
 
-    def add_unequal(self, block: int, found: Unequal) -> None:
-        self.unequal += found.count
-        if self.first_unequal is None:
-            self.first_unequal = (block, found.first_row)
 
-    def deviations(self, inputs: InputSet, *, is_eager: bool, image: bool) -> Deviations:
-        def peak(found: Worst | None) -> Peak | None:
-            return None if found is None else found.peak(inputs.where)
+def _merge(into: dict[Any, Any], key: object, later: object) -> None:
+    into[key] = into[key].merge(later) if key in into else later
 
-        compares_bytes = image and not is_eager
 
-        return Deviations(
-            to_truth=self.to_truth.spread(inputs.where),
-            rms_to_truth=float(np.sqrt(self.square_sum / self.values)),
-            relative=self.relative.spread(inputs.where),
-            ulps=self.ulps.spread(inputs.where),
-            to_eager=None if is_eager else self.to_eager.spread(inputs.where),
-            bound_there=self.bound_there,
-            bound_used=peak(self.bound_used),
-            noise_used=peak(self.noise_used),
-            noise_rms=float(np.sqrt(self.noise_square_sum / self.values)),
-            bytes_differ=self.bytes_differ if compares_bytes else None,
-            bytes_by=self.bytes_by if compares_bytes else None,
-            bytes_per_million=1e6 * self.bytes_differ / self.values if compares_bytes else None,
-        )
+def _deviations(found: BlockDeviations, *, is_eager: bool, image: bool) -> Deviations:
+    compares_bytes = image and not is_eager
+    return Deviations(
+        to_truth=found.to_truth.spread(),
+        rms_to_truth=float(np.sqrt(found.square_sum / found.values)),
+        relative=found.relative.spread(),
+        ulps=found.ulps.spread(),
+        to_eager=None if is_eager else found.to_eager.spread(),
+        bound_there=found.bound_there,
+        bound_used=found.bound_used,
+        noise_used=found.noise_used,
+        noise_rms=float(np.sqrt(found.noise_square_sum / found.values)),
+        bytes_differ=found.bytes_differ if compares_bytes else None,
+        bytes_by=found.bytes_by if compares_bytes else None,
+        bytes_per_million=1e6 * found.bytes_differ / found.values if compares_bytes else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -128,96 +115,94 @@ def compare_runtimes(
         each runtime but eager the input of the worst deviation from the truth.
     """
 
-    def work(rows: Float32) -> Block:
-        return compute_block(rows, network, functions, truth, must_equal)
+    def work(block: tuple[int, Float32]) -> Block:
+        index, rows = block
 
-    tallies = [{runtime: _Tally() for runtime in functions} for _ in network.outputs]
-    pairs: list[dict[tuple[str, str], Worst]] = [{} for _ in network.outputs]
+        def locate(value: float, row: int, element: int) -> Peak:
+            return Peak(value, inputs.where(index, row), element, (index, row))
+
+        return compute_block(rows, network, functions, truth, must_equal, locate=locate)
+
+    collected = [_Collected() for _ in network.outputs]
     errors: dict[str, str] = {}
     message = f"{network.name}: {inputs.name}"
-    for index, block in enumerate(in_parallel(work, inputs.blocks, threads)):
+    for index, block in enumerate(in_parallel(work, enumerate(inputs.blocks), threads)):
         on_block(message)
         for runtime, error in block.errors.items():
             errors.setdefault(runtime, f"{inputs.where(index, 0)} and on: {error}")
-        for i, output in enumerate(block.outputs):
-            _collect(tallies[i], pairs[i], index, output)
+        for of_output, output in zip(collected, block.outputs, strict=True):
+            of_output.add(output)
 
     comparisons: list[Comparison] = []
-    found_pairs: list[Pair] = []
+    pairs: list[Pair] = []
     for i, name in enumerate(network.outputs):
-        found = _comparisons(network, i, inputs, tallies[i], errors=errors, must_equal=must_equal)
-        comparisons += found
-        leaders = [c.runtime for c in found if c.deviations is not None]
-        for (a, b), worst in pairs[i].items():
-            if a in leaders and b in leaders:
-                peak = worst.peak(inputs.where)
-                found_pairs.append(Pair(network.name, name, inputs.name, a, b, peak))
+        of_output = collected[i]
+        compared = _comparisons(
+            network, i, inputs, of_output, runtimes=functions, errors=errors, must_equal=must_equal
+        )
+        comparisons += compared
+        leaders = [c.runtime for c in compared if c.deviations is not None]
+        pairs += [
+            Pair(network.name, name, inputs.name, a, b, peak)
+            for (a, b), peak in of_output.pairs.items()
+            if a in leaders and b in leaders
+        ]
+    rows = {}
+    for runtime in functions:
+        peaks = [of.found[runtime].noise_used for of in collected if runtime in of.found]
+        if peaks:
+            index, row = reduce(Peak.merge, peaks).place
+            rows[runtime] = inputs.blocks[index][row : row + 1]
     shown = _worst_cases(
-        network, inputs, functions, comparisons, tallies=tallies[0], shape=image_shape
+        network, inputs, functions, comparisons, found=collected[0].found, shape=image_shape
     )
-    return Findings(
-        tuple(comparisons), tuple(found_pairs), shown, _worst_rows(inputs, tallies, functions)
-    )
-
-
-def _collect(
-    tallies: Mapping[str, _Tally],
-    pairs: dict[tuple[str, str], Worst],
-    index: int,
-    output: BlockOutput,
-) -> None:
-    for runtime, representative in output.representative.items():
-        tallies[runtime].add(index, representative, output.deviations[representative])
-        if runtime in output.unequal:
-            tallies[runtime].add_unequal(index, output.unequal[runtime])
-    for a, b in combinations(output.representative, 2):
-        ends = (output.representative[a], output.representative[b])
-        found = output.pairs.get(ends) or output.pairs.get(ends[::-1])
-        if found is not None:
-            pairs[a, b] = worse(pairs.get((a, b)), index, found)
+    return Findings(tuple(comparisons), tuple(pairs), shown, rows)
 
 
 def _comparisons(
     network: Network,
     output: int,
     inputs: InputSet,
-    tallies: Mapping[str, _Tally],
+    collected: _Collected,
     *,
+    runtimes: Collection[str],
     errors: Mapping[str, str],
     must_equal: Mapping[str, str],
 ) -> list[Comparison]:
-    eager = next(iter(tallies))
+    eager, *_ = runtimes
     image = network.images and output == 0
     results: list[Comparison] = []
     leaders: dict[tuple[str, ...], str] = {}
     reasons_of: dict[str, list[str]] = {}
-    values = tallies[eager].values // max(1, inputs.count)
-    for runtime, tally in tallies.items():
+    values = collected.found[eager].values // inputs.count
+    for runtime in runtimes:
         head = (network.name, network.outputs[output], inputs.name, inputs.count, values, runtime)
         if runtime in errors:
             failed = Comparison(*head, "failed", detail=errors[runtime], typical=inputs.typical)
             results.append(failed)
             continue
-        leader = leaders.setdefault(tuple(tally.representatives), runtime)
+        leader = leaders.setdefault(tuple(collected.representatives[runtime]), runtime)
         deviations = None
         if leader == runtime:
-            deviations = tally.deviations(inputs, is_eager=runtime == eager, image=image)
+            found = collected.found[runtime]
+            deviations = _deviations(found, is_eager=runtime == eager, image=image)
             reasons_of[runtime] = _reasons(deviations, typical=inputs.typical)
         reasons = list(reasons_of[leader])
-        if tally.unequal and tally.first_unequal is not None:
+        other, unequal = must_equal.get(runtime), collected.unequal.get(runtime)
+        if unequal is not None:
             reasons.append(
-                f"{tally.unequal} values are not {must_equal[runtime]}'s bits, first at "
-                f"{inputs.where(*tally.first_unequal)}"
+                f"{unequal.count} values are not {other}'s bits, first at {unequal.first}"
             )
-        other = must_equal.get(runtime)
+        if other not in runtimes:
+            other = None
         results.append(
             Comparison(
                 *head,
                 "failed" if reasons else "passed",
                 same_bits_as=None if leader == runtime else leader,
                 deviations=deviations,
-                must_equal=other if other in tallies else None,
-                bits_differ=tally.unequal if other in tallies else None,
+                must_equal=other,
+                bits_differ=None if other is None else unequal.count if unequal else 0,
                 detail="; ".join(reasons),
                 typical=inputs.typical,
             )
@@ -250,27 +235,13 @@ def _reasons(deviations: Deviations, *, typical: bool) -> list[str]:
     return reasons
 
 
-def _worst_rows(
-    inputs: InputSet, tallies: Sequence[Mapping[str, _Tally]], functions: Mapping[str, Function]
-) -> dict[str, Float32]:
-    """For each runtime the input of its largest deviation from the noise limit, float32 [1, …]."""
-    rows = {}
-    for runtime in functions:
-        worst = [tally[runtime].noise_used for tally in tallies]
-        known = [found for found in worst if found is not None]
-        if known:
-            block, extreme = max(known, key=lambda found: found.extreme.value)
-            rows[runtime] = inputs.blocks[block][extreme.row : extreme.row + 1]
-    return rows
-
-
 def _worst_cases(
     network: Network,
     inputs: InputSet,
     functions: Mapping[str, Function],
     comparisons: Sequence[Comparison],
     *,
-    tallies: Mapping[str, _Tally],
+    found: Mapping[str, BlockDeviations],
     shape: tuple[int, int] | None,
 ) -> tuple[WorstCase, ...]:
     """Eager's and another runtime's image where they are farthest from each other."""
@@ -283,17 +254,13 @@ def _worst_cases(
             continue
         if inputs.separate and comparison.status != "failed":
             continue  # the same rows as elsewhere
-        worst = tallies[comparison.runtime].to_eager.worst
-        if worst is None:
-            continue
-        block, extreme = worst
+        peak = found[comparison.runtime].to_eager.peak
+        block, row = peak.place
         rows = inputs.blocks[block]
         with contextlib.suppress(Exception):  # it computed once; if not twice, there is no picture
             a, b = (
-                functions[name](rows)[0][extreme.row].reshape(shape)
-                for name in (eager, comparison.runtime)
+                functions[name](rows)[0][row].reshape(shape) for name in (eager, comparison.runtime)
             )
-            where = inputs.where(block, extreme.row)
-            case = WorstCase(network.name, inputs.name, eager, comparison.runtime, where, a, b)
-            cases.append(case)
+            head = (network.name, inputs.name, eager, comparison.runtime)
+            cases.append(WorstCase(*head, peak.input, a, b))
     return tuple(cases)

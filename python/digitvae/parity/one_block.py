@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from digitvae.parity.enclosure import NOISE_DEVIATIONS, Enclosure
-from digitvae.parity.report import first_line
+from digitvae.parity.report import Peak, first_line
 from digitvae.parity.statistics import (
-    Extreme,
-    Part,
+    Distribution,
+    Locate,
     bits_differ,
     deviation,
     difference,
@@ -65,45 +65,68 @@ class _Exact:
 
 @dataclass(frozen=True)
 class BlockDeviations:
-    """How one block of one output deviates; shared by all runtimes with the same bits."""
+    """How one block of one output deviates, or several; shared by all with the same bits."""
 
     values: int
-    to_truth: Part
+    to_truth: Distribution
     square_sum: float
-    relative: Part
-    ulps: Part
-    to_eager: Part
-    bound_used: Extreme | None
+    relative: Distribution
+    ulps: Distribution
+    to_eager: Distribution
+    bound_used: Peak | None
     bound_there: float | None
-    noise_used: Extreme
+    noise_used: Peak
     noise_square_sum: float
     bytes_differ: int
     bytes_by: int
 
+    def merge(self, later: BlockDeviations) -> BlockDeviations:
+        """Both together."""
+        to_truth = self.to_truth.merge(later.to_truth)
+        farthest = self if to_truth.peak is self.to_truth.peak else later
+        return BlockDeviations(
+            values=self.values + later.values,
+            to_truth=to_truth,
+            square_sum=self.square_sum + later.square_sum,
+            relative=self.relative.merge(later.relative),
+            ulps=self.ulps.merge(later.ulps),
+            to_eager=self.to_eager.merge(later.to_eager),
+            bound_used=self.bound_used and self.bound_used.merge(later.bound_used),
+            bound_there=farthest.bound_there,
+            noise_used=self.noise_used.merge(later.noise_used),
+            noise_square_sum=self.noise_square_sum + later.noise_square_sum,
+            bytes_differ=self.bytes_differ + later.bytes_differ,
+            bytes_by=max(self.bytes_by, later.bytes_by),
+        )
 
-def _measure(got: Float32, eager: Float32, exact: _Exact, *, image: bool) -> BlockDeviations:
-    to_truth = deviation(got, exact.value)
-    in_sigmas = share(to_truth, exact.sigma)
-    worst = largest(in_sigmas)
-    farthest = largest(to_truth)
+
+def _measure(
+    got: Float32, eager: Float32, exact: _Exact, locate: Locate, *, image: bool
+) -> BlockDeviations:
+    deviations = deviation(got, exact.value)
+    in_sigmas = share(deviations, exact.sigma)
+    worst = largest(in_sigmas, locate)
+    to_truth = Distribution.of(deviations, locate)
+    bound_used = bound_there = None
+    if exact.bound is not None:
+        bound_used = largest(share(deviations, exact.bound), locate)
+        bound_there = float(exact.bound[to_truth.peak.place[1], to_truth.peak.element])
     levels = np.zeros(1, np.int16)
     if image and got is not eager:
         levels = np.abs(to_pixels(got).astype(np.int16) - to_pixels(eager).astype(np.int16))
     with np.errstate(over="ignore", invalid="ignore"):
-        square_sum = float(np.vdot(to_truth, to_truth))
+        square_sum = float(np.vdot(deviations, deviations))
         noise_square_sum = float(np.vdot(in_sigmas, in_sigmas))
     return BlockDeviations(
         values=got.size,
-        to_truth=Part.of(to_truth),
+        to_truth=to_truth,
         square_sum=square_sum,
-        relative=Part.of(share(to_truth, exact.size)),
-        ulps=Part.of(share(to_truth, exact.spacing)),
-        to_eager=Part.of(difference(got, eager)),
-        bound_used=None if exact.bound is None else largest(share(to_truth, exact.bound)),
-        bound_there=None
-        if exact.bound is None
-        else float(exact.bound[farthest.row, farthest.element]),
-        noise_used=worst._replace(value=worst.value / NOISE_DEVIATIONS),
+        relative=Distribution.of(share(deviations, exact.size), locate),
+        ulps=Distribution.of(share(deviations, exact.spacing), locate),
+        to_eager=Distribution.of(difference(got, eager), locate),
+        bound_used=bound_used,
+        bound_there=bound_there,
+        noise_used=replace(worst, value=worst.value / NOISE_DEVIATIONS),
         noise_square_sum=noise_square_sum,
         bytes_differ=int(np.count_nonzero(levels)),
         bytes_by=int(levels.max()),
@@ -115,7 +138,11 @@ class Unequal:
     """Values of a block whose bits are not those of the runtime that they must equal."""
 
     count: int
-    first_row: int
+    first: str
+
+    def merge(self, later: Unequal) -> Unequal:
+        """Both together; the input of the first stays."""
+        return Unequal(self.count + later.count, self.first)
 
 
 @dataclass(frozen=True)
@@ -124,7 +151,7 @@ class BlockOutput:
 
     representative: dict[str, str]
     deviations: dict[str, BlockDeviations]
-    pairs: dict[tuple[str, str], Extreme]
+    pairs: dict[tuple[str, str], Peak]
     unequal: dict[str, Unequal]
 
 
@@ -142,6 +169,8 @@ def compute_block(
     functions: Mapping[str, Function],
     truth: Reference,
     must_equal: Mapping[str, str],
+    *,
+    locate: Locate,
 ) -> Block:
     """Compare all runtimes on one block; see :func:`digitvae.parity.compare.compare_runtimes`."""
     exact = [_Exact.of(enclosure, bounded=truth.bounded) for enclosure in truth(rows)]
@@ -162,6 +191,7 @@ def compute_block(
             {runtime: values[i] for runtime, values in computed.items()},
             exact[i],
             must_equal,
+            locate,
             image=network.images and i == 0,
         )
         for i in range(len(exact))
@@ -182,7 +212,12 @@ def _call(function: Function, rows: Float32, exact: Sequence[_Exact]) -> tuple[F
 
 
 def _compare_output(
-    values: Mapping[str, Float32], exact: _Exact, must_equal: Mapping[str, str], *, image: bool
+    values: Mapping[str, Float32],
+    exact: _Exact,
+    must_equal: Mapping[str, str],
+    locate: Locate,
+    *,
+    image: bool,
 ) -> BlockOutput:
     eager = next(iter(values.values()))
     representative: dict[str, str] = {}
@@ -201,10 +236,13 @@ def _compare_output(
         ):
             got, wanted = values[runtime], values[other]
             first = next(row for row in range(len(got)) if bits_differ(got[row], wanted[row]))
-            unequal[runtime] = Unequal(bits_differ(got, wanted), first)
+            unequal[runtime] = Unequal(bits_differ(got, wanted), locate(0.0, first, 0).input)
     return BlockOutput(
         representative,
-        {name: _measure(values[name], eager, exact, image=image) for name in distinct},
-        {(a, b): largest(difference(values[a], values[b])) for a, b in combinations(distinct, 2)},
+        {name: _measure(values[name], eager, exact, locate, image=image) for name in distinct},
+        {
+            (a, b): largest(difference(values[a], values[b]), locate)
+            for a, b in combinations(distinct, 2)
+        },
         unequal,
     )

@@ -6,7 +6,7 @@ Everything here is small, quantiles and counts and no values: reports can be kep
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from digitvae.base.text import printable
@@ -63,11 +63,17 @@ class Peak:
         value: The value; infinite when an output was not a number.
         input: Which row of the inputs, in words.
         element: Column of the output.
+        place: Block of the inputs, and row of the block. Not part of ``parity.json``.
     """
 
     value: float
     input: str
     element: int
+    place: tuple[int, int] = field(default=(0, 0), compare=False)
+
+    def merge(self, later: Peak | None) -> Peak:
+        """The larger of two, this if they are equal or there is no other."""
+        return self if later is None or not later.value > self.value else later
 
 
 @dataclass(frozen=True)
@@ -301,21 +307,7 @@ class ParityReport:
         Numbers are rounded to four digits; those that are infinite or not a number are strings,
         which JSON can hold. What does not apply is left out.
         """
-        content = {
-            "schema": SCHEMA,
-            "passed": self.passed,
-            "subject": self.subject,
-            "mode": self.mode,
-            "draws": self.draws,
-            "versions": self.versions,
-            "machine": self.machine,
-            "checks": [asdict(check) for check in self.checks],
-            "comparisons": [asdict(comparison) for comparison in self.comparisons],
-            "pairs": [asdict(pair) for pair in self.pairs],
-            "gate_test": None if self.gate_test is None else asdict(self.gate_test),
-        }
-        simplified: dict[str, Any] = _json(content)
-        return simplified
+        return {"schema": SCHEMA, "passed": self.passed, **_json(self)}
 
 
 def first_line(error: BaseException) -> str:
@@ -325,6 +317,8 @@ def first_line(error: BaseException) -> str:
 
 
 def _json(value: Any) -> Any:
+    if is_dataclass(value):  # what does not make two reports different is not written
+        value = {f.name: getattr(value, f.name) for f in fields(value) if f.compare}
     if isinstance(value, dict):
         return {
             str(key): _json(item) for key, item in value.items() if item is not None and item != ""

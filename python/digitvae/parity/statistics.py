@@ -6,19 +6,18 @@ mantissa, so that there are eight bins to an octave and no logarithm is ever tak
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from digitvae.parity.report import Peak, Spread
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+Float32 = NDArray[np.float32]
 
-    from numpy.typing import NDArray
-
-    Float32 = NDArray[np.float32]
+Locate = Callable[[float, int, int], Peak]
+"""A value, its row in a block and its element, to the peak that names its input."""
 
 _DROPPED_BITS = 20
 _BINS = 1 << (31 - _DROPPED_BITS)
@@ -31,97 +30,53 @@ _SAMPLED = 4
 need. The largest is always that of all rows."""
 
 
-class Extreme(NamedTuple):
-    """The largest value of an array and where it stands."""
-
-    value: float
-    row: int
-    element: int
-
-
-def largest(values: NDArray[np.floating]) -> Extreme:
-    """The largest of an array [n, m]; an empty one has none."""
+def largest(values: NDArray[np.floating], locate: Locate) -> Peak:
+    """The largest of an array [n, m], the first of equals; an empty one has none."""
     index = int(values.argmax())
-    row, element = divmod(index, values.shape[1])
-    return Extreme(float(values.flat[index]), row, element)
-
-
-class Worst(NamedTuple):
-    """The largest value of all blocks so far."""
-
-    block: int
-    extreme: Extreme
-
-    def peak(self, where: Callable[[int, int], str]) -> Peak:
-        """It, with its input in words: ``where(block, row)`` names one."""
-        extreme = self.extreme
-        return Peak(extreme.value, where(self.block, extreme.row), extreme.element)
-
-
-def worse(before: Worst | None, block: int, found: Extreme) -> Worst:
-    """The larger of two; blocks come in order, so that of equal ones the first is kept."""
-    if before is not None and not found.value > before.extreme.value:
-        return before
-    return Worst(block, found)
+    return locate(float(values.flat[index]), *divmod(index, values.shape[1]))
 
 
 @dataclass(frozen=True)
-class Part:
-    """The largest of one block's values, and the distribution of a sample of its rows."""
+class Distribution:
+    """The largest of one block's values or of several, and counts of a sample of their rows."""
 
-    extreme: Extreme
+    peak: Peak
     counts: NDArray[np.int64]
     zeros: int
 
     @classmethod
-    def of(cls, values: Float32) -> Part:
-        """Look at non-negative values [n, m]."""
+    def of(cls, values: Float32, locate: Locate) -> Distribution:
+        """Look at the non-negative values [n, m] of one block."""
         sample = values if len(values) <= _ALL_ROWS else values[::_SAMPLED]
         bins = (sample.view(np.int32) >> _DROPPED_BITS).ravel()
         counts = np.bincount(bins, minlength=_BINS)
         zeros = int(sample.size - np.count_nonzero(sample))
         counts[0] -= zeros
-        return cls(largest(values), counts, zeros)
+        return cls(largest(values, locate), counts, zeros)
 
+    def merge(self, later: Distribution) -> Distribution:
+        """Both together."""
+        peak = self.peak.merge(later.peak)
+        return Distribution(peak, self.counts + later.counts, self.zeros + later.zeros)
 
-@dataclass
-class Collected:
-    """Collects the blocks of one quantity."""
-
-    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(_BINS, np.int64))
-    zeros: int = 0
-    worst: Worst | None = None
-
-    def add(self, block: int, part: Part) -> None:
-        """Add the next block."""
-        self.counts += part.counts
-        self.zeros += part.zeros
-        self.worst = worse(self.worst, block, part.extreme)
-
-    def spread(self, where: Callable[[int, int], str]) -> Spread:
-        """The distribution over all blocks; ``where(block, row)`` names an input."""
-        if self.worst is None:
-            raise ValueError("nothing was collected")
-        peak = self.worst.peak(where)
+    def spread(self) -> Spread:
+        """The distribution as reports have it."""
         by_octave = self.counts.reshape(-1, _BINS_IN_OCTAVE).sum(axis=1)
         octaves = {
             int(index) - _EXPONENT_BIAS: int(by_octave[index])
             for index in np.flatnonzero(by_octave)
         }
-        median, q99, q999 = (
-            min(quantile(self.counts, self.zeros, q), peak.value) for q in (0.5, 0.99, 0.999)
-        )
-        return Spread(peak, median, q99, q999, octaves, self.zeros)
+        median, q99, q999 = (min(self.quantile(q), self.peak.value) for q in (0.5, 0.99, 0.999))
+        return Spread(self.peak, median, q99, q999, octaves, self.zeros)
 
-
-def quantile(counts: NDArray[np.int64], zeros: int, share: float) -> float:
-    """Upper edge of the bin in which a share of all values has been passed."""
-    rank = share * (zeros + int(counts.sum()))
-    if rank <= zeros:
-        return 0.0
-    index = int(np.searchsorted(zeros + np.cumsum(counts), rank))
-    edge = np.array([min(index + 1, _BINS - 1) << _DROPPED_BITS], np.int32).view(np.float32)
-    return float(edge[0]) if np.isfinite(edge[0]) else float("inf")
+    def quantile(self, share: float) -> float:
+        """Upper edge of the bin in which a share of all values has been passed."""
+        rank = share * (self.zeros + int(self.counts.sum()))
+        if rank <= self.zeros:
+            return 0.0
+        index = int(np.searchsorted(self.zeros + np.cumsum(self.counts), rank))
+        edge = np.array([min(index + 1, _BINS - 1) << _DROPPED_BITS], np.int32).view(np.float32)
+        return float(edge[0]) if np.isfinite(edge[0]) else float("inf")
 
 
 def deviation(got: NDArray[np.floating], expected: NDArray[np.floating]) -> Float32:
