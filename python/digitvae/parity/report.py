@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from digitvae.base.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     from numpy.typing import NDArray
+
+_T = TypeVar("_T")
 
 SCHEMA = "digitvae-parity/2"
 
@@ -97,6 +102,11 @@ class Spread:
     q999: float
     octaves: dict[int, int]
     zeros: int
+
+    @property
+    def sampled(self) -> int:
+        """How many values were counted."""
+        return self.zeros + sum(self.octaves.values())
 
 
 @dataclass(frozen=True)
@@ -308,6 +318,27 @@ class ParityReport:
         which JSON can hold. What does not apply is left out.
         """
         return {"schema": SCHEMA, "passed": self.passed, **_json(self)}
+
+
+def by(items: Iterable[_T], *names: str) -> dict[Any, list[_T]]:
+    """Items by an attribute or by several, in the order in which they come."""
+    found: dict[Any, list[_T]] = {}
+    for item in items:
+        found.setdefault(attrgetter(*names)(item), []).append(item)
+    return found
+
+
+def classes(comparisons: Iterable[Comparison]) -> list[list[Comparison]]:
+    """Put runtimes together whose bits are the same in all of these comparisons of one output.
+
+    Returns:
+        The comparisons of each class, those of the runtime that leads it first.
+    """
+    found: dict[object, list[Comparison]] = {}
+    for runtime, own in by(comparisons, "runtime").items():
+        bits = tuple((c.inputs, c.same_bits_as or runtime) for c in own)
+        found.setdefault(bits, []).extend(own)
+    return list(found.values())
 
 
 def first_line(error: BaseException) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
+
+from digitvae.base.page import png
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +65,4 @@ def sheet(pictures: Sequence[Picture], scale: int = _SCALE) -> bytes:
             font = ImageFont.load_default(_CAPTION)
             pen.text((_MARGIN, middle), label, _QUIET, font, anchor="lm")
         top += size[1] + _MARGIN
-    buffer = io.BytesIO()
-    page.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+    return png(page)

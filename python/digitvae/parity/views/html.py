@@ -1,33 +1,23 @@
-"""A report as one HTML page that needs nothing else: no network, no script, no second file.
-
-The page is also well-formed XML, so that programs can read it with any parser.
-"""
+"""A report as one page: the template reads the report, with the help of what is here."""
 
 from __future__ import annotations
 
-import base64
-import functools
-import io
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from PIL import Image
 
-from digitvae.base.markup import shown
+from digitvae.base.page import render
+from digitvae.parity.report import by, classes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from digitvae.parity.report import (
         Check,
         Comparison,
-        Deviations,
         Pair,
         ParityReport,
         Peak,
@@ -36,7 +26,7 @@ if TYPE_CHECKING:
     )
 
 SEVERITY: tuple[Status, ...] = ("passed", "measured", "not run", "failed")
-"""A class of runtimes has the gravest status of its members."""
+"""Several have the gravest status that one of them has."""
 
 LEFT, RIGHT, TOP, BOTTOM = 8.0, 312.0, 18.0, 98.0
 """The plot of a histogram, in the units of the viewBox that the template gives it."""
@@ -48,163 +38,30 @@ _NOT_A_NUMBER = (214, 0, 196)
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-@dataclass(frozen=True)
-class Row:
-    """Runtimes whose outputs have equal bits, so that one row of numbers speaks for all."""
-
-    members: tuple[Comparison, ...]
-    deviations: Deviations | None
-
-    @property
-    def label(self) -> str:
-        """All of them, as an equation."""
-        return " = ".join(member.runtime for member in self.members)
-
-    @property
-    def status(self) -> Status:
-        """The gravest status among them."""
-        return max((member.status for member in self.members), key=SEVERITY.index)
-
-    @property
-    def size(self) -> int:
-        """How many values each of them computed, to be divided by: at least 1."""
-        return self.members[0].count * self.members[0].values or 1
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One octave of a histogram: deviations in [2ᵉ, 2ᵉ⁺¹)."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    octave: int
-    count: int
-
-
-@dataclass(frozen=True)
-class Panel:
-    """The histogram of one class; lines mark the 99.9 % quantile and the peak."""
-
-    number: int
-    row: Row
-    bars: tuple[Bar, ...]
-    lines: tuple[tuple[str, float], ...]
-
-
-@dataclass(frozen=True)
-class Histogram:
-    """Panels on the same axes; ``ticks`` are labels and their places, ``top`` a share of values."""
-
-    panels: tuple[Panel, ...]
-    ticks: tuple[tuple[str, float], ...]
-    top: float
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """Runtimes against each other: a peak, or ``None`` where bits are equal or unknown.
-
-    ``tints`` say how dark a cell is, from 0 to 1 on the logarithmic scale of the matrix.
-    """
-
-    labels: tuple[str, ...]
-    peaks: tuple[tuple[Peak | None, ...], ...]
-    tints: tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Everything about one output on one set of inputs."""
-
-    anchor: str
-    inputs: str
-    rows: tuple[Row, ...]
-    histogram: Histogram | None
-    matrix: Matrix | None
-
-    @property
-    def status(self) -> Status:
-        """The gravest status of all runtimes."""
-        return max((row.status for row in self.rows), key=SEVERITY.index, default="measured")
-
-
-@dataclass(frozen=True)
-class Output:
-    """One output of a network; ``ranking`` holds classes on the first inputs, best first."""
-
-    anchor: str
-    name: str
-    places: tuple[Place, ...]
-    ranking: tuple[Row, ...]
-
-    @property
-    def status(self) -> Status:
-        """The gravest status on any inputs."""
-        return max((place.status for place in self.places), key=SEVERITY.index)
-
-    def bar(self, row: Row) -> float:
-        """A row's root mean square as a share of the largest that is a number."""
-        finite = [value for value in map(_rms, self.ranking) if value < math.inf]
-        return min(_rms(row) / (max(finite, default=0.0) or 1.0), 1.0)
-
-
-@dataclass(frozen=True)
-class Triplet:
-    """Two images and their difference, as data URIs; ``width`` is a multiple of the pixels'."""
-
-    case: WorstCase
-    a: str
-    b: str
-    difference: str
-    factor: float
-    largest: float
-    brighter: int
-    darker: int
-    equal: int
-    not_numbers: int
-    width: int
-
-
 def to_html(report: ParityReport) -> str:
     """A whole page, in UTF-8 once it is encoded.
 
     Args:
         report: What to show.
     """
-    everything: tuple[Check | Comparison, ...] = (*report.checks, *report.comparisons)
-    statuses = [item.status for item in everything]
-    subjects = dict.fromkeys(check.subject for check in report.checks)
-    return (
-        _environment()
-        .get_template("report.html.jinja")
-        .render(
-            report=report,
-            counts={status: statuses.count(status) for status in SEVERITY},
-            outputs=_outputs(report),
-            runtimes=list(dict.fromkeys(c.runtime for c in report.comparisons)),
-            absent=[item for item in everything if item.status == "not run"],
-            of_bound=_worst(report, "bound_used"),
-            of_noise=_worst(report, "noise_used"),
-            triplets=[_triplet(case) for case in report.worst_cases],
-            subjects=[(s, [c for c in report.checks if c.subject == s]) for s in subjects],
-        )
+    return render(
+        "parity/views/report.html.jinja",
+        {
+            "axes": Axes.of,
+            "by": by,
+            "classes": classes,
+            "difference": _difference,
+            "gravest": _gravest,
+            "grey": _grey,
+            "matrix": _matrix,
+            "number": number,
+            "percent": percent,
+            "ranked": _ranked,
+            "superscript": _superscript,
+            "worst": _worst,
+        },
+        report=report,
     )
-
-
-@functools.cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("digitvae.parity.views", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(number=number, percent=percent, superscript=_superscript)
-    return environment
 
 
 def number(value: float) -> str:
@@ -240,156 +97,143 @@ def _superscript(exponent: int) -> str:
     return str(exponent).translate(_SUPERSCRIPTS)
 
 
-def _finalize(value: Any) -> Any:
-    return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+def _gravest(items: Iterable[Check | Comparison]) -> Status:
+    return max((item.status for item in items), key=SEVERITY.index)
 
 
-def _outputs(report: ParityReport) -> list[Output]:
-    everything: tuple[Comparison | Pair, ...] = (*report.comparisons, *report.pairs)
-    outputs = []
-    for i, (network, output) in enumerate(dict.fromkeys((e.network, e.output) for e in everything)):
-        of_output = [e for e in everything if (e.network, e.output) == (network, output)]
-        places = []
-        for j, inputs in enumerate(dict.fromkeys(e.inputs for e in of_output)):
-            key = (network, output, inputs)
-            rows = _rows([c for c in report.comparisons if _key(c) == key])
-            pairs = [pair for pair in report.pairs if _key(pair) == key]
-            anchor = f"output-{i + 1}-{j + 1}"
-            places.append(Place(anchor, inputs, rows, _histogram(rows), _matrix(rows, pairs)))
-        ranked = sorted((row for row in places[0].rows if row.deviations), key=_rms)
-        name = f"{network} {output}"
-        outputs.append(Output(f"output-{i + 1}", name, tuple(places), tuple(ranked)))
-    return outputs
+def _ranked(found: Sequence[Sequence[Comparison]]) -> list[tuple[Sequence[Comparison], float]]:
+    """Classes by their root mean square, and its share of the largest that is a number."""
+    known = [
+        (math.inf if math.isnan(d.rms_to_truth) else d.rms_to_truth, members)
+        for members in found
+        if (d := members[0].deviations)
+    ]
+    largest = max((rms for rms, _ in known if rms < math.inf), default=0.0) or 1.0
+    known.sort(key=lambda pair: pair[0])
+    return [(members, min(rms / largest, 1.0)) for rms, members in known]
 
 
-def _key(item: Comparison | Pair) -> tuple[str, str, str]:
-    return item.network, item.output, item.inputs
+class Axes(NamedTuple):
+    """The axes that all histograms of one output on one set of inputs share.
+
+    Attributes:
+        low: Octave at the left end.
+        high: Octave at the right end.
+        top: Share of the values, of a bar that is as high as the plot.
+    """
+
+    low: int
+    high: int
+    top: float
+
+    @classmethod
+    def of(cls, found: Sequence[Sequence[Comparison]]) -> Axes | None:
+        """Those that hold all classes; ``None`` if no class deviates anywhere."""
+        spreads = [d.to_truth for members in found if (d := members[0].deviations)]
+        octaves = [e for spread in spreads for e, count in spread.octaves.items() if count]
+        if not octaves:
+            return None
+        # Octaves are counted in a sample of the values.
+        top = max(n / spread.sampled for spread in spreads for n in spread.octaves.values())
+        # Room for the words at the lines: they stand left of the quantile and right of the peak.
+        return cls(min(octaves) - 1, max(octaves) + 2, top)
+
+    @property
+    def step(self) -> float:
+        """Width of an octave."""
+        return (RIGHT - LEFT) / (self.high - self.low)
+
+    def x(self, octave: float) -> float:
+        """Where an octave begins."""
+        return LEFT + (octave - self.low) * self.step
+
+    def line(self, value: float) -> float | None:
+        """Where a value is, if that is within the plot."""
+        within = 2.0**self.low < value < 2.0 ** min(self.high, 1023)
+        return self.x(math.log2(value)) if within else None
+
+    def height(self, count: int, sampled: int) -> float:
+        """Height of a bar that stands for so many values of so many."""
+        return (BOTTOM - TOP) * count / sampled / self.top
+
+    @property
+    def ticks(self) -> list[tuple[str, float]]:
+        """Labels, and where they are."""
+        first = math.ceil(self.low * math.log10(2))
+        last = math.floor(self.high * math.log10(2))
+        every = max(1, math.ceil((last - first) / 6))
+        decades = range(last, first - 1, -every)
+        ticks = [(f"10{_superscript(k)}", self.x(k / math.log10(2))) for k in decades]
+        if len(ticks) < 2:  # so few octaves that each can have its label
+            octaves = range(self.low, self.high + 1)
+            ticks = [(f"2{_superscript(e)}", self.x(e)) for e in octaves]
+        return ticks
 
 
-def _rms(row: Row) -> float:
-    """The root mean square; last in order where it is not a number."""
-    value = math.inf if row.deviations is None else row.deviations.rms_to_truth
-    return math.inf if math.isnan(value) else value
-
-
-def _rows(comparisons: Sequence[Comparison]) -> tuple[Row, ...]:
-    """Classes of equal bits, in the order of their first members."""
-    by_runtime = {c.runtime: c for c in comparisons}
-    classes: dict[str, list[Comparison]] = {}
-    for comparison in comparisons:
-        first, seen = comparison, {comparison.runtime}
-        # A twin may name a twin. Whoever names itself, or one that is not there, stands alone.
-        while first.same_bits_as in by_runtime and first.same_bits_as not in seen:
-            first = by_runtime[first.same_bits_as]
-            seen.add(first.runtime)
-        classes.setdefault(first.runtime, []).append(comparison)
-    return tuple(
-        Row(tuple(members), next((m.deviations for m in members if m.deviations), None))
-        for members in classes.values()
-    )
-
-
-def _histogram(rows: Sequence[Row]) -> Histogram | None:
-    """All on the same axes, or nothing if no class deviates anywhere."""
-    shown = [(i + 1, row, row.deviations) for i, row in enumerate(rows) if row.deviations]
-    octaves = [e for _, _, d in shown for e, count in d.to_truth.octaves.items() if count]
-    if not octaves:
-        return None
-    # Room for the words at the lines: they stand left of the quantile and right of the peak.
-    low, high = min(octaves) - 1, max(octaves) + 2
-    step = (RIGHT - LEFT) / (high - low)
-    # Octaves are counted in a sample of the values.
-    sizes = {i: d.to_truth.zeros + sum(d.to_truth.octaves.values()) for i, _, d in shown}
-    top = max(n / sizes[i] for i, _, d in shown for n in d.to_truth.octaves.values())
-
-    def place(octave: float) -> float:
-        return LEFT + (octave - low) * step
-
-    panels = []
-    for i, row, deviations in shown:
-        spread = deviations.to_truth
-        bars = []
-        for e, count in sorted(spread.octaves.items()):
-            height = (BOTTOM - TOP) * count / sizes[i] / top
-            bars.append(Bar(place(e), BOTTOM - height, 0.94 * step, height, e, count))
-        lines = [
-            (name, place(math.log2(value)))
-            for name, value in (("99.9 %", spread.q999), ("max", spread.peak.value))
-            if 2.0**low < value < 2.0 ** min(high, 1023)
-        ]
-        panels.append(Panel(i, row, tuple(bars), tuple(lines)))
-    first, last = math.ceil(low * math.log10(2)), math.floor(high * math.log10(2))
-    every = max(1, math.ceil((last - first) / 6))
-    decades = range(last, first - 1, -every)
-    ticks = [(f"10{_superscript(k)}", place(k / math.log10(2))) for k in decades]
-    if len(ticks) < 2:  # so few octaves that each can have its label
-        ticks = [(f"2{_superscript(e)}", place(e)) for e in range(low, high + 1)]
-    return Histogram(tuple(panels), tuple(ticks), top)
-
-
-def _matrix(rows: Sequence[Row], pairs: Sequence[Pair]) -> Matrix | None:
-    if not pairs:
-        return None
-    index = {member.runtime: i for i, row in enumerate(rows) for member in row.members}
-    labels = [row.label for row in rows]
-    for name in (name for pair in pairs for name in (pair.a, pair.b)):
-        if name not in index:
-            index[name] = len(labels)
-            labels.append(name)
-    peaks: list[list[Peak | None]] = [[None] * len(labels) for _ in labels]
-    for pair in pairs:
-        for i, j in ((index[pair.a], index[pair.b]), (index[pair.b], index[pair.a])):
-            other = peaks[i][j]
-            if other is None or not pair.peak.value <= other.value:
-                peaks[i][j] = pair.peak
-    logs = [math.log(p.value) for line in peaks for p in line if p and 0 < p.value < math.inf]
+def _matrix(pairs: Sequence[Pair]) -> dict[tuple[str, str], tuple[Peak, float]]:
+    """Each peak both ways, and from 0 to 1 how dark its cell is, on a logarithmic scale."""
+    logs = [math.log(p.peak.value) for p in pairs if 0 < p.peak.value < math.inf]
     low, high = min(logs, default=0.0), max(logs, default=0.0)
 
-    def tint(peak: Peak | None) -> float:
-        if peak is None or peak.value == 0:
+    def tint(value: float) -> float:
+        if value == 0:
             return 0.0
-        if not peak.value < math.inf:
+        if not value < math.inf:
             return 1.0
-        return (math.log(peak.value) - low) / (high - low) if high > low else 0.5
+        return round((math.log(value) - low) / (high - low), 3) if high > low else 0.5
 
-    tints = tuple(tuple(round(tint(peak), 3) for peak in line) for line in peaks)
-    return Matrix(tuple(labels), tuple(map(tuple, peaks)), tints)
+    return {
+        ends: (pair.peak, tint(pair.peak.value))
+        for pair in pairs
+        for ends in ((pair.a, pair.b), (pair.b, pair.a))
+    }
 
 
-def _worst(report: ParityReport, measure: str) -> tuple[Peak, Comparison] | None:
+def _worst(comparisons: Iterable[Comparison], measure: str) -> tuple[Peak, Comparison] | None:
     """The largest share of a limit that was used anywhere, and by whom."""
-    # The noise limit binds typical inputs only; others are beyond it and right.
-    relevant = (c for c in report.comparisons if c.typical or measure != "noise_used")
-    found = ((getattr(c.deviations, measure, None), c) for c in relevant)
+    found = ((getattr(c.deviations, measure, None), c) for c in comparisons)
     known = [(peak, c) for peak, c in found if peak is not None]
     # What is not a number is worse than any number.
     return max(known, key=lambda pair: (math.isnan(pair[0].value), pair[0].value), default=None)
 
 
-def _triplet(case: WorstCase) -> Triplet:
+class Difference(NamedTuple):
+    """A picture of the difference of two images, and what is to be said of it.
+
+    Attributes:
+        pixels: uint8 [height, width, 4].
+        factor: Amplification.
+        largest: The largest |Δ| that is a number.
+        brighter: Pixels that are brighter in the second image.
+        darker: Pixels that are darker.
+        equal: Pixels that are equal.
+        not_numbers: Pixels whose difference is not a number.
+    """
+
+    pixels: NDArray[np.uint8]
+    factor: float
+    largest: float
+    brighter: int
+    darker: int
+    equal: int
+    not_numbers: int
+
+
+def _difference(case: WorstCase) -> Difference:
     difference = case.b.astype(np.float64) - case.a
     known = np.isfinite(difference)
-    sizes = np.abs(difference[known & (difference != 0)])
+    brighter, darker = known & (difference > 0), known & (difference < 0)
+    sizes = np.abs(difference[brighter | darker])
     # Full colour for at most the largest tenth: one outlier must not make all others invisible.
     factor = _nice(1 / float(np.quantile(sizes, 0.9))) if sizes.size else 1.0
     pixels = np.zeros((*difference.shape, 4), np.uint8)  # no difference: the page shows through
-    pixels[difference > 0, :3] = _BRIGHTER
-    pixels[difference < 0, :3] = _DARKER
+    pixels[brighter, :3] = _BRIGHTER
+    pixels[darker, :3] = _DARKER
     pixels[known, 3] = np.rint(255 * np.minimum(np.abs(difference[known]) * factor, 1))
     pixels[~known] = (*_NOT_A_NUMBER, 255)
-    return Triplet(
-        case=case,
-        a=_png(_grey(case.a)),
-        b=_png(_grey(case.b)),
-        difference=_png(pixels),
-        factor=factor,
-        largest=float(sizes.max(initial=0.0)),
-        brighter=int((difference[known] > 0).sum()),
-        darker=int((difference[known] < 0).sum()),
-        equal=int((difference[known] == 0).sum()),
-        not_numbers=int((~known).sum()),
-        width=case.a.shape[1] * max(1, 112 // max(case.a.shape)),
-    )
+    masks = (brighter, darker, known & (difference == 0), ~known)
+    counts = (int(np.count_nonzero(mask)) for mask in masks)
+    return Difference(pixels, factor, float(sizes.max(initial=0.0)), *counts)
 
 
 def _nice(value: float) -> float:
@@ -403,9 +247,3 @@ def _grey(image: NDArray[np.float32]) -> NDArray[np.uint8]:
     values = np.nan_to_num(image.astype(np.float32), nan=0.0, posinf=1.0, neginf=0.0)
     grey: NDArray[np.uint8] = np.rint(np.float32(255) * np.clip(values, 0, 1)).astype(np.uint8)
     return grey
-
-
-def _png(pixels: NDArray[np.uint8]) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
