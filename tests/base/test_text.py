@@ -221,8 +221,8 @@ def test_other_errors_are_one_line_too(
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_a_table_on_a_terminal_shows_it(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    table = Table(f"title {text}", (f"name {text}", "b"), ((f"[red]{text}[/red]", "1"),))
-    print_table(table, note=f"note {text}")
+    rows = ((f"[red]{text}[/red]", "1"),)
+    print_table(Table(f"title {text}", (f"name {text}", "b"), rows, note=f"note {text}"))
     out = capsys.readouterr().out
     assert all(line.isprintable() for line in out.split("\n"))
     assert "[red]" in out  # which would be a colour, were it markup

@@ -1,10 +1,14 @@
-"""Tables of text, for terminals and for Markdown alike."""
+"""Tables: as text, as Markdown and, in ``digitvae.cli.tables``, on a terminal."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from digitvae.base.markup import markdown
+from digitvae.base.text import printable
+
+ALARM = "FAILED"
+"""A row that has this cell stands out where there is colour."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,19 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     left: int = 1
     note: str = ""
+
+    def __str__(self) -> str:
+        """As lines of text, columns aligned with blanks."""
+        lines = [tuple(map(printable, line)) for line in (self.header, *self.rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        aligned = (
+            "  ".join(
+                cell.ljust(width) if i < self.left else cell.rjust(width)
+                for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+            )
+            for line in lines
+        )
+        return "\n".join([printable(self.title), *(f"  {line}".rstrip() for line in aligned)])
 
     def markdown(self) -> str:
         """As Markdown, with an empty line at the end; what is not Markdown is escaped."""

@@ -135,7 +135,7 @@ def _show(reports: list[EvaluationReport], *, as_json: bool) -> None:
     else:
         for table in tables(reports):
             if sys.stdout.isatty():
-                print_table(table, note=table.note)
+                print_table(table)
             else:
                 say_lines(table.markdown())
     for report in reports:

@@ -266,7 +266,7 @@ def _show(report: ParityReport, *, as_json: bool, details: bool) -> None:
     else:
         for table in tables(report, details=details):
             if sys.stdout.isatty():
-                print_table(table, style=table.style)
+                print_table(table)
             else:
                 say_lines(f"{table}\n")
     if not report.passed:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from digitvae.base.text import printable
+from digitvae.base.tables import ALARM, Table
+from digitvae.parity.report import by, classes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from digitvae.parity.report import Check, Comparison, Deviations, ParityReport, Peak
+    from digitvae.parity.report import Comparison, Deviations, ParityReport, Peak
 
 _NUMBERS = (
     "to eager",
@@ -23,69 +22,7 @@ _NUMBERS = (
     "noise limit used",
     "bound used",
 )
-_MARKS = {"passed": "ok", "failed": "FAILED", "measured": "info", "not run": "not run"}
-
-
-@dataclass(frozen=True)
-class Table:
-    """A title, the names of the columns, and cells; the first ``left`` columns hold words."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    left: int
-
-    def style(self, row: Sequence[str]) -> str:
-        """How rich shows a row: one that says that something failed stands out."""
-        return "bold red" if _MARKS["failed"] in row else ""
-
-    def __str__(self) -> str:
-        """Align the columns with blanks."""
-        lines = [tuple(map(printable, line)) for line in (self.header, *self.rows)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        aligned = (
-            "  ".join(
-                cell.ljust(width) if i < self.left else cell.rjust(width)
-                for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-            )
-            for line in lines
-        )
-        return "\n".join([printable(self.title), *(f"  {line}".rstrip() for line in aligned)])
-
-
-@dataclass(frozen=True)
-class Group:
-    """Runtimes with the same bits on a set of inputs, or on all of a network.
-
-    Attributes:
-        runtimes: Their names, the first one leading.
-        comparisons: The leader's.
-    """
-
-    runtimes: tuple[str, ...]
-    comparisons: tuple[Comparison, ...]
-
-    @property
-    def title(self) -> str:
-        """The leader's name, and how many others have its bits."""
-        others = len(self.runtimes) - 1
-        return self.runtimes[0] + (f" +{others}" if others else "")
-
-
-def groups(comparisons: Iterable[Comparison]) -> list[Group]:
-    """Put runtimes together whose bits are the same in all of these comparisons of one output."""
-    by_runtime: dict[str, list[Comparison]] = {}
-    for comparison in comparisons:
-        by_runtime.setdefault(comparison.runtime, []).append(comparison)
-    found: dict[tuple[object, ...], list[str]] = {}
-    for runtime, own in by_runtime.items():
-        key = tuple(
-            # What failed on its own stands alone.
-            (c.inputs, c.same_bits_as or runtime, "" if c.deviations or c.same_bits_as else runtime)
-            for c in own
-        )
-        found.setdefault(key, []).append(runtime)
-    return [Group(tuple(names), tuple(by_runtime[names[0]])) for names in found.values()]
+_MARKS = {"passed": "ok", "failed": ALARM, "measured": "info", "not run": "not run"}
 
 
 def tables(report: ParityReport, *, details: bool = False) -> list[Table]:
@@ -101,33 +38,32 @@ def tables(report: ParityReport, *, details: bool = False) -> list[Table]:
     return [table for table in shown if table.rows]
 
 
-def _grouped(
-    comparisons: Iterable[Comparison], place: Callable[[Comparison], tuple[str, ...]]
-) -> Iterator[tuple[tuple[str, ...], str, Group]]:
-    """Each group of each place, with the mark of its verdict."""
-    by_place: dict[tuple[str, ...], list[Comparison]] = {}
-    for comparison in comparisons:
-        by_place.setdefault(place(comparison), []).append(comparison)
-    for name, own in by_place.items():
-        for group in groups(own):
-            failed = any(c.status == "failed" for c in own if c.runtime in group.runtimes)
-            yield name, _MARKS["failed" if failed else "passed"], group
+def _places(report: ParityReport, *names: str) -> Iterator[tuple[str, list[Comparison]]]:
+    """Each class of runtimes of each output, and perhaps of each set of inputs."""
+    for place, compared in by(report.comparisons, *names).items():
+        for members in classes(compared):
+            yield " ".join(place[:2]), members
 
 
-def _output(comparison: Comparison) -> tuple[str, ...]:
-    return comparison.network, comparison.output
+def _mark(members: Iterable[Comparison]) -> str:
+    return _MARKS["failed" if any(c.status == "failed" for c in members) else "passed"]
+
+
+def _title(members: Sequence[Comparison]) -> str:
+    """The leader's name, and how many others have its bits."""
+    others = len({c.runtime for c in members}) - 1
+    return members[0].runtime + (f" +{others}" if others else "")
 
 
 def _equals(report: ParityReport) -> Table:
     """Who stands behind "+9": runtimes whose bits are the same on all inputs of an output."""
-    members: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for place, _, group in _grouped(report.comparisons, _output):
-        if len(group.runtimes) > 1:
-            key = (group.title, group.runtimes[1:])
-            members.setdefault(key, []).append(" ".join(place))
+    found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for output, members in _places(report, "network", "output"):
+        _, *others = dict.fromkeys(c.runtime for c in members)
+        if others:
+            found.setdefault((_title(members), tuple(others)), []).append(output)
     rows = tuple(
-        (", ".join(outputs), title, "; ".join(others))
-        for (title, others), outputs in members.items()
+        (", ".join(outputs), title, "; ".join(others)) for (title, others), outputs in found.items()
     )
     header = ("outputs", "shown as", "with it, to the last bit of every value")
     return Table("Runtimes with the same bits", header, rows, left=3)
@@ -136,20 +72,14 @@ def _equals(report: ParityReport) -> Table:
 def _gate(report: ParityReport) -> Table:
     test = report.gate_test
     if test is None:
-        return Table("", (), (), left=0)
-    rows = (
-        (
-            _MARKS["passed" if test.caught == test.mutants else "failed"],
-            "faulty copies caught, and the place named",
-            f"{test.caught} of {test.mutants}",
-            ", ".join(test.missed),
-        ),
-        (
-            _MARKS["passed" if test.accepted == test.honest else "failed"],
-            "honest copies accepted",
-            f"{test.accepted} of {test.honest}",
-            ", ".join(test.rejected),
-        ),
+        return Table("", (), ())
+    counted = (
+        ("faulty copies caught, and the place named", test.caught, test.mutants, test.missed),
+        ("honest copies accepted", test.accepted, test.honest, test.rejected),
+    )
+    rows = tuple(
+        (_MARKS["passed" if n == of else "failed"], what, f"{n} of {of}", ", ".join(others))
+        for what, n, of, others in counted
     )
     header = ("", "what", "how many", "but not")
     return Table("The gate itself, on copies of this bundle", header, rows, left=4)
@@ -158,15 +88,16 @@ def _gate(report: ParityReport) -> Table:
 def _summary(report: ParityReport) -> Table:
     """One row for each output and each group of runtimes: the largest of all sets of inputs."""
     rows = []
-    for place, mark, group in _grouped(report.comparisons, _output):
-        known = [(c, found) for c in group.comparisons if (found := report.deviations(c))]
+    for output, members in _places(report, "network", "output"):
+        leading = (c for c in members if c.runtime == members[0].runtime)
+        known = [(c, found) for c in leading if (found := report.deviations(c))]
         cells = _cells(
             known[0][1] if known else None,
             noise=[found.noise_used for c, found in known if c.typical],
             bound=[found.bound_used for _, found in known],
         )
         first_inputs = known[0][0].inputs if known else ""
-        rows.append((mark, " ".join(place), first_inputs, group.title, *cells))
+        rows.append((_mark(members), output, first_inputs, _title(members), *cells))
     header = ("", "output", "inputs", "runtimes", *_NUMBERS)
     title = "Deviations on the first inputs of each output; shares of the limits on all inputs"
     return Table(title, header, tuple(rows), left=4)
@@ -198,8 +129,8 @@ def _largest(peaks: Sequence[Peak | None]) -> str:
 def _details(report: ParityReport) -> Table:
     """One row for each output, set of inputs and group of runtimes."""
     rows = []
-    for place, mark, group in _grouped(report.comparisons, lambda c: (*_output(c), c.inputs)):
-        leader = group.comparisons[0]
+    for output, members in _places(report, "network", "output", "inputs"):
+        leader = members[0]
         found = report.deviations(leader)
         cells = _cells(
             found,
@@ -207,8 +138,8 @@ def _details(report: ParityReport) -> Table:
             bound=[] if found is None else [found.bound_used],
         )
         worst = "" if found is None else found.to_truth.peak.input
-        output = " ".join(place[:2])
-        rows.append((mark, output, leader.inputs, f"{leader.count}", group.title, *cells, worst))
+        head = (_mark(members), output, leader.inputs, f"{leader.count}", _title(members))
+        rows.append((*head, *cells, worst))
     header = ("", "output", "inputs", "rows", "runtimes", *_NUMBERS, "farthest from the truth")
     return Table("Deviations by inputs", header, tuple(rows), left=5)
 
@@ -223,16 +154,15 @@ def _pairs(report: ParityReport) -> Table:
 
 
 def _checks(report: ParityReport, *, details: bool) -> Table:
-    counts = Counter(check.status for check in report.checks)
     # Who asks for a baseline, or for the gate, wants to read that it was looked at.
-    shown: list[Check] = [
+    shown = [
         c
         for c in report.checks
         if details or c.status != "passed" or c.subject in ("baseline", "gate")
     ]
     rows = [(_MARKS[c.status], c.subject, c.statement, c.detail) for c in shown]
-    others = counts["passed"] - sum(c.status == "passed" for c in shown)
-    if others and not details:
+    others = len(report.checks) - len(shown)
+    if others:
         rows.append((_MARKS["passed"], "", f"{others} other checks", ""))
     header = ("", "of", "what", "found")
     return Table("Structure and properties", header, tuple(rows), left=4)
