@@ -1,8 +1,10 @@
-"""Parity of ``prior.onnx``: its levels of optimization, the reference evaluator and the C API.
+"""Parity of the prior: ``prior.onnx`` in every runtime, and its other files, against PyTorch.
 
-What it computes from the specified random numbers must be the same to the bit through the C API and
-through ONNX Runtime in Python, and the label everywhere. Whether it is what PyTorch computes is
-looked at in ``prior_forms``.
+From the specified random numbers, the C API and ONNX Runtime in Python compute the same bits, and
+every runtime the same labels. PyTorch eager, with the parameters of ``prior.safetensors``, says
+what is right: parameters, labels and latents are compared with it, for every class that can be
+asked for, and with ``u`` at each threshold and just below it: one that has moved by a bit shows
+there. TorchScript and ExportedProgram have eager's bits.
 """
 
 from __future__ import annotations
@@ -11,29 +13,41 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
+from safetensors.torch import load as load_safetensors
 
 from digitvae import _native
 from digitvae.bundle.names import DECODER as DECODER_FILE
-from digitvae.bundle.names import PRIOR
+from digitvae.bundle.names import PRIOR, PRIOR_PARAMETERS
 from digitvae.engine.runtime import open_runtime
 from digitvae.engine.sampling import LATENT_STREAM
-from digitvae.parity.random_reference import (
-    mixture_latents,
-    mixture_uniform,
-    standard_normal,
-)
-from digitvae.parity.report import Check, first_line
+from digitvae.mixture.model import LatentPrior
+from digitvae.parity.random_reference import mixture_latents, mixture_uniform, standard_normal
+from digitvae.parity.report import LOADED, Check, first_line
 from digitvae.parity.runtimes import onnx
 from digitvae.parity.runtimes.c_api import Handle
+from digitvae.parity.runtimes.pytorch import load_torchscript, program_of_bundle
+from digitvae.parity.runtimes.trusted import NotLoadedError
 from digitvae.parity.statistics import bits_differ, deviation
+from digitvae.parity.structure import check_tensors
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from numpy.typing import NDArray
 
     from digitvae.bundle.folder import Bundle
     from digitvae.parity.networks import Float32
+    from digitvae.parity.runtimes.trusted import TorchFiles
+
+    Array = NDArray[Any]
+    Draw = Callable[[Mapping[str, Array]], tuple[Array, Array]]
+    """``u``, ``digit`` and ``eps`` by name, to latents [n, d] and labels [n]."""
+
+TORCHSCRIPT = "prior.torchscript"
+EXPORTED_PROGRAM = "prior.pt2"
 
 _ROWS = 1000
 _ANY = -1
@@ -49,8 +63,8 @@ def mixture_draws(bundle: Bundle, count: int) -> Float32:
         ValueError: The prior computes what no decoder can take.
         Exception: What ONNX Runtime raises.
     """
-    session = onnx.load_session(bundle.read(PRIOR), "mixture")
-    z: Float32 = session.run(_OUTPUTS, _given(count, bundle.latent_dim))[0]
+    draw, _ = _onnx(bundle.read(PRIOR))
+    z: Float32 = draw(_any_class(count, bundle.latent_dim))[0]
     if z.dtype != np.float32 or z.shape != (count, bundle.latent_dim):
         raise ValueError(f"{PRIOR} computes {z.dtype} {list(z.shape)}")
     if not np.abs(z).max(initial=0.0) <= _LARGEST:
@@ -59,53 +73,97 @@ def mixture_draws(bundle: Bundle, count: int) -> Float32:
 
 
 def check_prior_runtimes(bundle: Bundle) -> list[Check]:
-    """Compare everything that runs the prior on draws of any class."""
-    given = _given(_ROWS, bundle.latent_dim)
+    """Compare everything that runs ``prior.onnx`` on draws of any class."""
+    given = _any_class(_ROWS, bundle.latent_dim)
     try:
         content = bundle.read(PRIOR)
-        model = onnx.load_model(content, "mixture")
-        z, labels = onnx.load_session(content, "mixture").run(_OUTPUTS, given)
+        draw, tables = _onnx(content)
+        z, labels = draw(given)
         plain = onnx.load_session(content, "mixture", level=onnx.OFF).run(_OUTPUTS, given)
-        reference: Any = ReferenceEvaluator(model).run(_OUTPUTS, given)
+        reference: Any = ReferenceEvaluator(onnx.load_model(content, "mixture")).run(
+            _OUTPUTS, given
+        )
         with (
             closing(Handle("decoder", bundle.read(DECODER_FILE))) as decoder,
             closing(Handle("prior", content)) as prior,
         ):
             native = decoder.latents(prior, _ROWS, bundle.latent_dim)
-        specified = z, labels
+        specified = z
         if _native.Prior(open_runtime(), content, optimized=True).is_optimized:
-            tables = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-            specified = mixture_latents(tables, **given)
+            specified, _ = mixture_latents(tables, **given)
     except Exception as error:  # each runtime has its own exceptions; all mean the same here
         return [Check(PRIOR, "runs in every runtime", "failed", first_line(error))]
-    others = (plain, reference, native)
-    wrong_labels = sum(int(np.count_nonzero(other != labels)) for _, other in others)
-    wrong = bits_differ(native[0], specified[0])
-    limit = latent_limit(z)
-    farthest = max(float(deviation(other, z).max()) for other, _ in others)
+    others, others_labels = zip(plain, reference, native, strict=True)
     return [
-        Check.none_differ(
-            PRIOR,
-            "gives the same labels in every runtime",
-            wrong_labels,
-            len(others) * len(labels),
-        ),
+        _same(PRIOR, "gives the same labels in every runtime", [labels] * 3, others_labels),
         Check.none_differ(
             PRIOR,
             "gives the specified latents through the C API, bit for bit",
-            wrong,
+            bits_differ(native[0], specified),
             z.size,
         ),
-        Check(
+        _near(
             PRIOR,
             "gives the same latents natively, without optimization and in the ONNX reference",
-            "passed" if farthest <= limit else "failed",
-            f"largest difference {farthest:.1e}, limit {limit:.1e}",
+            np.stack(others),
+            z,
         ),
     ]
 
 
-def _given(count: int, dim: int) -> dict[str, NDArray[Any]]:
+def check_prior_files(bundle: Bundle, torch_files: TorchFiles) -> list[Check]:
+    """Compare every file of the prior with PyTorch, if the bundle has its parameters.
+
+    Without them, ``prior.onnx`` has no counterpart; it is then compared with itself only.
+
+    Args:
+        bundle: The bundle.
+        torch_files: Gives those of its files that may be loaded.
+    """
+    if PRIOR_PARAMETERS not in bundle.file_names:
+        return []
+    rounded = "gives the latents of float64 truth, rounded"
+    try:
+        prior = LatentPrior(**load_safetensors(bundle.read(PRIOR_PARAMETERS))).eval()
+        given = _every_class(prior, bundle.latent_dim)
+        truth, labels = _torch_draw(prior.double())(given | {"eps": given["eps"].astype(float)})
+        eager, eager_labels = _torch_draw(prior.float())(given)
+    except Exception as error:  # safetensors, torch: each with exceptions of its own
+        detail = first_line(error)
+        return [Check(PRIOR_PARAMETERS, "holds the parameters of a prior", "failed", detail)]
+    checks = [
+        _same(PRIOR_PARAMETERS, "gives the labels of float64 truth", labels, eager_labels),
+        _near(PRIOR_PARAMETERS, rounded, eager, truth),
+    ]
+    parameters = _arrays(prior.state_dict())
+    files = (
+        (PRIOR, _onnx, bundle.read),
+        (TORCHSCRIPT, _torchscript, torch_files.read),
+        (EXPORTED_PROGRAM, _program, torch_files.read),
+    )
+    same_parameters = f"parameters equal {PRIOR_PARAMETERS} bit for bit"
+    for file, load, read in files:
+        try:
+            draw, found = load(read(file))
+            checks.append(check_tensors(file, same_parameters, found, parameters))
+            z, found_labels = draw(given)
+        except NotLoadedError as error:
+            checks.append(Check(file, LOADED, "not run", str(error)))
+            continue
+        except Exception as error:  # each runtime has its own; all mean the same here
+            checks.append(Check(file, "runs as PyTorch does", "failed", first_line(error)))
+            continue
+        checks += [
+            _same(file, "gives PyTorch's labels", eager_labels, found_labels),
+            _near(file, rounded, z, truth),
+        ]
+        if file != PRIOR:
+            wrong = bits_differ(z, eager) if z.dtype == eager.dtype else z.size
+            checks.append(Check.none_differ(file, "gives PyTorch eager's bits", wrong, z.size))
+    return checks
+
+
+def _any_class(count: int, dim: int) -> dict[str, Array]:
     return {
         "u": mixture_uniform(0, 0, count),
         "digit": np.full(count, _ANY, np.int64),
@@ -113,6 +171,72 @@ def _given(count: int, dim: int) -> dict[str, NDArray[Any]]:
     }
 
 
-def latent_limit(z: NDArray[np.floating]) -> float:
-    """How far latents [n, d] may be off: sums of d products and a mean, each rounded twice."""
-    return float(2.0 * z.shape[1] * 2.0**-24 * max(1.0, float(np.abs(z).max())))
+def _every_class(prior: LatentPrior, dim: int) -> dict[str, Array]:
+    """Drawn rows of every digit and of any; then every threshold and the number below it."""
+    classes = prior.labels
+    u, digit = [mixture_uniform(0, 0, _ROWS)], [np.arange(_ROWS) % (classes + 1) - 1]
+    borders = [*prior.thresholds.numpy(), prior.class_thresholds.numpy()]
+    for row, thresholds in enumerate(borders):
+        reached = thresholds[thresholds < 1.0]
+        u += [reached, np.nextafter(reached, np.float32(0.0))]
+        digit += [np.full(2 * len(reached), row if row < classes else _ANY)]
+    given = _any_class(sum(map(len, u)), dim)
+    return given | {"u": np.concatenate(u), "digit": np.concatenate(digit).astype(np.int64)}
+
+
+def _torch_draw(module: Callable[..., Any]) -> Draw:
+    def draw(given: Mapping[str, Array]) -> tuple[Array, Array]:
+        with torch.inference_mode():
+            z, label = module(*(torch.from_numpy(given[name]) for name in ("u", "digit", "eps")))
+        return z.numpy(), label.numpy()
+
+    return draw
+
+
+def _onnx(content: bytes) -> tuple[Draw, dict[str, Array]]:
+    session = onnx.load_session(content, "mixture")
+    graph = onnx.load_model(content, "mixture").graph
+
+    def draw(given: Mapping[str, Array]) -> tuple[Array, Array]:
+        z, label = session.run(_OUTPUTS, dict(given))
+        return z, label
+
+    # Whole numbers are axes and ends of slices, which the other files hold in their code.
+    tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    return draw, {
+        name: value for name, value in tensors.items() if value.dtype.kind == "f" or name == "first"
+    }
+
+
+def _torchscript(content: bytes) -> tuple[Draw, dict[str, Array]]:
+    module = load_torchscript(content)
+    return _torch_draw(module), _arrays(module.state_dict())
+
+
+def _program(content: bytes) -> tuple[Draw, dict[str, Array]]:
+    program = program_of_bundle(content)
+    return _torch_draw(program.module()), _arrays(program.state_dict)
+
+
+def _arrays(tensors: Mapping[str, Any]) -> dict[str, Array]:
+    return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+
+
+def _near(file: str, statement: str, z: Array, truth: Array) -> Check:
+    """Compare latents [n, d]: sums of d products and a mean, each rounded twice."""
+    limit = 2.0 * truth.shape[-1] * 2.0**-24 * max(1.0, float(np.abs(truth).max()))
+    same_shape = z.shape[-2:] == truth.shape
+    farthest = float(deviation(z, truth).max()) if same_shape else np.inf
+    return Check(
+        file,
+        statement,
+        "passed" if farthest <= limit else "failed",
+        f"largest difference {farthest:.1e}, limit {limit:.1e}",
+    )
+
+
+def _same(file: str, statement: str, expected: Any, found: Any) -> Check:
+    expected, found = np.asarray(expected), np.asarray(found)
+    same = expected.shape == found.shape and expected.dtype == found.dtype
+    wrong = int(np.count_nonzero(expected != found)) if same else expected.size
+    return Check.none_differ(file, statement, wrong, expected.size)

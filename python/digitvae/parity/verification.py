@@ -17,7 +17,6 @@ from digitvae.parity import (
     inputs,
     latent_statistics,
     prior,
-    prior_forms,
     properties,
     structure,
 )
@@ -213,7 +212,7 @@ class _Verification:
             )
         if PRIOR in self.bundle.file_names:
             run.checks += prior.check_prior_runtimes(self.bundle)
-            run.checks += prior_forms.check_prior_forms(self.bundle, loaded.torch_files)
+            run.checks += prior.check_prior_files(self.bundle, loaded.torch_files)
         run.steps.next("properties of the native engine")
         run.checks += properties.check_all(loaded, z, images, run.settings.batches)
         if elsewhere is not None:
