@@ -28,11 +28,11 @@ from safetensors.torch import load_file
 
 from digitvae.bundle.folder import shipped_path
 from digitvae.parity import Comparison
+from digitvae.parity.bundle import verify_with
 from digitvae.parity.gate import edits
 from digitvae.parity.gate.honest import HonestCopy, all_honest_copies
 from digitvae.parity.gate.mutants import Mutant, all_mutants
 from digitvae.parity.settings import GATE
-from digitvae.parity.verification import verify_with
 from digitvae.vae.model import LATENTS, PIXELS, VAE
 
 if TYPE_CHECKING:

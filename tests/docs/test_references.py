@@ -7,6 +7,7 @@ import re
 import click
 from tools.docs.commands import reference
 from tools.docs.headers import c_reference, cpp_synopsis
+from tools.docs.runtimes import table
 
 import digitvae as dv
 from digitvae.cli.commands import NAMES, app
@@ -73,3 +74,7 @@ def test_the_navigation_has_every_page() -> None:
     navigation = read("mkdocs.yml")
     for page in (ROOT / "docs").rglob("*.md"):
         assert f" {page.relative_to(ROOT / 'docs')}\n" in navigation, page.name
+
+
+def test_the_table_of_runtimes_is_what_the_runtimes_say_of_themselves() -> None:
+    assert table() in read("docs/parity.md"), "python -m tools.docs.runtimes prints it"

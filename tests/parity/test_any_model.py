@@ -13,17 +13,15 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from digitvae.base.errors import ParityError
-from digitvae.parity.any_model import Files, verify_model
 from digitvae.parity.divergence import STATEMENT
-from digitvae.parity.runtimes.names import (
-    EAGER,
-    EXPORTED_PROGRAM,
+from digitvae.parity.module import Files, verify_model
+from digitvae.parity.runtimes.onnx import (
     ONNX_RUNTIME,
     ONNX_RUNTIME_BASIC,
     ONNX_RUNTIME_OFF,
     REFERENCE,
-    TORCHSCRIPT,
 )
+from digitvae.parity.runtimes.pytorch import EAGER, EXPORTED_PROGRAM, TORCHSCRIPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -303,13 +301,14 @@ def test_a_faulty_export_to_torch_fails_alone(residual_files: Files, tmp_path: P
 def test_torch_files_that_cannot_be_loaded_are_failed_checks(
     residual_files: Files, tmp_path: Path
 ) -> None:
-    broken = tmp_path / "broken"
-    broken.write_bytes(b"PK no archive")
-    files = Files(residual_files.onnx, torchscript=broken, exported_program=broken)
+    script, program = tmp_path / "broken.torchscript", tmp_path / "broken.pt2"
+    for broken in (script, program):
+        broken.write_bytes(b"PK no archive")
+    files = replace(residual_files, torchscript=script, exported_program=program)
     report = verify_model(f"{HERE}:residual", files, quick=True)
     assert [(c.subject, c.statement) for c in report.checks if c.status == "failed"] == [
-        (TORCHSCRIPT, "can be loaded"),
-        (EXPORTED_PROGRAM, "can be loaded"),
+        ("broken.torchscript", "can be loaded"),
+        ("broken.pt2", "can be loaded"),
     ]
     assert not failures(report)
 

@@ -12,8 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from digitvae.base.errors import ParityError
-from digitvae.parity.any_model import Files, verify_model
-from digitvae.parity.runtimes.names import (
+from digitvae.parity.module import Files, verify_model
+from digitvae.parity.runtimes.onnx import (
     ONNX_RUNTIME,
     ONNX_RUNTIME_BASIC,
     ONNX_RUNTIME_OFF,

@@ -15,7 +15,7 @@ from torch import nn
 
 from digitvae.base.errors import ParityError
 from digitvae.cli.app import main
-from digitvae.parity.any_model import Files, load_module, verify_model
+from digitvae.parity.module import Files, load_module, verify_model
 
 if TYPE_CHECKING:
     from pathlib import Path

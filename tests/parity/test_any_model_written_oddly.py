@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from digitvae.base.errors import ParityError
 from digitvae.cli.app import main
-from digitvae.parity.any_model import Files, verify_model
-from digitvae.parity.runtimes.names import (
+from digitvae.parity.module import Files, verify_model
+from digitvae.parity.runtimes.onnx import (
     ONNX_RUNTIME,
     ONNX_RUNTIME_BASIC,
     ONNX_RUNTIME_OFF,

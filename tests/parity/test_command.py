@@ -35,7 +35,7 @@ def test_an_honest_bundle_prints_tables_and_ends_with_0(
     out, err = capsys.readouterr()
     assert err == ""
     assert "shares of the limits on all inputs" in out
-    assert all(runtime in out for runtime in RUNTIMES)
+    assert all(runtime.name in out for runtime in RUNTIMES)
     assert "\x1b" not in out
     assert out.splitlines()[-1].endswith("checks passed, 2 not run")
 

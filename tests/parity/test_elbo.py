@@ -14,17 +14,12 @@ from torch.nn import functional
 from digitvae.bundle.folder import Bundle
 from digitvae.parity import elbo
 from digitvae.parity.enclosure import Enclosure
+from digitvae.parity.loaded import load_all
 from digitvae.parity.networks import DECODER, ENCODER
 from digitvae.parity.random_reference import standard_normal
-from digitvae.parity.runtimes import EAGER, NATIVE, load_all
-from digitvae.parity.runtimes.names import (
-    C_API,
-    EXPORTED_PROGRAM,
-    NATIVE_DENSE,
-    NATIVE_THREADS,
-    TORCHSCRIPT,
-)
-from digitvae.parity.runtimes.pytorch import load_eager
+from digitvae.parity.runtimes.c_api import C_API
+from digitvae.parity.runtimes.native import NATIVE, NATIVE_DENSE, NATIVE_THREADS
+from digitvae.parity.runtimes.pytorch import EAGER, EXPORTED_PROGRAM, TORCHSCRIPT, load_eager
 from digitvae.parity.statistics import bits_differ
 from digitvae.vae.heldout import as_tensor, evaluate
 
@@ -33,9 +28,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from digitvae.data.sets import Split
+    from digitvae.parity.loaded import Loaded
     from digitvae.parity.networks import Float32, Function, Network
     from digitvae.parity.report import Check
-    from digitvae.parity.runtimes import Loaded
 
 COUNT = 300
 LATENTS = 40

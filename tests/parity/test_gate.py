@@ -16,14 +16,14 @@ from digitvae.bundle.folder import write_manifest
 from digitvae.bundle.names import MANIFEST
 from digitvae.cli.app import main
 from digitvae.engine import model as engine
+from digitvae.parity.bundle import verify_with
 from digitvae.parity.gate import edits, gate_tested, honest, judge, mutants
 from digitvae.parity.gate import run as gate_run
 from digitvae.parity.gate.honest import HonestCopy
 from digitvae.parity.gate.mutants import BIT_FLIPS, Mutant, all_mutants
 from digitvae.parity.report import Comparison
-from digitvae.parity.runtimes.names import NATIVE
+from digitvae.parity.runtimes.native import NATIVE
 from digitvae.parity.settings import GATE
-from digitvae.parity.verification import verify_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable

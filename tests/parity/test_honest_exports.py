@@ -10,8 +10,8 @@ import pytest
 
 from digitvae.data import sets as data
 from digitvae.export.bundle import export_run
+from digitvae.parity.bundle import verify_with
 from digitvae.parity.settings import FULL
-from digitvae.parity.verification import verify_with
 from digitvae.training.loop import TrainConfig, train
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from digitvae.base.errors import BundleError
 from digitvae.bundle.folder import Bundle, describe_files, write_manifest
 from digitvae.bundle.names import PRIOR
 from digitvae.parity import prior
+from digitvae.parity.bundle import verify_with
 from digitvae.parity.gate import edits
 from digitvae.parity.prior import check_prior_runtimes, mixture_draws
 from digitvae.parity.random_reference import mixture_uniform, standard_normal
@@ -25,7 +26,6 @@ from digitvae.parity.runtimes import onnx as onnx_runtimes
 from digitvae.parity.runtimes.c_api import Handle
 from digitvae.parity.settings import GATE
 from digitvae.parity.structure import check_prior
-from digitvae.parity.verification import verify_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,7 +133,9 @@ def test_its_draws_are_the_mixture_of_the_specified_numbers(honest: Bundle) -> N
 def test_a_verification_compares_its_draws_on_every_decoder(report: ParityReport) -> None:
     assert report.passed, report.summary()
     mixture = [c for c in report.comparisons if c.inputs == "mixture draws"]
-    assert {(c.network, c.runtime) for c in mixture} == {("decoder", name) for name in RUNTIMES}
+    assert {(c.network, c.runtime) for c in mixture} == {
+        ("decoder", runtime.name) for runtime in RUNTIMES
+    }
     assert {c.count for c in mixture} == {GATE.decoded}
     statements = {c.statement for c in report.checks if c.subject == PRIOR}
     assert {SAME_LABELS, SAME_BITS, SAME_VALUES, "metadata are as specified"} <= statements

@@ -15,17 +15,18 @@ import torch
 
 from digitvae import __version__
 from digitvae.bundle.folder import Bundle, describe_files, write_manifest
+from digitvae.parity.bundle import verify_with
 from digitvae.parity.gate import edits, gate_tested, honest, judge
 from digitvae.parity.gate import run as gate_run
-from digitvae.parity.runtimes.names import EXPORTED_PROGRAM, TORCHSCRIPT
 from digitvae.parity.runtimes.pytorch import (
+    EXPORTED_PROGRAM,
+    TORCHSCRIPT,
     load_exported_program,
     load_torchscript,
     program_of_bundle,
 )
 from digitvae.parity.runtimes.trusted import NotLoadedError, TorchFiles
 from digitvae.parity.settings import GATE
-from digitvae.parity.verification import verify_with
 from digitvae.vae import serialisation as forms
 
 if TYPE_CHECKING:

@@ -180,7 +180,7 @@ def verify(
                     on_progress=on_progress,
                 )
             else:
-                from digitvae.parity.any_model import Files, verify_model
+                from digitvae.parity.module import Files, verify_model
 
                 assert onnx_file is not None
                 report = verify_model(

@@ -11,6 +11,7 @@ the tolerances are derived.
 
 from __future__ import annotations
 
+from digitvae.parity.bundle import verify
 from digitvae.parity.report import (
     Check,
     Comparison,
@@ -21,7 +22,6 @@ from digitvae.parity.report import (
     Peak,
     Spread,
 )
-from digitvae.parity.verification import verify
 
 __all__ = [
     "Check",

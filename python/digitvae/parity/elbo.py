@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from digitvae.parity.loaded import Loaded
     from digitvae.parity.networks import Float32, Function
-    from digitvae.parity.runtimes import Loaded
 
     Float64 = NDArray[np.float64]
 

@@ -16,7 +16,9 @@ from digitvae.parity.inputs import BATCHES, ink
 from digitvae.parity.networks import DECODER, ENCODER
 from digitvae.parity.report import Check, first_line
 from digitvae.parity.runtimes import onnx
-from digitvae.parity.runtimes.names import EAGER, NATIVE, ONNX_RUNTIME, ONNX_RUNTIME_TILES
+from digitvae.parity.runtimes.native import NATIVE
+from digitvae.parity.runtimes.onnx import ONNX_RUNTIME, ONNX_RUNTIME_TILES
+from digitvae.parity.runtimes.pytorch import EAGER
 from digitvae.parity.statistics import bits_differ, to_pixels
 
 if TYPE_CHECKING:
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from digitvae.engine.model import Model
+    from digitvae.parity.loaded import Loaded
     from digitvae.parity.networks import Float32, Function
-    from digitvae.parity.runtimes import Loaded
 
     Finding = tuple[int, int]
     """How many of what was compared are wrong, and how many were compared."""

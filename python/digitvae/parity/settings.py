@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from digitvae.parity.inputs import AROUND_A_TILE, BATCHES
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Numbers of inputs.
+    """Numbers of inputs, and what else to look at.
 
     Attributes:
         mode: ``full`` or ``quick``, as reports say.
@@ -22,6 +26,9 @@ class Settings:
         elbo: Whether −ELBO of the images is compared.
         extremes: Whether inputs that are no digits are compared, too.
         elsewhere: Whether another process is started, to compare with.
+        data_root: Where the data set is; ``None`` for the cache.
+        require_data: Whether a data set that cannot be had is a failure.
+        pictures: Whether the report gets pictures of the worst.
     """
 
     mode: str
@@ -34,6 +41,9 @@ class Settings:
     elbo: bool = True
     extremes: bool = True
     elsewhere: bool = True
+    data_root: str | Path | None = None
+    require_data: bool = False
+    pictures: bool = False
 
 
 FULL = Settings("full", 100_000, 5_000, 10_000, 100, 100)

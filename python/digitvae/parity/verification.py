@@ -1,329 +1,288 @@
-"""Verify a bundle: every exported form against float64 truth, PyTorch eager and each other."""
+"""The skeleton of every verification: load, compare, search, check, and locate what failed.
+
+There are two subjects: a bundle (``bundle.py``), and any PyTorch module with the files that were
+exported from it (``module.py``). Each makes a :class:`Plan`: networks, their runtimes, truth and
+inputs, and what else to check. The rest is here.
+"""
 
 from __future__ import annotations
 
-import contextlib
-from dataclasses import replace
+import platform
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+import digitvae
 from digitvae._native import available_threads
-from digitvae.base.errors import DataError
-from digitvae.bundle.folder import Bundle
-from digitvae.bundle.names import PRIOR
-from digitvae.data import sets as data
-from digitvae.parity import (
-    divergence,
-    inputs,
-    latent_statistics,
-    prior,
-    properties,
-    structure,
-)
-from digitvae.parity.blocks import on_all_rows
-from digitvae.parity.elbo import check_elbo
-from digitvae.parity.generated import generated
-from digitvae.parity.networks import DECODER, ENCODER, NETWORKS, RECONSTRUCTION
-from digitvae.parity.report import Check, Status, first_line
-from digitvae.parity.run import Reach, Run, Steps, require_positive, single_threaded
-from digitvae.parity.runtimes import EAGER, load_all
-from digitvae.parity.runtimes.names import EXPORTED_PROGRAM, TORCHSCRIPT
+from digitvae.base.threads import in_parallel
+from digitvae.parity import divergence, search
+from digitvae.parity.compare import compare_runtimes
+from digitvae.parity.report import Check, Comparison, Pair, ParityReport, WorstCase
+from digitvae.parity.runtimes import RUNTIMES
 from digitvae.parity.runtimes.pytorch import load_exported_program, load_torchscript
-from digitvae.parity.settings import FULL, QUICK
-from digitvae.parity.truth import Composed
+from digitvae.parity.truth import Truth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from digitvae.engine.model import Model
     from digitvae.parity.inputs import InputSet
     from digitvae.parity.networks import Float32, Function, Network
     from digitvae.parity.one_block import Reference
-    from digitvae.parity.report import ParityReport
-    from digitvae.parity.run import Progress
-    from digitvae.parity.runtimes import Loaded
+    from digitvae.parity.runtimes.runtime import Export
     from digitvae.parity.settings import Settings
 
-_REACH = {
-    # |z| of the prior's draws stays below 6.8 (docs/random-numbers.md): no need to look further.
-    DECODER.name: Reach(-6.8, 6.8, 1.0),
-    ENCODER.name: Reach(0.0, 1.0, 0.3),
+Progress = Callable[[int, int, str], None]
+"""Called before each step with (steps done, steps in all, what this one does)."""
+
+_FILE_OF = {runtime.name: runtime.file for runtime in RUNTIMES}
+_NODES: dict[str, Callable[[bytes, Network, Float32], list[divergence.Step]]] = {
+    "torchscript": lambda content, _, row: divergence.torchscript_steps(
+        load_torchscript(content), row
+    ),
+    "pt2": lambda content, _, row: divergence.program_steps(load_exported_program(content), row),
+    "onnx": lambda content, network, row: divergence.onnx_steps(content, network.input, row),
 }
-_GENERATED_REACH = 1e4
-_SEARCH_SEEDS = 48
+"""Runs a kind of file, and shows what every node computes."""
 
 
-def verify(
-    bundle_path: str | Path,
+@dataclass(frozen=True)
+class Reach:
+    """Where a search for the worst input begins, and how far it may go.
+
+    Attributes:
+        seeds: float32 [n, …]: where it begins, beside the worst rows that are known.
+        low: Smallest value.
+        high: Largest value.
+        spread: Standard deviation of one change.
+    """
+
+    seeds: Float32
+    low: float
+    high: float
+    spread: float
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, and all that is done with it.
+
+    Attributes:
+        network: Its inputs and outputs.
+        functions: What is compared, by runtime; the first is what the others are compared with.
+        truth: Float64 truth.
+        inputs: Sets of inputs to compare them on.
+        reach: Where to search for worse inputs, if anywhere.
+        export: The files to look into if their numbers fail, if any.
+    """
+
+    network: Network
+    functions: Mapping[str, Function]
+    truth: Reference
+    inputs: Sequence[InputSet]
+    reach: Reach | None = None
+    export: Export | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is to be done with a subject.
+
+    Attributes:
+        cases: Its networks; none if nothing of it can be computed.
+        more_checks: Gives what else should hold, once everything is compared.
+        steps: How many steps that announces.
+    """
+
+    cases: Sequence[Case] = ()
+    more_checks: Callable[[], Iterable[Check]] = tuple
+    steps: int = 0
+
+
+def verify_subject(
+    name: str,
+    plan: Callable[[Run], Plan],
+    settings: Settings,
     *,
-    quick: bool = False,
-    draws: int | None = None,
-    data_root: str | Path | None = None,
-    threads: int | None = None,
-    require_data: bool = False,
-    pictures: bool = False,
-    trust: bool = False,
-    on_progress: Progress | None = None,
+    threads: int | None,
+    on_progress: Progress | None,
 ) -> ParityReport:
-    """Verify that a bundle computes what its weights say, in every form it ships.
-
-    The bundle may lack ``parity.json``: exporting calls this to write it.
+    """Verify a bundle, a module, or whatever has a plan.
 
     Args:
-        bundle_path: The bundle's folder.
-        quick: Fewer inputs (``settings.QUICK``), none of them generated or searched for.
-        draws: Prior draws to compare, at least 1: latents 0 … draws−1 of seed 0; by default
-            100,000, or 1,024 if ``quick``.
-        data_root: Where the data set is; ``None`` for the cache, which is filled if need be.
-        threads: Blocks of inputs to compare at the same time, at least 1; by default all
-            processors. Each runtime computes on one thread all the same, unless its name says
-            otherwise, so that the report does not depend on how many there are.
-        require_data: Whether a data set that cannot be had is a failure; otherwise its
-            comparisons are reported as not run.
-        pictures: Whether the report gets pictures of the worst, for ``to_html``.
-        trust: Load TorchScript and ``.pt2`` files also if their bytes are not those that this
-            version writes from the bundle's parameters. Loading them can run code.
+        name: How the report calls it.
+        plan: Loads every runtime, and says what to do; what it finds goes into the run's checks.
+        settings: How much to look at.
+        threads: Blocks of inputs to compare at the same time; by default all processors.
         on_progress: Called before each step.
 
     Returns:
         The report; its ``passed`` is the verdict.
+    """
+    run = Run(settings, threads or available_threads(), on_progress)
+    with single_threaded():
+        run.step("loading every runtime")
+        made = plan(run)
+        searched = [case for case in made.cases if case.reach is not None]
+        blocks = sum(len(given.blocks) for case in made.cases for given in case.inputs)
+        run.total = run.done + blocks + 2 * len(searched) + made.steps
+        for case in made.cases:
+            for given in case.inputs:
+                run.compare(case, given)
+        for case in searched:
+            run.search(case)
+        run.checks += made.more_checks()
+        for case in made.cases:
+            run.locate(case)
+        return run.report(name)
+
+
+def require_positive(**numbers: int | None) -> None:
+    """Refuse numbers below 1, by name; ``None`` stands for a default.
 
     Raises:
-        ValueError: ``draws`` or ``threads`` is below 1.
-        BundleError: The folder is not an intact bundle (the message names the file), or its
-            weights are not those of the model.
+        ValueError: Names the first.
     """
-    require_positive(draws=draws, threads=threads)
-    settings = QUICK if quick else FULL
-    if draws is not None:
-        settings = replace(settings, draws=draws)
-    return verify_with(
-        bundle_path,
-        settings,
-        data_root=data_root,
-        threads=threads,
-        require_data=require_data,
-        pictures=pictures,
-        trust=trust,
-        on_progress=on_progress,
-    )
+    for name, value in numbers.items():
+        if value is not None and value < 1:
+            raise ValueError(f"{name} is {value}, expected at least 1")
 
 
-def verify_with(
-    bundle_path: str | Path,
-    settings: Settings,
-    *,
-    data_root: str | Path | None = None,
-    threads: int | None = None,
-    require_data: bool = False,
-    pictures: bool = False,
-    trust: bool = False,
-    disguise: Callable[[Model], Model] | None = None,
-    on_progress: Progress | None = None,
-) -> ParityReport:
-    """What :func:`verify` does, with any numbers of inputs, and perhaps with a faulty engine.
+class single_threaded:  # noqa: N801 (a context manager is called like a function)
+    """Keep every library to one thread of its own, and give the setting back."""
 
-    Args:
-        bundle_path: The bundle's folder.
-        settings: How much to look at.
-        data_root: Where the data set is.
-        threads: Blocks of inputs to compare at the same time.
-        require_data: Whether a data set that cannot be had is a failure.
-        pictures: Whether the report gets pictures of the worst.
-        trust: Load TorchScript and ``.pt2`` files whatever they hold.
-        disguise: Replaces the native engine, to find out whether that is noticed.
-        on_progress: Called before each step.
-    """
-    bundle = Bundle.open(bundle_path)
-    bundle.check_files()
-    run = Run(settings, threads or available_threads(), Steps(on_progress))
-    with single_threaded():
-        verification = _Verification(bundle, run, disguise, pictures=pictures, trust=trust)
-        return verification(data_root, require_data=require_data)
+    def __enter__(self) -> None:
+        self._torch = torch.get_num_threads()
+        torch.set_num_threads(1)
+        # NumPy's, which the reference evaluator multiplies with, knows no setting but this.
+        self._numpy = threadpool_limits(1, user_api="blas")
+
+    def __exit__(self, *_: object) -> None:
+        self._numpy.restore_original_limits()
+        torch.set_num_threads(self._torch)
 
 
-class _Verification:
-    """Fills a run with what is to be known of a bundle."""
+@dataclass
+class Run:
+    """One verification, and what it has found so far."""
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        run: Run,
-        disguise: Callable[[Model], Model] | None,
-        *,
-        pictures: bool,
-        trust: bool,
-    ) -> None:
-        self.bundle = bundle
-        self.run = run
-        run.steps.next("loading every runtime")
-        self.loaded: Loaded = load_all(bundle, disguise, trust=trust)
-        run.must_equal = self.loaded.must_equal()
-        if pictures:
-            dims = bundle.manifest["dims"]
-            run.image_shape = (dims["height"], dims["width"])
+    settings: Settings
+    threads: int
+    on_progress: Progress | None = None
+    must_equal: Mapping[str, str] = field(default_factory=dict)
+    image_shape: tuple[int, int] | None = None
+    done: int = 0
+    total: int = 1
+    checks: list[Check] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
+    worst_cases: list[WorstCase] = field(default_factory=list)
+    worst_rows: dict[tuple[str, str], Float32] = field(default_factory=dict)
+    failed_rows: dict[tuple[str, str], Float32] = field(default_factory=dict)
 
-    def __call__(self, data_root: str | Path | None, *, require_data: bool) -> ParityReport:
-        with contextlib.ExitStack() as stack:
-            elsewhere = None
-            if self.loaded.model is not None and self.run.settings.elsewhere:
-                # Begun now, and looked at in the end: it starts while this process computes.
-                elsewhere = stack.enter_context(properties.Elsewhere(self.loaded.model))
-            return self._compare(data_root, elsewhere, require_data=require_data)
+    def step(self, what: str) -> None:
+        """Announce the next step."""
+        if self.on_progress is not None:
+            self.on_progress(self.done, max(self.total, self.done + 1), what)
+        self.done += 1
 
-    def _compare(
-        self,
-        data_root: str | Path | None,
-        elsewhere: properties.Elsewhere | None,
-        *,
-        require_data: bool,
-    ) -> ParityReport:
-        run, loaded = self.run, self.loaded
-        run.checks += structure.check_bundle(self.bundle, loaded.weights)
-        run.checks += loaded.checks
-
-        run.steps.next("reading the data set")
-        z = inputs.prior_draws(run.settings.draws, self.bundle.latent_dim)
-        images = None
-        if run.settings.images:
-            images = self._load_images(data_root, required=require_data)
-        plan = self._plan(z, images)
-        searched = NETWORKS if run.settings.generations else ()
-        run.steps.total = 3 + sum(len(given.blocks) for _, given in plan)
-        run.steps.total += 2 * len(searched) + (
-            3 if images is not None and run.settings.elbo else 0
+    def compare(self, case: Case, given: InputSet) -> None:
+        """Compare all runtimes of a network on a set of inputs."""
+        found = compare_runtimes(
+            case.network,
+            given,
+            case.functions,
+            case.truth,
+            must_equal=self.must_equal,
+            threads=self.threads,
+            on_block=self.step,
+            image_shape=self.image_shape,
         )
-        for network, given in plan:
-            truth: Reference = (
-                Composed(loaded.truths[ENCODER.name], loaded.truths[DECODER.name])
-                if network is RECONSTRUCTION
-                else loaded.truths[network.name]
-            )
-            run.compare(network, given, loaded.functions[network.name], truth)
-        for network in searched:
-            self._search(network)
-        if images is not None and run.settings.elbo:
-            run.checks += check_elbo(
-                loaded, inputs.ink(images), run.leader, run.steps.next, threads=run.threads
-            )
-        if PRIOR in self.bundle.file_names:
-            run.checks += prior.check_prior_runtimes(self.bundle)
-            run.checks += prior.check_prior_files(self.bundle, loaded.torch_files)
-        run.steps.next("properties of the native engine")
-        run.checks += properties.check_all(loaded, z, images, run.settings.batches)
-        if elsewhere is not None:
-            run.checks.append(elsewhere.check())
-        if loaded.model is not None:
-            model = loaded.model
-            run.checks += latent_statistics.check_latents(
-                z, lambda count, seed, first: model.latents(count, seed=seed, first=first)
-            )
-        self._locate()
-        return run.report(f"bundle of {self.bundle.manifest.get('dataset')}")
+        self.comparisons += found.comparisons
+        self.pairs += found.pairs
+        self.worst_cases += found.worst_cases
+        for comparison in found.comparisons:
+            place = (case.network.name, comparison.runtime)
+            row = found.worst_rows.get(comparison.runtime)
+            if row is not None:
+                self.worst_rows.setdefault(place, row)
+                if comparison.status == "failed":
+                    self.failed_rows.setdefault(place, row)
 
-    def _plan(self, z: Float32, images: NDArray[np.uint8] | None) -> list[tuple[Network, InputSet]]:
-        """Which network gets which inputs; those that a network has to make come from eager."""
-        functions, settings = self.loaded.functions, self.run.settings
-        (drawn,) = self._whole(functions[DECODER.name][EAGER], z[: settings.decoded])
-        pixels = drawn.shape[1]
-        decoder = [
-            inputs.whole("prior draws", z),
-            inputs.batches(z, settings.batches),
-        ]
-        encoder = [
-            inputs.whole("decoded prior draws", drawn),
-            inputs.batches(drawn, settings.batches),
-        ]
-        if settings.extremes:
-            decoder.append(inputs.extreme_latents(z))
-            encoder.append(inputs.extreme_images(pixels))
-        if settings.generated:
-            count, reach = settings.generated, _GENERATED_REACH
-            decoder.append(generated(z.shape[1:], count, -reach, reach))
-            encoder.append(generated((pixels,), count, 0.0, 1.0))
-        with contextlib.suppress(Exception):  # what the prior cannot do is found by its own checks
-            if PRIOR in self.bundle.file_names:
-                mixture = prior.mixture_draws(self.bundle, settings.decoded)
-                decoder.append(inputs.whole("mixture draws", mixture))
-        reconstruction = inputs.whole("decoded prior draws", drawn[: settings.decoded // 2])
-        if images is not None:
-            ink = inputs.ink(images)
-            mu, logvar = self._whole(functions[ENCODER.name][EAGER], ink)
-            part = settings.images // 4
-            others = slice(part, 2 * part)
-            posterior = inputs.posterior_draws(mu[others], logvar[others])
-            decoder[1:1] = [
-                inputs.whole("means of test images", mu[:part]),
-                inputs.whole("posterior draws", posterior),
+    def search(self, case: Case) -> None:
+        """Search for the input on which the first and each other runtime disagree most."""
+        network, functions, reach = case.network.name, case.functions, case.reach
+        assert reach is not None
+        self.step(f"{network}: searching for the worst input")
+        eager = next(iter(functions))
+        leaders = dict.fromkeys(self.leader(network, runtime) for runtime in functions)
+        others = [r for r in leaders if r != eager and (network, r) in self.worst_rows]
+
+        def look(runtime: str) -> Float32:
+            return search.farthest(
+                functions[eager],
+                functions[runtime],
+                np.concatenate([self.worst_rows[network, runtime], reach.seeds]),
+                generations=self.settings.generations,
+                low=reach.low,
+                high=reach.high,
+                spread=reach.spread,
+            )
+
+        found = list(in_parallel(look, others, self.threads))
+        if found:
+            self.compare(case, search.searched(found))
+
+    def leader(self, network: str, runtime: str) -> str:
+        """The first runtime that had this one's bits on every set of inputs."""
+        rows = [c for c in self.comparisons if c.network == network and c.runtime == runtime]
+        twins = {c.same_bits_as or runtime for c in rows}
+        return twins.pop() if len(twins) == 1 else runtime
+
+    def locate(self, case: Case) -> None:
+        """If the numbers of a file failed, find the node where it leaves the truth.
+
+        A tolerance says nothing about nodes: without a graph of the truth nothing is looked into.
+        """
+        export, truth, network = case.export, case.truth, case.network
+        if export is None or not isinstance(truth, Truth):
+            return
+        for kind, nodes in _NODES.items():
+            rows = [
+                row
+                for (of, runtime), row in self.failed_rows.items()
+                if of == network.name and _FILE_OF[runtime] == kind
             ]
-            encoder[0:0] = [inputs.whole("test images", ink)]
-            reconstruction = inputs.whole("test images", ink[:part])
-        return [
-            *((DECODER, given) for given in decoder if given.count),
-            *((ENCODER, given) for given in encoder if given.count),
-            (RECONSTRUCTION, reconstruction),
-        ]
-
-    def _whole(self, function: Function, rows: Float32) -> tuple[Float32, ...]:
-        return on_all_rows(function, rows, self.run.threads)
-
-    def _search(self, network: Network) -> None:
-        functions = self.loaded.functions
-        seeds = inputs.prior_draws(_SEARCH_SEEDS, self.bundle.latent_dim)
-        if network is ENCODER:
-            (seeds,) = functions[DECODER.name][EAGER](seeds)
-        truth = self.loaded.truths[network.name]
-        self.run.search(network, functions[network.name], truth, seeds, _REACH[network.name])
-
-    def _locate(self) -> None:
-        """For every file whose numbers failed, find the node where it leaves the truth."""
-        for network in NETWORKS:
-            others = set(self.loaded.functions[network.name])
-            forms = (
-                ("torchscript", {TORCHSCRIPT}, _torchscript_steps),
-                ("pt2", {EXPORTED_PROGRAM}, _program_steps),
-                ("onnx", others - {EAGER, TORCHSCRIPT, EXPORTED_PROGRAM}, _onnx_steps),
-            )
-            truth = self.loaded.truths[network.name]
-            for form, runtimes, steps in forms:
-                self.run.locate(
-                    network,
-                    f"{network.name}.{form}",
-                    runtimes,
-                    run=partial(steps, self.loaded, network),
-                    trace=truth.trace,
-                    outputs=truth.outputs,
+            if rows:
+                look = partial(nodes, export.read(kind), network, rows[0])
+                expected = dict(zip(network.outputs, truth.outputs, strict=True))
+                self.checks.append(
+                    divergence.check_steps(export.files[kind], look, truth.trace(rows[0]), expected)
                 )
 
-    def _load_images(self, root: str | Path | None, *, required: bool) -> NDArray[np.uint8] | None:
-        """Test images of the bundle's data set as rows of pixels, or ``None`` and why not."""
-        name = str(self.bundle.manifest.get("dataset"))
-        statement = "test images are compared"
-        try:
-            images = data.load(name, root, splits=("test",))["test"].images
-        except (DataError, ValueError) as error:
-            status: Status = "failed" if required else "not run"
-            self.run.checks.append(Check(f"data set {name}", statement, status, first_line(error)))
-            return None
-        images = images[: self.run.settings.images]
-        found = f"{len(images)} images"
-        self.run.checks.append(Check(f"data set {name}", statement, "passed", found))
-        return images.reshape(len(images), -1)
+    def report(self, subject: str) -> ParityReport:
+        """What was found, as a report."""
+        return ParityReport(
+            subject=subject,
+            mode=self.settings.mode,
+            draws=self.settings.draws,
+            versions=_versions(),
+            machine={
+                "architecture": platform.machine(),
+                "torch kernels": torch.backends.cpu.get_cpu_capability(),
+            },
+            checks=tuple(self.checks),
+            comparisons=tuple(self.comparisons),
+            pairs=tuple(self.pairs),
+            worst_cases=tuple(self.worst_cases),
+        )
 
 
-def _torchscript_steps(loaded: Loaded, network: Network, row: Float32) -> list[divergence.Step]:
-    module = load_torchscript(loaded.torch_files.read(f"{network.name}.torchscript"))
-    return divergence.torchscript_steps(module, row)
-
-
-def _program_steps(loaded: Loaded, network: Network, row: Float32) -> list[divergence.Step]:
-    program = load_exported_program(loaded.torch_files.read(f"{network.name}.pt2"))
-    return divergence.program_steps(program, row)
-
-
-def _onnx_steps(loaded: Loaded, network: Network, row: Float32) -> list[divergence.Step]:
-    return divergence.onnx_steps(loaded.bundle.read(f"{network.name}.onnx"), network.input, row)
+def _versions() -> dict[str, str]:
+    found = {"digitvae": digitvae.__version__, "python": platform.python_version()}
+    for package in ("torch", "onnx", "onnxruntime", "numpy", "safetensors", "hypothesis"):
+        found[package] = version(package)
+    return found

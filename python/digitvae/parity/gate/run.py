@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from digitvae.base.errors import BundleError
 from digitvae.bundle.folder import Bundle, manifest_bytes
 from digitvae.bundle.names import MANIFEST, PRIOR
+from digitvae.parity.bundle import verify_with
 from digitvae.parity.gate import edits
 from digitvae.parity.gate.engines import disguised
 from digitvae.parity.gate.honest import HonestCopy, all_honest_copies
@@ -18,11 +19,10 @@ from digitvae.parity.gate.mutants import Mutant, all_mutants
 from digitvae.parity.report import Check, Comparison, GateTest
 from digitvae.parity.runtimes.trusted import NotLoadedError, TorchFiles
 from digitvae.parity.settings import GATE
-from digitvae.parity.verification import verify_with
 
 if TYPE_CHECKING:
     from digitvae.parity.report import ParityReport
-    from digitvae.parity.run import Progress
+    from digitvae.parity.verification import Progress
 
 
 @dataclass(frozen=True)

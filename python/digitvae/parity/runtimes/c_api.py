@@ -17,6 +17,8 @@ from digitvae import _native
 from digitvae.base.errors import RuntimeLibraryError
 from digitvae.engine.runtime import open_runtime
 from digitvae.parity.networks import DECODER
+from digitvae.parity.runtimes.native import NATIVE
+from digitvae.parity.runtimes.runtime import Export, Runtime
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
     Labels = NDArray[np.int32]
 
+PLACE = 3
+C_API = "C API"
 ABI_VERSION = 1
 
 _FLOATS = c.POINTER(c.c_float)
@@ -172,3 +176,14 @@ def c_api_function(network: Network, model: bytes, dims: dict[str, int]) -> Func
 
     weakref.finalize(call, handle.close)
     return call
+
+
+def _load(export: Export) -> Function | None:
+    if export.engine is None:
+        return None
+    dims = export.engine.bundle.manifest["dims"]
+    return c_api_function(export.network, export.read("onnx"), dims)
+
+
+_ABOUT = "`dvae_decode_f32`, `dvae_encode_f32`, called as C calls them"
+RUNTIMES = (Runtime(C_API, _ABOUT, _load, file="onnx", must_equal=NATIVE, ours=True),)

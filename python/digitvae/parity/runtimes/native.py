@@ -1,7 +1,8 @@
-"""The native engine: as users get it, in each of its forms, with other threads, in other parts."""
+"""The native engine: whole, its reference and its optimized twin alone, by threads, in parts."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,19 +10,23 @@ import numpy as np
 from digitvae import _native
 from digitvae.engine.runtime import open_runtime
 from digitvae.parity.networks import DECODER
-from digitvae.parity.runtimes.names import (
-    NATIVE,
-    NATIVE_DENSE,
-    NATIVE_PARTS,
-    NATIVE_SPARSE,
-    NATIVE_THREADS,
-    PART_ROWS,
-)
+from digitvae.parity.runtimes.onnx import ONNX_RUNTIME_TILES
+from digitvae.parity.runtimes.runtime import Export, Runtime, UnavailableError
 from digitvae.parity.runtimes.wrap import in_parts
 
 if TYPE_CHECKING:
     from digitvae.engine.model import Model
     from digitvae.parity.networks import Float32, Function, Network
+
+PLACE = 2
+PART_ROWS = 37
+"""Rows in a call of the engine whose calls are cut: no divisor or multiple of anything it uses."""
+
+NATIVE = "native engine"
+NATIVE_DENSE = "native engine, dense"
+NATIVE_SPARSE = "native engine, sparse"
+NATIVE_THREADS = "native engine, 3 threads"
+NATIVE_PARTS = f"native engine, calls of {PART_ROWS}"
 
 
 def model_function(model: Model, network: Network, threads: int = 1) -> Function:
@@ -37,8 +42,8 @@ def model_function(model: Model, network: Network, threads: int = 1) -> Function
     return decode if network is DECODER else encode
 
 
-def form_function(decoder: _native.Decoder) -> Function:
-    """A decoder of one form, on one thread."""
+def decoder_function(decoder: _native.Decoder) -> Function:
+    """A decoder alone, on one thread."""
 
     def decode(z: Float32) -> tuple[Float32, ...]:
         out = np.empty((len(z), decoder.height * decoder.width), np.float32)
@@ -48,22 +53,33 @@ def form_function(decoder: _native.Decoder) -> Function:
     return decode
 
 
-def functions(content: bytes, model: Model, network: Network) -> dict[str, Function]:
-    """All of them, by name. A processor without the sparse form has no such runtime.
+def _engine(export: Export, threads: int = 1) -> Function | None:
+    if export.engine is None:
+        return None
+    return model_function(export.engine, export.network, threads)
 
-    Args:
-        content: The network's ONNX file.
-        model: The engine, which has loaded it.
-        network: Which network.
-    """
-    found = {NATIVE: model_function(model, network)}
-    if network is DECODER:
-        dense, sparse = (
-            _native.Decoder(open_runtime(), content, optimized=form) for form in (False, True)
-        )
-        found[NATIVE_DENSE] = form_function(dense)
-        if sparse.is_optimized(_native.TILE_ROWS):
-            found[NATIVE_SPARSE] = form_function(sparse)
-    found[NATIVE_THREADS] = model_function(model, network, threads=3)
-    found[NATIVE_PARTS] = in_parts(found[NATIVE], PART_ROWS)
-    return found
+
+def _twin(export: Export, *, optimized: bool) -> Function | None:
+    if export.engine is None or export.network is not DECODER:
+        return None
+    decoder = _native.Decoder(open_runtime(), export.read("onnx"), optimized=optimized)
+    if optimized and not decoder.is_optimized(_native.TILE_ROWS):
+        raise UnavailableError("this processor has no kernel")
+    return decoder_function(decoder)
+
+
+def _parts(export: Export) -> Function | None:
+    engine = _engine(export)
+    return None if engine is None else in_parts(engine, PART_ROWS)
+
+
+_of_engine = partial(Runtime, file="onnx", must_equal=NATIVE, ours=True)
+RUNTIMES = (
+    _of_engine(NATIVE, "`*.onnx`, by `digitvae.load`", _engine, must_equal=ONNX_RUNTIME_TILES),
+    _of_engine(NATIVE_DENSE, "its reference session alone", partial(_twin, optimized=False)),
+    _of_engine(
+        NATIVE_SPARSE, "its optimized twin alone, which needs AVX2", partial(_twin, optimized=True)
+    ),
+    _of_engine(NATIVE_THREADS, "the work divided among threads", partial(_engine, threads=3)),
+    _of_engine(NATIVE_PARTS, "other borders between calls", _parts),
+)

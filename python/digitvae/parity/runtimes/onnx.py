@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,9 +10,11 @@ import onnx
 import onnxruntime
 from onnx.reference import ReferenceEvaluator
 
-from digitvae._native import check_model
-from digitvae.parity.runtimes.names import ONNX_RUNTIME, ONNX_RUNTIME_BASIC, ONNX_RUNTIME_OFF
-from digitvae.parity.runtimes.wrap import flat
+from digitvae._native import TILE_ROWS, check_model
+from digitvae.parity.networks import DECODER
+from digitvae.parity.report import first_line
+from digitvae.parity.runtimes.runtime import Export, Runtime, UnavailableError
+from digitvae.parity.runtimes.wrap import flat, in_unit_interval, tiled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +24,13 @@ if TYPE_CHECKING:
 
 _LEVELS = onnxruntime.GraphOptimizationLevel
 OFF, BASIC, ALL = _LEVELS.ORT_DISABLE_ALL, _LEVELS.ORT_ENABLE_BASIC, _LEVELS.ORT_ENABLE_ALL
-LEVELS = ((ONNX_RUNTIME, ALL), (ONNX_RUNTIME_BASIC, BASIC), (ONNX_RUNTIME_OFF, OFF))
-"""The runtimes that ONNX Runtime makes of one file, in the order of reports."""
+
+PLACE = 1
+ONNX_RUNTIME = "ONNX Runtime"
+ONNX_RUNTIME_BASIC = "ONNX Runtime, basic"
+ONNX_RUNTIME_OFF = "ONNX Runtime, not optimized"
+ONNX_RUNTIME_TILES = f"ONNX Runtime, tiles of {TILE_ROWS}"
+REFERENCE = "ONNX reference"
 
 
 def load_model(content: bytes, role: Role) -> onnx.ModelProto:
@@ -86,3 +94,47 @@ def reference_function(
         return flat(tuple(results), len(rows))
 
     return call
+
+
+def _session(export: Export, level: Any = ALL) -> Function:
+    session = load_session(export.read("onnx"), _role(export), level=level)
+    return session_function(session, export.network.input, export.network.outputs)
+
+
+def _tiles(export: Export) -> Function | None:
+    if ONNX_RUNTIME not in export.functions:
+        return None
+    function = tiled(export.functions[ONNX_RUNTIME], TILE_ROWS)
+    return in_unit_interval(function) if export.network is DECODER else function
+
+
+def _reference(export: Export) -> Function:
+    network = export.network
+    try:
+        return reference_function(
+            export.read("onnx"), network.input, network.outputs, _role(export)
+        )
+    except Exception as error:
+        if export.ours:
+            raise
+        raise UnavailableError(first_line(error)) from error  # it knows not all operators
+
+
+def _role(export: Export) -> Role:
+    return "network" if export.ours else "any"
+
+
+_of_onnx = partial(Runtime, file="onnx")
+RUNTIMES = (
+    _of_onnx(ONNX_RUNTIME, "`*.onnx`, in a session from Python, with all optimizations", _session),
+    _of_onnx(ONNX_RUNTIME_BASIC, "the same, with basic ones", partial(_session, level=BASIC)),
+    _of_onnx(ONNX_RUNTIME_OFF, "the same, with none", partial(_session, level=OFF)),
+    _of_onnx(
+        ONNX_RUNTIME_TILES,
+        f"ONNX Runtime, fed {TILE_ROWS} rows at a time, the last tile padded with zeros; pixels "
+        "that its Sigmoid rounds beyond [0, 1], by 2⁻²³ at most, taken for 1 and 0",
+        _tiles,
+        ours=True,
+    ),
+    _of_onnx(REFERENCE, "`*.onnx`, in ONNX's own reference evaluator", _reference, slow=True),
+)

@@ -14,14 +14,20 @@ from safetensors.torch import load as load_safetensors
 
 from digitvae.base.errors import BundleError
 from digitvae.bundle.names import WEIGHTS
-from digitvae.parity.runtimes.wrap import flat
+from digitvae.parity.runtimes.runtime import Export, Runtime
+from digitvae.parity.runtimes.wrap import flat, one_at_a_time
 from digitvae.vae.model import VAE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from digitvae.bundle.folder import Bundle
     from digitvae.parity.networks import Float32, Function
+
+PLACE = 0
+EAGER = "PyTorch eager"
+TORCHSCRIPT = "TorchScript"
+EXPORTED_PROGRAM = "ExportedProgram"
 
 
 def load_eager(bundle: Bundle) -> VAE:
@@ -85,3 +91,39 @@ def torch_function(module: Callable[..., object]) -> Function:
         return flat(tuple(output.numpy() for output in outputs), len(rows))
 
     return call
+
+
+def _eager(export: Export) -> Function:
+    return _function_of(export, export.module)
+
+
+def _torchscript(export: Export) -> Function:
+    module = load_torchscript(export.read("torchscript"))
+    _keep(export, "torchscript", module.state_dict())
+    return _function_of(export, module)
+
+
+def _exported_program(export: Export) -> Function:
+    load = program_of_bundle if export.ours else load_exported_program
+    program = load(export.read("pt2"))
+    _keep(export, "pt2", program.state_dict)
+    return _function_of(export, program.module())
+
+
+def _keep(export: Export, kind: str, tensors: Mapping[str, torch.Tensor]) -> None:
+    if export.ours:
+        arrays = {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+        export.parameters[kind] = arrays
+
+
+def _function_of(export: Export, module: Callable[..., object]) -> Function:
+    """Somebody else's module may keep something while it computes, and is not made for two."""
+    function = torch_function(module)
+    return function if export.ours else one_at_a_time(function)
+
+
+RUNTIMES = (
+    Runtime(EAGER, "`weights.safetensors` in the modules of `digitvae.vae.model`", _eager),
+    Runtime(TORCHSCRIPT, "`*.torchscript`", _torchscript, file="torchscript", must_equal=EAGER),
+    Runtime(EXPORTED_PROGRAM, "`*.pt2`", _exported_program, file="pt2"),
+)

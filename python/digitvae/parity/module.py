@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import importlib
 import sys
 from dataclasses import dataclass, replace
 from functools import partial
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,47 +13,34 @@ import onnx as onnx_format
 import torch
 from onnx.external_data_helper import load_external_data_for_model
 
-from digitvae._native import available_threads
 from digitvae.base.errors import ParityError
-from digitvae.parity import divergence, structure
-from digitvae.parity.enclosure import NOISE_DEVIATIONS, Enclosure
+from digitvae.parity import structure
 from digitvae.parity.inputs import InputSet
 from digitvae.parity.model_inputs import input_sets, typical_inputs
 from digitvae.parity.networks import Network
-from digitvae.parity.report import LOADED, Check, first_line
+from digitvae.parity.report import Check, first_line
 from digitvae.parity.rules import NoRuleError
-from digitvae.parity.run import Reach, Run, Steps, require_positive, single_threaded
-from digitvae.parity.runtimes import onnx
-from digitvae.parity.runtimes.load import attempt
-from digitvae.parity.runtimes.names import (
-    EAGER,
-    EXPORTED_PROGRAM,
-    REFERENCE,
-    TORCHSCRIPT,
-)
-from digitvae.parity.runtimes.pytorch import (
-    as_tuple,
-    load_exported_program,
-    load_torchscript,
-    torch_function,
-)
-from digitvae.parity.runtimes.wrap import one_at_a_time
+from digitvae.parity.runtimes import RUNTIMES
+from digitvae.parity.runtimes.load import load
+from digitvae.parity.runtimes.pytorch import EAGER
+from digitvae.parity.runtimes.runtime import Export
 from digitvae.parity.settings import Settings
+from digitvae.parity.tolerated import Tolerated
 from digitvae.parity.truth import Truth
+from digitvae.parity.verification import Case, Plan, Reach, require_positive, verify_subject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from digitvae.parity.networks import Float32, Function
     from digitvae.parity.one_block import Reference
     from digitvae.parity.report import ParityReport
-    from digitvae.parity.run import Progress
+    from digitvae.parity.verification import Progress, Run
 
 FULL = Settings("full", draws=128, decoded=0, images=0, generated=20, generations=5)
 QUICK = Settings("quick", draws=16, decoded=0, images=0, generated=5, generations=0)
 
-_REFERENCE_ROWS = 2
+_SLOW_ROWS = 2
 _FEW_ROWS = 3
 """Other than the two rows that modules are captured with."""
 
@@ -73,30 +58,6 @@ class Files:
     onnx: Path
     torchscript: Path | None = None
     exported_program: Path | None = None
-
-
-class Tolerated:
-    """Float64 truth without bounds: a tolerance from outside takes the noise limit's place."""
-
-    bounded = False
-
-    def __init__(self, module: torch.nn.Module, tolerance: float) -> None:
-        self._module = _in_float64(module)
-        self._tolerance = tolerance
-        self._one_at_a_time = Lock()
-
-    def __call__(self, rows: Float32) -> tuple[Enclosure, ...]:
-        """Evaluate the outputs in float64."""
-        with self._one_at_a_time, torch.inference_mode():
-            outputs = as_tuple(self._module(torch.from_numpy(rows).double()))
-        enclosures = []
-        for value in outputs:
-            limit = self._tolerance * value.abs().clamp(min=1.0).float()
-            exact = Enclosure.exact(value)
-            one = Enclosure(value, exact.error, torch.ones_like(limit)).deviation()
-            variance = (limit / NOISE_DEVIATIONS / one).square()
-            enclosures.append(Enclosure(value, exact.error, variance))
-        return tuple(enclosures)
 
 
 def verify_model(
@@ -138,44 +99,68 @@ def verify_model(
     require_positive(draws=draws, threads=threads)
     if tolerance is not None and not tolerance > 0.0:
         raise ValueError(f"tolerance is {tolerance}, expected more than 0")
-    module = load_module(factory)
-    settings = QUICK if quick else FULL
-    run = Run(settings, threads or available_threads(), Steps(on_progress))
-    run.steps.next("loading every runtime")
-    checks, graph = structure.check_validity(
-        files.onnx.name, partial(_with_weights, _read(files.onnx), files.onnx.parent)
+    plan = partial(
+        _plan,
+        factory=factory,
+        files=files,
+        shape=shape,
+        inputs=inputs,
+        draws=draws,
+        tolerance=tolerance,
     )
+    settings = QUICK if quick else FULL
+    return verify_subject(factory, plan, settings, threads=threads, on_progress=on_progress)
+
+
+def _plan(
+    run: Run,
+    *,
+    factory: str,
+    files: Files,
+    shape: tuple[int, ...] | None,
+    inputs: Path | None,
+    draws: int | None,
+    tolerance: float | None,
+) -> Plan:
+    module = load_module(factory)
+    name = files.onnx.name
+    read = partial(_with_weights, _read(files.onnx), files.onnx.parent)
+    checks, graph = structure.check_validity(name, read)
     run.checks += checks
     if graph is None:
-        return run.report(factory)
-    content = graph.SerializeToString()  # with the weights that lay in files beside it
+        return Plan()
     interface = _Interface.of(graph.graph, shape)
     network, batch = interface.network, interface.batch
-    count = draws or max(settings.draws, batch or 1)
+    count = draws or max(run.settings.draws, batch or 1)
     typical = typical_inputs(inputs, interface.shape, count, limit=draws)
     if batch is not None:
         if len(typical) < batch:
             raise ParityError(f"{len(typical)} inputs do not fill one of the batches of {batch}")
         typical = typical[: len(typical) // batch * batch]
-    run.settings = replace(settings, draws=len(typical))
-    with single_threaded():
-        functions = _load(run, module, files, content, network)
-        few = typical[: batch or _FEW_ROWS]
-        _require_outputs(functions[EAGER], network, few)
-        truth = _truth(module, few, tolerance)
-        run.checks.append(_parameters(files.onnx.name, graph, module))
-        _compare(
-            run,
-            network,
-            functions,
-            truth,
-            typical=typical,
-            batch=batch,
-            content=content,
-        )
-        if isinstance(truth, Truth):
-            _locate(run, network, files, content, truth)
-    return run.report(factory)
+    run.settings = replace(run.settings, draws=len(typical))
+
+    contents = {"onnx": graph.SerializeToString()}  # with the weights that lay in files beside it
+    names = {"onnx": name}
+    for kind, path in (("torchscript", files.torchscript), ("pt2", files.exported_program)):
+        if path is not None:
+            contents[kind], names[kind] = _read(path), path.name
+    export = Export(network, module, names, contents.__getitem__)
+    load(export, RUNTIMES, run.checks)
+    few = typical[: batch or _FEW_ROWS]
+    _require_outputs(export.functions[EAGER], network, few)
+    truth = _truth(module, few, tolerance)
+    run.checks.append(_parameters(name, graph, module))
+
+    reach = None
+    if run.settings.generations and batch is None:
+        spread = max(float(typical.std(dtype=np.float64)), 1e-6)
+        reach = Reach(typical[:16], float(typical.min()), float(typical.max()), spread)
+    slow = {runtime.name for runtime in RUNTIMES if runtime.slow}
+    fast = {name: one for name, one in export.functions.items() if name not in slow}
+    sets = input_sets(typical, run.settings.generated, batch)
+    first = InputSet("first inputs", (typical[: batch or _SLOW_ROWS],), typical=True)
+    all_of_them = Case(network, export.functions, truth, [first])
+    return Plan([Case(network, fast, truth, sets, reach, export), all_of_them])
 
 
 def load_module(factory: str) -> torch.nn.Module:
@@ -261,30 +246,6 @@ class _Interface:
         return cls(network, shape or tuple(sizes[1:]), sizes[0] or None)
 
 
-def _load(
-    run: Run, module: torch.nn.Module, files: Files, content: bytes, network: Network
-) -> dict[str, Function]:
-    functions = {EAGER: one_at_a_time(torch_function(module))}
-    exports: tuple[tuple[str, Path | None, Callable[[bytes], Callable[..., object]]], ...] = (
-        (TORCHSCRIPT, files.torchscript, load_torchscript),
-        (
-            EXPORTED_PROGRAM,
-            files.exported_program,
-            lambda content: load_exported_program(content).module(),
-        ),
-    )
-    for name, path, load in exports:
-        if path is not None:
-            exported = attempt(run.checks, name, partial(load, _read(path)))
-            if exported is not None:
-                functions[name] = one_at_a_time(torch_function(exported))
-    for name, level in onnx.LEVELS:
-        session = attempt(run.checks, name, partial(onnx.load_session, content, "any", level=level))
-        if session is not None:
-            functions[name] = onnx.session_function(session, network.input, network.outputs)
-    return functions
-
-
 def _require_outputs(eager: Function, network: Network, rows: Float32) -> None:
     """Require that the module computes as many outputs as the ONNX model."""
     try:
@@ -328,16 +289,6 @@ def _tolerated(module: torch.nn.Module, rows: Float32, tolerance: float) -> Tole
     return truth
 
 
-def _in_float64(module: torch.nn.Module) -> torch.nn.Module:
-    """A copy; ``double()`` converts parameters and buffers, and leaves other tensors alone."""
-    wide = copy.deepcopy(module).double()
-    for part in wide.modules():
-        for name, value in vars(part).items():
-            if isinstance(value, torch.Tensor) and value.is_floating_point():
-                setattr(part, name, value.double())
-    return wide
-
-
 def _parameters(file: str, graph: Any, module: torch.nn.Module) -> Check:
     """How many of the module's parameters are in the file, bit for bit: exporters may fold some."""
     stored = {
@@ -353,48 +304,3 @@ def _parameters(file: str, graph: Any, module: torch.nn.Module) -> Check:
     if missing:
         detail += f"; not {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}"
     return Check(file, "holds the module's parameters bit for bit", "measured", detail)
-
-
-def _compare(
-    run: Run,
-    network: Network,
-    functions: dict[str, Function],
-    truth: Reference,
-    *,
-    typical: Float32,
-    batch: int | None,
-    content: bytes,
-) -> None:
-    sets = input_sets(typical, run.settings.generated, batch)
-    # Convolutions take the reference evaluator seconds, so that it gets two rows.
-    reference = _reference(run, content, network)
-    few = InputSet("first inputs", (typical[: batch or _REFERENCE_ROWS],), typical=True)
-    searches = run.settings.generations > 0
-    run.steps.total = 2 + sum(len(given.blocks) for given in sets) + 2 * searches
-    for given in sets:
-        run.compare(network, given, functions, truth)
-    if searches and batch is None:
-        low, high = float(typical.min()), float(typical.max())
-        reach = Reach(low, high, max(float(typical.std(dtype=np.float64)), 1e-6))
-        run.search(network, functions, truth, typical[:16], reach)
-    run.compare(network, few, functions | reference, truth)
-
-
-def _reference(run: Run, content: bytes, network: Network) -> dict[str, Function]:
-    try:
-        function = onnx.reference_function(content, network.input, network.outputs, "any")
-    except Exception as error:  # it knows not all operators
-        run.checks.append(Check(REFERENCE, LOADED, "not run", first_line(error)))
-        return {}
-    return {REFERENCE: function}
-
-
-def _locate(run: Run, network: Network, files: Files, content: bytes, truth: Truth) -> None:
-    run.locate(
-        network,
-        files.onnx.name,
-        {name for name, _ in onnx.LEVELS},
-        run=partial(divergence.onnx_steps, content, network.input),
-        trace=truth.trace,
-        outputs=truth.outputs,
-    )
