@@ -24,16 +24,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from safetensors.torch import load_file
 
-from digitvae.bundle.folder import shipped_path
+from digitvae.bundle.folder import Bundle, shipped_path
 from digitvae.parity import Comparison
 from digitvae.parity.bundle import verify_with
 from digitvae.parity.gate import edits
 from digitvae.parity.gate.honest import HonestCopy, all_honest_copies
 from digitvae.parity.gate.mutants import Mutant, all_mutants
 from digitvae.parity.settings import GATE
-from digitvae.vae.model import LATENTS, PIXELS, VAE
+from digitvae.vae.weights import load_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -234,13 +233,11 @@ TOOLS: dict[str, Tool] = {
 
 def case_of(name: str, network: str, folder: Path) -> Case:
     """The ONNX file of a bundle's network, and the module that its weights make."""
-    model = VAE()
-    model.load_state_dict(load_file(folder / "weights.safetensors"))
-    model.requires_grad_(requires_grad=False).eval()
+    model = load_bundle(Bundle.open(folder))
     path = folder / f"{network}.onnx"
     if network == "decoder":
-        return Case(name, network, path, model.decoder, "z", ("x",), LATENTS)
-    return Case(name, network, path, model.encoder, "x", ("mu", "logvar"), PIXELS)
+        return Case(name, network, path, model.decoder, "z", ("x",), model.dims.latents)
+    return Case(name, network, path, model.encoder, "x", ("mu", "logvar"), model.dims.pixels)
 
 
 def judge(case: Case) -> Row:
@@ -268,7 +265,10 @@ def judge_copies() -> tuple[list[Row], list[Row]]:
     """Make every copy, and let everybody judge it: mutants of ONNX files, and honest copies."""
     faulty: list[Row] = []
     honest: list[Row] = []
-    copies: list[Mutant | HonestCopy] = [*all_mutants(), *all_honest_copies()]
+    copies: list[Mutant | HonestCopy] = [
+        *all_mutants(Bundle.open(shipped_path()).dims),
+        *all_honest_copies(),
+    ]
     for copy in copies:
         if isinstance(copy, Mutant) and copy.onnx is None:
             continue

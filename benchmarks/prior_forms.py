@@ -193,7 +193,7 @@ def microseconds(classes: list[ClassMixture], form: str) -> float:
     network = assemble(classes, np.full(CLASSES, 1 / CLASSES))
     if form in ("diagonal", "shared axes"):
         network = SharedAxes(network, None if form == "diagonal" else torch.eye(40))
-    content = onnx_bytes(network, ["u", "digit", "eps"], ["z", "label"], {})
+    content = onnx_bytes(network, ["u", "digit", "eps"], ["z", "label"], 40, {})
     rng = np.random.default_rng(0)
     binding = (graph := session(content)).io_binding()
     binding.bind_cpu_input("u", rng.random(TILE, np.float32))

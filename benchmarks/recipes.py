@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from digitvae.data import sets as data
+from digitvae.training.loop import TrainConfig
 from digitvae.vae.heldout import as_tensor, evaluate
-from digitvae.vae.model import LATENTS, VAE
+from digitvae.vae.model import VAE
 from digitvae.vae.objective import divergence, reconstruction
 
 
@@ -81,7 +82,7 @@ def main() -> None:
     splits = data.load("mnist")
     x, x_test = (as_tensor(splits[name].images) for name in ("train", "test"))
     torch.manual_seed(asked.seed)
-    model = VAE()
+    model = VAE(TrainConfig().dims)
     if asked.he:
         initialize_as_he(model, x)
     average = copy.deepcopy(model).requires_grad_(requires_grad=False)
@@ -98,7 +99,7 @@ def main() -> None:
             fall = 1.0 if asked.constant else 0.5 * (1 + math.cos(math.pi * share))
             adam.param_groups[0]["lr"] = asked.lr * rise * fall
             batch = torch.bernoulli(x[rows]) if asked.binarise else x[rows]
-            eps = torch.randn(asked.draws, len(rows), LATENTS)
+            eps = torch.randn(asked.draws, len(rows), model.dims.latents)
             adam.zero_grad(set_to_none=True)
             loss_of(model, batch, eps, beta, asked).backward()  # type: ignore[no-untyped-call]
             adam.step()

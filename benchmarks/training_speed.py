@@ -32,13 +32,14 @@ from torchvision import datasets, transforms
 from benchmarks.machine import fma_rate
 from digitvae.cli.train import SPINS
 from digitvae.data import sets as data
-from digitvae.training.loop import PRECISIONS, Progress, recipe, train
-from digitvae.vae.model import HIDDEN, LATENTS, PIXELS, VAE
+from digitvae.training.loop import PRECISIONS, Progress, TrainConfig, recipe, train
+from digitvae.vae.model import VAE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 BATCH = 128
+DIMS = TrainConfig().dims
 EPOCHS = 2  # that are timed, of each process
 
 
@@ -46,7 +47,7 @@ class Tutorial:
     """The loop that most tutorials have."""
 
     def __init__(self, root: Path) -> None:
-        self.model = VAE()
+        self.model = VAE(DIMS)
         self.adam = torch.optim.Adam(self.model.parameters(), lr=1e-3)
         self.loaders = [
             DataLoader(
@@ -59,7 +60,7 @@ class Tutorial:
 
     def loss(self, images: torch.Tensor) -> torch.Tensor:
         """−ELBO of a batch, summed."""
-        x = images.view(-1, PIXELS)
+        x = images.view(-1, DIMS.pixels)
         mu, logvar = self.model.encoder(x)
         z = mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
         bce = binary_cross_entropy(self.model.decoder(z), x, reduction="sum")
@@ -134,8 +135,13 @@ def main() -> None:
             ours[precision] += in_new_process(our_epochs, asked.threads, precision, spins=SPINS)
     # Two operations for each weight and image forward, as many for the weights' gradients, and for
     # those of the inputs of all layers but the first.
-    first = PIXELS * HIDDEN
-    weights = first + 2 * HIDDEN * LATENTS + LATENTS * HIDDEN + HIDDEN * PIXELS
+    first = DIMS.pixels * DIMS.hidden
+    weights = (
+        first
+        + 2 * DIMS.hidden * DIMS.latents
+        + DIMS.latents * DIMS.hidden
+        + DIMS.hidden * DIMS.pixels
+    )
     operations = 60_000 * 2 * (3 * weights - first)
     limit = operations / (fma_rate(2.0, asked.threads) or float("nan"))
     other = statistics.median(theirs)

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import digitvae as dv
+from digitvae.bundle.dims import Dims
 from digitvae.bundle.folder import SCHEMA, Bundle, describe_files, shipped_path, write_manifest
 from digitvae.bundle.names import MANIFEST
 
@@ -39,7 +40,7 @@ def test_the_shipped_bundle_is_whole() -> None:
     bundle = Bundle.open()
     bundle.check_files()
     assert bundle.manifest["schema"] == SCHEMA
-    assert bundle.latent_dim == 40
+    assert bundle.dims == Dims(height=28, width=28, latents=40, hidden=512)
     on_disk = {file.name for file in bundle.path.iterdir()} - {MANIFEST}
     assert on_disk == set(bundle.file_names)
     assert describe_files(bundle.path, bundle.file_names) == bundle.manifest["files"]

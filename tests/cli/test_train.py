@@ -59,6 +59,10 @@ def test_every_option_reaches_the_recipe(run: Runner, tmp_path: Path) -> None:
         "bfloat16",
         "--seed",
         "7",
+        "--latents",
+        "3",
+        "--hidden",
+        "20",
         *QUICK,
     ]
     assert run("train", "--out", "run", *options, *QUICK).code == 0
@@ -72,6 +76,8 @@ def test_every_option_reaches_the_recipe(run: Runner, tmp_path: Path) -> None:
         seed=7,
         threads=2,
         limit=300,
+        latents=3,
+        hidden=20,
     )
 
 
@@ -145,6 +151,8 @@ def test_a_collapsed_model_is_announced_on_standard_error(run: Runner) -> None:
         (["--batch-size", "-1"], "batch_size: -1"),
         (["--lr", "nan"], "learning_rate: nan"),
         (["--warmup", "-1"], "warmup_epochs: -1"),
+        (["--latents", "0"], "latents: 0; expected at least 1"),
+        (["--hidden", "-1"], "hidden: -1; expected at least 1"),
         (["--precision", "half"], "precision: 'half'; expected one of float32, bfloat16"),
         (["--resume", "--force"], "choose one"),
     ],

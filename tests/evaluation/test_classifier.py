@@ -23,7 +23,7 @@ from digitvae.evaluation.classifier import (
 )
 from digitvae.evaluation.recognition import CONFIDENT, Recognition, Recognizer, classifier_path
 from digitvae.vae.heldout import as_tensor
-from digitvae.vae.model import PIXELS
+from tests.support.sizes import DIMS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize(("dataset", "least"), [("mnist", 0.994), ("fashion-mnist", 0.915)])
 def test_a_shipped_classifier_is_as_accurate_as_it_says(dataset: str, least: float) -> None:
-    recognizer = Recognizer.open(classifier_path(dataset))
+    recognizer = Recognizer.open(classifier_path(dataset), DIMS.pixels)
     test = data.load(dataset, splits=("test",))["test"]
     found = recognizer(test.images).agreement(test.labels)
     assert recognizer.dataset == dataset
@@ -53,7 +53,7 @@ def test_a_shipped_classifier_is_small_and_says_nothing_of_who_made_it(dataset: 
         "digitvae.height": "28",
         "digitvae.width": "28",
         "digitvae.dataset": dataset,
-        "digitvae.accuracy": str(Recognizer.open(classifier_path(dataset)).accuracy),
+        "digitvae.accuracy": str(Recognizer.open(classifier_path(dataset), DIMS.pixels).accuracy),
     }
     batches = {value.type.tensor_type.shape.dim[0].dim_param for value in model.graph.input}
     assert batches == {"batch"}
@@ -90,7 +90,7 @@ def test_the_export_computes_what_pytorch_computes(
     assert content == classifier_bytes(trained, "mnist", 0.5)
     (tmp_path / "classifier.onnx").write_bytes(content)
     images = mnist["test"].images[:701]  # two blocks, the last one odd
-    found = Recognizer.open(tmp_path / "classifier.onnx")(images)
+    found = Recognizer.open(tmp_path / "classifier.onnx", DIMS.pixels)(images)
     logits, features = trained(as_tensor(images))
     odds = torch.softmax(logits.double(), dim=1)
     np.testing.assert_allclose(found.features, features, atol=1e-4)
@@ -113,18 +113,17 @@ def test_images_are_moved_no_further_than_asked() -> None:
     x = torch.zeros(400, 28, 28)
     x[:, 13:15, 13:15] = 1
     only_shift = ClassifierConfig(shift=2.0, degrees=0.0, scale=0.0)
-    found = augmented(x.reshape(-1, PIXELS), only_shift, torch.Generator().manual_seed(0))
-    assert found.shape == (400, PIXELS)
-    assert 0 <= float(found.min()) <= float(found.max()) <= 1 + 1e-6
-    planes = found.reshape(400, 28, 28)
+    planes = augmented(x, only_shift, torch.Generator().manual_seed(0))
+    assert planes.shape == (400, 28, 28)
+    assert 0 <= float(planes.min()) <= float(planes.max()) <= 1 + 1e-6
     places = torch.arange(28.0)
     for axis in (1, 2):
         centres = (planes.sum(dim=axis) * places).sum(dim=1) / planes.sum(dim=(1, 2)) - 13.5
         assert -2.001 < float(centres.min()) < -1.9
         assert 1.9 < float(centres.max()) < 2.001
     still = ClassifierConfig(shift=0.0, degrees=0.0, scale=0.0)
-    same = augmented(x.reshape(-1, PIXELS), still, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(same, x.reshape(-1, PIXELS), rtol=0, atol=1e-5)
+    same = augmented(x, still, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(same, x, rtol=0, atol=1e-5)
 
 
 def test_too_few_images_are_a_value_error(mnist: dict[str, Split]) -> None:
@@ -148,6 +147,6 @@ def test_what_is_no_classifier_is_said_to_be_none(content: bytes | None, tmp_pat
         content = (shipped_path() / "decoder.onnx").read_bytes()
     (tmp_path / "odd.onnx").write_bytes(content)
     with pytest.raises(BundleError, match="not a classifier of ours"):
-        Recognizer.open(tmp_path / "odd.onnx")
+        Recognizer.open(tmp_path / "odd.onnx", DIMS.pixels)
     with pytest.raises(BundleError, match="there is no classifier"):
-        Recognizer.open(tmp_path / "missing.onnx")
+        Recognizer.open(tmp_path / "missing.onnx", DIMS.pixels)

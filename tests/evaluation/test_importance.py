@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from digitvae.evaluation.measures.importance import binarised, importance_bound, log_weights
-from digitvae.vae.model import LATENTS, PIXELS, VAE
+from digitvae.vae.model import VAE
+from tests.support.sizes import DIMS
 
 
 def generator(seed: int = 3) -> torch.Generator:
@@ -18,7 +19,7 @@ def generator(seed: int = 3) -> torch.Generator:
 def random_vae() -> VAE:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        return VAE().requires_grad_(requires_grad=False)
+        return VAE(DIMS).requires_grad_(requires_grad=False)
 
 
 def linear_vae() -> VAE:
@@ -26,7 +27,7 @@ def linear_vae() -> VAE:
 
     It is wider than the true one, so that the weights are bounded.
     """
-    model = VAE().requires_grad_(requires_grad=False)
+    model = VAE(DIMS).requires_grad_(requires_grad=False)
     for parameter in model.parameters():
         parameter.zero_()
     model.encoder.fc_mu.bias[0] = -0.5
@@ -42,13 +43,13 @@ def exact_cost() -> float:
     z = torch.linspace(-12, 12, 200_001, dtype=torch.float64)
     density = torch.exp(-0.5 * z.square()) / math.sqrt(2 * math.pi)
     ink = torch.trapezoid(density * torch.sigmoid(2 * z), z)
-    return (PIXELS - 1) * math.log(2) - math.log(float(ink))
+    return (DIMS.pixels - 1) * math.log(2) - math.log(float(ink))
 
 
 def test_weights_are_those_of_the_densities_written_out() -> None:
     model = random_vae()
-    x = torch.rand(5, PIXELS, generator=generator())
-    eps = torch.randn(5, 7, LATENTS, generator=generator(4))
+    x = torch.rand(5, DIMS.pixels, generator=generator())
+    eps = torch.randn(5, 7, DIMS.latents, generator=generator(4))
     found = log_weights(model, x, eps)
     wide = model.double()
     mu, logvar = wide.encoder(x.double())
@@ -64,16 +65,16 @@ def test_weights_are_those_of_the_densities_written_out() -> None:
 
 
 def test_one_draw_is_the_negative_elbo_of_the_same_noise() -> None:
-    model, x = random_vae(), torch.rand(9, PIXELS, generator=generator())
-    eps = torch.randn(9, 1, LATENTS, generator=generator(8))
+    model, x = random_vae(), torch.rand(9, DIMS.pixels, generator=generator())
+    eps = torch.randn(9, 1, DIMS.latents, generator=generator(8))
     bound = importance_bound(model, x, 1, generator(8))
     assert bound.nats == pytest.approx(-float(log_weights(model, x, eps).mean()), rel=1e-12)
 
 
 @pytest.mark.parametrize("k", [1, 3, 50])
 def test_the_bound_averages_weights_and_not_their_logarithms(k: int) -> None:
-    model, x = random_vae(), torch.rand(4, PIXELS, generator=generator())
-    eps = torch.randn(4, k, LATENTS, generator=generator(8))
+    model, x = random_vae(), torch.rand(4, DIMS.pixels, generator=generator())
+    eps = torch.randn(4, k, DIMS.latents, generator=generator(8))
     # Relative to the largest, because e^−550 is beyond float64's kin.
     weights = log_weights(model, x, eps)
     largest = weights.max(dim=1, keepdim=True).values
@@ -86,7 +87,7 @@ def test_the_bound_averages_weights_and_not_their_logarithms(k: int) -> None:
 
 def test_the_bound_falls_from_the_elbo_to_the_true_likelihood() -> None:
     model = linear_vae()
-    x = torch.full((3000, PIXELS), 0.5)
+    x = torch.full((3000, DIMS.pixels), 0.5)
     x[:, 0] = 1
     # −ELBO in closed form but for the cross-entropy, which is integrated.
     z = torch.linspace(-12, 12, 200_001, dtype=torch.float64)
@@ -95,7 +96,7 @@ def test_the_bound_falls_from_the_elbo_to_the_true_likelihood() -> None:
     )
     bce = float(torch.trapezoid(q * torch.nn.functional.softplus(-2 * z), z))
     kl = 0.5 * (0.25 + math.exp(0.5) - 1 - 0.5)
-    nelbo = (PIXELS - 1) * math.log(2) + bce + kl
+    nelbo = (DIMS.pixels - 1) * math.log(2) + bce + kl
     found = {k: importance_bound(model, x, k, generator()) for k in (1, 4, 64)}
     for k, expected in ((1, nelbo), (64, exact_cost())):
         bound = found[k]
@@ -107,9 +108,9 @@ def test_the_bound_falls_from_the_elbo_to_the_true_likelihood() -> None:
 
 
 def test_blocks_do_not_change_the_result() -> None:
-    model, x = random_vae(), torch.rand(130, PIXELS, generator=generator())
+    model, x = random_vae(), torch.rand(130, DIMS.pixels, generator=generator())
     whole = importance_bound(model, x, 100, generator(8))  # blocks of 40 images
-    eps = torch.randn(130, 100, LATENTS, generator=generator(8))
+    eps = torch.randn(130, 100, DIMS.latents, generator=generator(8))
     weights = log_weights(model, x, eps)
     expected = (math.log(100) - torch.logsumexp(weights, dim=1)).mean()
     assert whole.nats == pytest.approx(float(expected), rel=1e-7)
@@ -117,7 +118,7 @@ def test_blocks_do_not_change_the_result() -> None:
 
 def test_one_image_has_no_standard_error() -> None:
     assert (
-        importance_bound(random_vae(), torch.zeros(1, PIXELS), 2, generator()).standard_error
+        importance_bound(random_vae(), torch.zeros(1, DIMS.pixels), 2, generator()).standard_error
         is None
     )
 
@@ -134,6 +135,6 @@ def test_binarised_pixels_are_one_as_often_as_their_intensity_says() -> None:
 
 def test_wrong_arguments_are_value_errors() -> None:
     with pytest.raises(ValueError, match="k: 0"):
-        importance_bound(random_vae(), torch.zeros(1, PIXELS), 0, generator())
+        importance_bound(random_vae(), torch.zeros(1, DIMS.pixels), 0, generator())
     with pytest.raises(ValueError, match="no images"):
-        importance_bound(random_vae(), torch.zeros(0, PIXELS), 1, generator())
+        importance_bound(random_vae(), torch.zeros(0, DIMS.pixels), 1, generator())

@@ -31,16 +31,18 @@ from digitvae.mixture.model import RANK
 from digitvae.training import loop as train
 from digitvae.training import run_directory as run
 from digitvae.vae import serialisation as forms
-from digitvae.vae.model import LATENTS, PIXELS, VAE
+from digitvae.vae.weights import load
+from tests.support.sizes import DIMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from digitvae.data.sets import Split
+    from digitvae.vae.model import VAE
 
 NETWORKS = {
-    "decoder": ("z", LATENTS, {"x": PIXELS}),
-    "encoder": ("x", PIXELS, {"mu": 40, "logvar": 40}),
+    "decoder": ("z", DIMS.latents, {"x": DIMS.pixels}),
+    "encoder": ("x", DIMS.pixels, {"mu": 40, "logvar": 40}),
 }
 FILES = {
     *(f"{name}.{form}" for name in (*NETWORKS, "prior") for form in ("onnx", "torchscript", "pt2")),
@@ -53,9 +55,7 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def vae(tiny_run: Path) -> VAE:
-    model = VAE()
-    model.load_state_dict(load_file(tiny_run / WEIGHTS))
-    return model.eval()
+    return load((tiny_run / WEIGHTS).read_bytes(), DIMS)
 
 
 @pytest.fixture
@@ -241,7 +241,7 @@ def test_pytorch_would_have_put_paths_there(vae: VAE) -> None:
         torch.jit.save(torch.jit.script(vae.decoder), content)
     assert any(b"digitvae/vae/model.py" in part for part in parts(content.getvalue()))
     with forms._quiet():
-        program = torch.export.export(vae.decoder, (torch.zeros(2, LATENTS),))
+        program = torch.export.export(vae.decoder, (torch.zeros(2, DIMS.latents),))
         torch.export.save(program, content := io.BytesIO())
     assert any(b"digitvae/vae/model.py" in part for part in parts(content.getvalue()))
 
@@ -308,7 +308,7 @@ def test_the_prior_is_fitted_to_refined_codes_of_the_run_s_images_and_progress_i
     limit: int | None,
     expected: int,
 ) -> None:
-    refined, fitted = np.zeros((1, LATENTS)), []
+    refined, fitted = np.zeros((1, DIMS.latents)), []
     told: list[tuple[int, int, str]] = []
     said: list[str] = []
     run_of = train.read_summary(tiny_run)

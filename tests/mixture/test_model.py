@@ -28,7 +28,7 @@ from digitvae.mixture.model import (
     principal_factor,
 )
 from digitvae.vae import serialisation as forms
-from digitvae.vae.model import LATENTS
+from tests.support.sizes import DIMS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,9 +45,9 @@ def some_mixtures() -> list[ClassMixture]:
     return [
         ClassMixture(
             np.array(weights),
-            rng.standard_normal((len(weights), LATENTS)),
-            rng.standard_normal((len(weights), RANK, LATENTS)),
-            np.ones((len(weights), LATENTS)),
+            rng.standard_normal((len(weights), DIMS.latents)),
+            rng.standard_normal((len(weights), RANK, DIMS.latents)),
+            np.ones((len(weights), DIMS.latents)),
         )
         for weights in WEIGHTS
     ]
@@ -74,7 +74,7 @@ def below(threshold: float) -> np.float32:
 
 
 def noise(count: int, seed: int = 0) -> Array:
-    return np.random.default_rng(seed).standard_normal((count, LATENTS), np.float32)
+    return np.random.default_rng(seed).standard_normal((count, DIMS.latents), np.float32)
 
 
 # What is drawn.
@@ -147,7 +147,7 @@ def test_draws_of_one_component_have_its_mean_and_covariance() -> None:
 
 
 def test_without_noise_the_mean_of_a_component_is_drawn_to_the_bit(toy: LatentPrior) -> None:
-    z, _ = draw(toy, [0.9], [2], np.zeros((1, LATENTS), np.float32))
+    z, _ = draw(toy, [0.9], [2], np.zeros((1, DIMS.latents), np.float32))
     assert np.array_equal(z[0], some_mixtures()[2].means[2].astype(np.float32))
 
 
@@ -173,10 +173,10 @@ def codes(count: int = 600, classes: int = 3, seed: int = 0) -> tuple[Array, Arr
     """Codes with two clusters in each class."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % classes
-    mu = rng.standard_normal((count, LATENTS)) * 0.3
+    mu = rng.standard_normal((count, DIMS.latents)) * 0.3
     mu[:, 0] += labels * 10
     mu[:, 1] += np.where(rng.random(count) < 0.4, 5.0, -5.0)
-    return mu, np.full((count, LATENTS), -3.0), labels
+    return mu, np.full((count, DIMS.latents), -3.0), labels
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +225,7 @@ def test_no_component_stands_for_fewer_images_than_the_least(count: int, wanted:
 
 
 def test_the_principal_factor_of_a_low_rank_covariance_is_all_of_it() -> None:
-    root = np.random.default_rng(0).standard_normal((4, LATENTS))
+    root = np.random.default_rng(0).standard_normal((4, DIMS.latents))
     factor = principal_factor(root.T @ root, 4)
     np.testing.assert_allclose(factor.T @ factor, root.T @ root, atol=1e-12)
     lengths = np.linalg.norm(factor, axis=1)
@@ -248,11 +248,11 @@ def test_the_likelihood_is_the_density_of_the_mixture() -> None:
 
 
 def test_collapsed_codes_are_fitted_all_the_same() -> None:
-    mu, logvar = np.zeros((120, LATENTS)), np.zeros((120, LATENTS))
+    mu, logvar = np.zeros((120, DIMS.latents)), np.zeros((120, DIMS.latents))
     fit = fit_prior(mu, logvar, np.arange(120) % 2)
     z, _ = draw(fit.prior, [0.0, 0.99], [0, 1], noise(2))
-    assert np.array_equal(z, np.zeros((2, LATENTS), np.float32))
-    expected = -0.5 * LATENTS * (1 + np.log(2 * np.pi))
+    assert np.array_equal(z, np.zeros((2, DIMS.latents), np.float32))
+    expected = -0.5 * DIMS.latents * (1 + np.log(2 * np.pi))
     assert fit.held_out_log_likelihood == pytest.approx(expected, abs=5)
 
 
@@ -264,7 +264,7 @@ def test_real_codes_of_one_class_get_many_components(mnist: dict[str, Any]) -> N
     mixture = fit_class(
         posterior.mu.astype(float), np.exp(posterior.logvar.astype(float)), CANDIDATES[1], seed=0
     )
-    assert mixture.factors.shape == (len(mixture.weights), RANK, LATENTS)
+    assert mixture.factors.shape == (len(mixture.weights), RANK, DIMS.latents)
     assert mixture.weights.sum() == pytest.approx(1)
     assert 2 <= len(mixture.weights) <= CANDIDATES[1]
 
@@ -306,13 +306,17 @@ def test_every_exported_form_draws_what_pytorch_draws(toy: LatentPrior, batch: i
     rng = np.random.default_rng(batch)
     given = (rng.random(batch, np.float32), rng.integers(-1, 3, batch), noise(batch))
     z, label = draw(toy, *given)
-    session = onnxruntime.InferenceSession(forms.onnx_bytes(toy, names, ["z", "label"], {}))
+    session = onnxruntime.InferenceSession(
+        forms.onnx_bytes(toy, names, ["z", "label"], DIMS.latents, {})
+    )
     onnx_z, onnx_label = session.run(None, dict(zip(names, given, strict=True)))
     np.testing.assert_allclose(onnx_z, z, rtol=0, atol=4e-6)
     assert np.array_equal(onnx_label, label)
     with forms._quiet():
         script = torch.jit.load(io.BytesIO(forms.torchscript_bytes(toy)))  # type: ignore[no-untyped-call]
-        program = torch.export.load(io.BytesIO(forms.exported_program_bytes(toy, names)))
+        program = torch.export.load(
+            io.BytesIO(forms.exported_program_bytes(toy, names, DIMS.latents))
+        )
     for module in (script, program.module()):
         other_z, other_label = draw(module, *given)
         assert np.array_equal(other_z, z)

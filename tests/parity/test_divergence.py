@@ -24,6 +24,7 @@ from digitvae.parity.enclosure import Enclosure
 from digitvae.parity.runtimes.pytorch import load_exported_program, load_torchscript
 from digitvae.parity.truth import Truth
 from digitvae.vae.model import VAE
+from tests.support.sizes import DIMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +50,7 @@ class Exported:
 
     def __init__(self, bundle: Path) -> None:
         self.bundle = bundle
-        model = VAE().requires_grad_(requires_grad=False).eval()
+        model = VAE(DIMS).requires_grad_(requires_grad=False).eval()
         weights = load_file(bundle / "weights.safetensors")
         model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
         self.modules = {"decoder": model.decoder, "encoder": model.encoder}

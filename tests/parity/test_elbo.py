@@ -19,9 +19,10 @@ from digitvae.parity.networks import DECODER, ENCODER
 from digitvae.parity.random_reference import standard_normal
 from digitvae.parity.runtimes.c_api import C_API
 from digitvae.parity.runtimes.native import NATIVE, NATIVE_DENSE, NATIVE_THREADS
-from digitvae.parity.runtimes.pytorch import EAGER, EXPORTED_PROGRAM, TORCHSCRIPT, load_eager
+from digitvae.parity.runtimes.pytorch import EAGER, EXPORTED_PROGRAM, TORCHSCRIPT
 from digitvae.parity.statistics import bits_differ
 from digitvae.vae.heldout import as_tensor, evaluate
+from digitvae.vae.weights import load_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +106,7 @@ class Independent(NamedTuple):
 @pytest.fixture(scope="module")
 def independent(tiny_bundle: Path, images: Float32) -> Independent:
     """−ELBO in float64 by PyTorch's own functions, of the same latents to the last bit."""
-    model = load_eager(Bundle.open(tiny_bundle))
+    model = load_bundle(Bundle.open(tiny_bundle))
     noise = standard_normal(0, 2, 0, COUNT, LATENTS)
     x = torch.from_numpy(images)
     with torch.inference_mode():
@@ -169,7 +170,7 @@ def test_the_measure_is_that_of_training_up_to_its_noise(
     tiny_bundle: Path, mnist: dict[str, Split], loaded: Loaded, images: Float32
 ) -> None:
     x = as_tensor(mnist["test"].images[:COUNT])
-    nelbo = evaluate(load_eager(Bundle.open(tiny_bundle)), x).nelbo
+    nelbo = evaluate(load_bundle(Bundle.open(tiny_bundle)), x).nelbo
     assert nelbo is not None
     assert numbers(check(few(loaded), images)[EAGER])[0] == pytest.approx(nelbo, rel=5e-3)
 

@@ -24,6 +24,7 @@ from digitvae.parity.gate.mutants import BIT_FLIPS, Mutant, all_mutants
 from digitvae.parity.report import Comparison
 from digitvae.parity.runtimes.native import NATIVE
 from digitvae.parity.settings import GATE
+from tests.support.sizes import DIMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from digitvae.parity import ParityReport
     from digitvae.parity.gate.run import Outcome
 
-MUTANTS = {mutant.name: mutant for mutant in all_mutants()}
+MUTANTS = {mutant.name: mutant for mutant in all_mutants(DIMS)}
 HONEST_COPIES = {copy.name: copy for copy in honest.all_honest_copies()}
 
 
@@ -80,7 +81,7 @@ def test_copies_of_a_bundle_that_may_not_be_written_may_be(copy: Callable[[], Pa
 
 
 def test_mutants_have_names_of_their_own_and_say_what_is_wanted() -> None:
-    assert len(MUTANTS) == len(all_mutants()) >= 100
+    assert len(MUTANTS) == len(all_mutants(DIMS)) >= 100
     assert all(mutant.wanted for mutant in MUTANTS.values())
     assert sum("flipped" in name for name in MUTANTS) == BIT_FLIPS == 50
 
@@ -213,7 +214,7 @@ def few_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     rejected = HonestCopy(
         "not so honest", lambda folder: edits.edit_onnx(folder, "decoder", mutants._rename_input)
     )
-    monkeypatch.setattr(gate_run, "all_mutants", lambda: [caught, missed, blamed])
+    monkeypatch.setattr(gate_run, "all_mutants", lambda _: [caught, missed, blamed])
     monkeypatch.setattr(
         gate_run, "all_honest_copies", lambda: [HONEST_COPIES["unchanged"], rejected]
     )

@@ -16,6 +16,7 @@ from digitvae.parity.enclosure import UNIT_ROUNDOFF
 from digitvae.parity.rules import NoRuleError
 from digitvae.parity.truth import Truth, capture
 from digitvae.vae.model import VAE
+from tests.support.sizes import DIMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -324,7 +325,7 @@ def test_inputs_of_any_size_are_enclosed(size: float) -> None:
 
 @pytest.fixture(scope="module")
 def trained(tiny_bundle: Path) -> VAE:
-    model = VAE().requires_grad_(requires_grad=False).eval()
+    model = VAE(DIMS).requires_grad_(requires_grad=False).eval()
     weights = load_file(tiny_bundle / "weights.safetensors")
     model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     return model

@@ -36,6 +36,7 @@ from digitvae.parity.runtimes.pytorch import EAGER
 from digitvae.parity.runtimes.wrap import in_unit_interval
 from digitvae.parity.views.tables import tables
 from digitvae.vae.model import VAE
+from tests.support.sizes import DIMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,7 +146,7 @@ def test_the_largest_deviation_is_at_the_input_that_the_report_names(
     tiny_bundle: Path, report: ParityReport
 ) -> None:
     model = dv.load(tiny_bundle)
-    vae = VAE().eval()
+    vae = VAE(DIMS).eval()
     vae.load_state_dict(load_weights(tiny_bundle / "weights.safetensors"))
     z = model.latents(DRAWS, seed=0)
     with torch.inference_mode():
@@ -288,7 +289,7 @@ def test_numbers_that_numpy_does_not_know_are_a_failed_check(
     kind: str, copy: Callable[[], Path], nowhere: Path
 ) -> None:
     folder = copy()
-    decoder = VAE().decoder.to(torch.bfloat16).eval()
+    decoder = VAE(DIMS).decoder.to(torch.bfloat16).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if kind == "pt2":

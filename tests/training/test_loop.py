@@ -6,25 +6,29 @@ import csv
 import json
 import math
 import os
+import shutil
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from digitvae.base.errors import OutputError, TrainingError
+from digitvae.bundle.dims import Dims
 from digitvae.bundle.names import WEIGHTS
+from digitvae.data.sets import Split
 from digitvae.training import loop as train
 from digitvae.training import run_directory as run
 from digitvae.training.loop import Progress, TrainConfig, kl_weight, learning_rate, recipe
 from digitvae.vae.model import VAE
+from digitvae.vae.weights import load
+from tests.support.sizes import DIMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from digitvae.data.sets import Split
 
 SHORT = TrainConfig(epochs=3, batch_size=100, limit=500, anneal_epochs=2, threads=2)
 
@@ -89,6 +93,10 @@ def test_the_default_recipe_is_the_documented_one() -> None:
         threads=None,
         limit=None,
         processes=1,
+        latents=40,
+        hidden=512,
+        height=28,
+        width=28,
     )
     assert recipe() == recipe("elbo") == TrainConfig()
     for other in ("pixel-mean", "autoencoder"):
@@ -142,6 +150,10 @@ def test_the_kl_weight_rises_by_a_tenth_each_epoch_and_stays_at_one() -> None:
         ("seed", 2**63),
         ("threads", 0),
         ("limit", 0),
+        ("latents", 0),
+        ("hidden", -1),
+        ("height", 0),
+        ("width", 2**63),
         ("learning_rate", 0.0),
         ("learning_rate", math.nan),
         ("learning_rate", math.inf),
@@ -166,7 +178,7 @@ def test_the_step_is_adam_on_the_mean_loss_of_the_batch(
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(train._seed(0, "weights"))
-        model = VAE().double()
+        model = VAE(DIMS).double()
     generator = torch.Generator().manual_seed(train._seed(0, "epoch 0"))
     order = torch.randperm(50, generator=generator)
     eps = torch.randn(50, 40, generator=generator)
@@ -251,7 +263,7 @@ def test_a_finished_run_has_its_six_files_and_nothing_else(short_run: Path) -> N
 
 def test_the_weights_are_finite_and_named_as_in_the_model(short_run: Path) -> None:
     weights = load_file(short_run / WEIGHTS)
-    VAE().load_state_dict(weights)
+    VAE(DIMS).load_state_dict(weights)
     assert all(torch.isfinite(w).all() for w in weights.values())
     checkpoint = load_file(short_run / run.CHECKPOINT)
     for name, w in weights.items():
@@ -450,6 +462,39 @@ def test_resuming_with_another_configuration_names_every_field_that_differs(
     for field in fields(TrainConfig):
         if field.name not in ("objective", "learning_rate"):
             assert field.name not in message
+
+
+def test_sizes_are_those_of_the_configuration_and_of_the_images(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (90, 6, 11), dtype=np.uint8)
+    data = {name: Split(images, np.zeros(90, np.uint8)) for name in ("train", "test")}
+    config = replace(SHORT, epochs=2, latents=3, hidden=5)
+    folder = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train.train(config, folder, data=data, say=quiet, on_progress=stop_at(2, 1))
+    with pytest.raises(TrainingError, match="hidden was 5, now 512"):
+        train.train(replace(config, hidden=512), folder, data=data, resume=True)
+    smaller = {name: Split(images[:, :5], labels) for name, (_, labels) in data.items()}
+    with pytest.raises(TrainingError, match="height was 6, now 5"):
+        train.train(config, folder, data=smaller, resume=True)
+    summary = train.train(config, folder, data=data, say=quiet, resume=True)
+    dims = Dims(height=6, width=11, latents=3, hidden=5)
+    assert summary.config.dims == train.read_summary(folder).test.dims == dims
+    assert summary.test.bce_per_pixel == summary.test.bce / 66
+    assert load((folder / WEIGHTS).read_bytes(), dims).dims == dims
+    with pytest.raises(ValueError, match="images: uint8"):
+        train.train(config, tmp_path / "odd", data=data | {"test": smaller["test"]})
+    with pytest.raises(TrainingError, match="of memory"):
+        train.train(replace(config, hidden=2**40), tmp_path / "huge", data=data)
+    assert not (tmp_path / "huge").exists()
+
+
+def test_a_run_that_names_no_sizes_has_the_default_ones(short_run: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(short_run, tmp_path / "run")
+    told = json.loads((folder / run.CONFIG).read_text())
+    for name in Dims._fields:
+        del told["config"][name]
+    (folder / run.CONFIG).write_text(json.dumps(told))
+    assert train.read_summary(folder).config == SHORT
 
 
 # Refusals.
@@ -693,6 +738,7 @@ def test_a_link_that_comes_back_is_not_followed_either(
         ("limit", 1.5),
         ("seed", 1.5),
         ("processes", None),
+        ("hidden", 2.5),
     ],
 )
 def test_a_configuration_of_wrong_types_is_told(

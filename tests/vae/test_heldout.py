@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from digitvae.vae.heldout import as_tensor, baseline_bce, evaluate
-from digitvae.vae.model import LATENTS, PIXELS, VAE
+from digitvae.vae.model import VAE
 from digitvae.vae.objective import divergence, reconstruction
+from tests.support.sizes import DIMS
 
 if TYPE_CHECKING:
     from digitvae.data.sets import Split
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def zero() -> VAE:
     """Every parameter zero: μ = 0, log σ² = 0, every pixel ½."""
-    model = VAE()
+    model = VAE(DIMS)
     with torch.no_grad():
         for p in model.parameters():
             p.zero_()
@@ -28,12 +29,12 @@ def zero() -> VAE:
 
 
 def random_images(n: int) -> torch.Tensor:
-    return torch.rand(n, PIXELS, generator=torch.Generator().manual_seed(5))
+    return torch.rand(n, DIMS.pixels, generator=torch.Generator().manual_seed(5))
 
 
 def pass_latents(model: VAE, count: int, spread: float) -> torch.Tensor:
     """Let μ of the first ``count`` latents be one pixel each; images whose pixels vary by it."""
-    x = torch.full((1200, PIXELS), 0.5)
+    x = torch.full((1200, DIMS.pixels), 0.5)
     with torch.no_grad():
         for i in range(count):
             model.encoder.hidden.weight[i, i] = 1
@@ -46,7 +47,7 @@ def pass_latents(model: VAE, count: int, spread: float) -> torch.Tensor:
 def test_a_network_of_zeros_costs_784_log_2_and_has_no_divergence(zero: VAE) -> None:
     found = evaluate(zero, random_images(1500))
     assert found.images == 1500
-    assert found.bce == pytest.approx(PIXELS * math.log(2), rel=1e-6)
+    assert found.bce == pytest.approx(DIMS.pixels * math.log(2), rel=1e-6)
     assert found.bce_per_pixel == pytest.approx(math.log(2), rel=1e-6)
     assert found.kl == 0
     assert found.nelbo == pytest.approx(found.bce)
@@ -59,7 +60,7 @@ def test_the_divergence_is_the_closed_form_for_a_constant_posterior(zero: VAE) -
         zero.encoder.fc_mu.bias.fill_(0.5)
         zero.encoder.fc_logvar.bias.fill_(-1.0)
     found = evaluate(zero, random_images(1001))
-    expected = LATENTS * 0.5 * (0.25 + math.exp(-1) - 1 + 1)
+    expected = DIMS.latents * 0.5 * (0.25 + math.exp(-1) - 1 + 1)
     assert found.kl == pytest.approx(expected, rel=1e-6)
     assert found.nelbo == pytest.approx(found.bce + expected, rel=1e-6)
 
@@ -79,7 +80,7 @@ def test_the_variance_is_over_all_images_and_not_over_batches(zero: VAE) -> None
     x[:600, 0], x[600:, 0] = 0.9, 0.1
     assert evaluate(zero, x).active_latents == 1
     # Constant within each thousand of images, so only the whole shows that it varies.
-    y = torch.full((2000, PIXELS), 0.5)
+    y = torch.full((2000, DIMS.pixels), 0.5)
     y[:1000, 0], y[1000:, 0] = 0.9, 0.1
     assert evaluate(zero, y).active_latents == 1
 
@@ -95,7 +96,7 @@ def test_all_images_count_equally_whatever_the_batches(zero: VAE) -> None:
 def test_noise_is_drawn_for_a_posterior_and_not_for_an_autoencoder() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = VAE()
+        model = VAE(DIMS)
     x = random_images(100)
     logits, mu, logvar = model(x)
     plain = evaluate(model, x, "autoencoder")
@@ -109,7 +110,7 @@ def test_noise_is_drawn_for_a_posterior_and_not_for_an_autoencoder() -> None:
 
 
 def test_evaluating_twice_gives_the_same_numbers_and_touches_no_generator() -> None:
-    model, x = VAE(), random_images(50)
+    model, x = VAE(DIMS), random_images(50)
     state = torch.get_rng_state()
     assert evaluate(model, x) == evaluate(model, x)
     assert torch.equal(torch.get_rng_state(), state)
@@ -131,7 +132,7 @@ def test_the_baseline_of_the_mnist_training_images_is_where_collapse_ends(
     mnist: dict[str, Split],
 ) -> None:
     x = as_tensor(mnist["train"].images)
-    assert baseline_bce(x) / PIXELS == pytest.approx(0.26279, abs=5e-6)
+    assert baseline_bce(x) / DIMS.pixels == pytest.approx(0.26279, abs=5e-6)
 
 
 def test_a_model_is_collapsed_without_active_latents_or_at_the_baseline(zero: VAE) -> None:
@@ -142,13 +143,13 @@ def test_a_model_is_collapsed_without_active_latents_or_at_the_baseline(zero: VA
     assert hardly_trained.collapsed
     x[:, 100:] = 0.0  # now the mean image knows better than the network: bad, but no collapse
     assert not evaluate(zero, x).collapsed
-    nothing_active = evaluate(VAE().requires_grad_(requires_grad=False), x[:1])
+    nothing_active = evaluate(VAE(DIMS).requires_grad_(requires_grad=False), x[:1])
     assert nothing_active.active_latents == 0
     assert nothing_active.collapsed
 
 
 def test_the_collapse_message_gives_the_numbers_behind_it(zero: VAE) -> None:
-    message = evaluate(zero, torch.full((10, PIXELS), 0.5)).collapse_message()
+    message = evaluate(zero, torch.full((10, DIMS.pixels), 0.5)).collapse_message()
     assert "posterior collapse: 0 of 40 latents active" in message
     assert "BCE 0.6931 per pixel where the mean image alone gives 0.6931" in message
     message = evaluate(zero, pass_latents(zero, 5, 0.3)).collapse_message()
@@ -170,10 +171,10 @@ def test_the_dictionary_has_every_measure(zero: VAE) -> None:
 
 
 def test_images_become_rows_between_zero_and_one() -> None:
-    images = np.arange(2 * PIXELS, dtype=np.uint32).reshape(2, 28, 28).astype(np.uint8)
+    images = np.arange(2 * DIMS.pixels, dtype=np.uint32).reshape(2, 28, 28).astype(np.uint8)
     x = as_tensor(images)
     assert x.dtype == torch.float32
-    assert x.shape == (2, PIXELS)
+    assert x.shape == (2, DIMS.pixels)
     assert torch.equal(x[1], torch.from_numpy(images[1].reshape(-1) / np.float32(255)))
     images[:] = 7
     assert x[0, 255] == 1  # a copy: the caller may reuse the array
@@ -184,17 +185,24 @@ def test_images_become_rows_between_zero_and_one() -> None:
     [
         np.zeros((2, 28, 28), np.float32),
         np.zeros((2, 784), np.uint8),
+        np.zeros((2, 28, 28, 1), np.uint8),
         np.zeros((2, 28, 27), np.uint8),
         np.zeros((2, 14, 56), np.uint8),
     ],
 )
 def test_images_of_another_kind_are_refused(images: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"expected uint8 \[n, 28, 28\]"):
-        as_tensor(images)
+        as_tensor(images, DIMS)
+
+
+def test_images_of_any_size_are_taken_where_none_is_given() -> None:
+    assert as_tensor(np.zeros((2, 14, 27), np.uint8)).shape == (2, 378)
+    with pytest.raises(ValueError, match=r"expected uint8 \[n, height, width\]"):
+        as_tensor(np.zeros((2, 784), np.uint8))
 
 
 def test_wrong_arguments_are_value_errors(zero: VAE) -> None:
     with pytest.raises(ValueError, match="no images"):
-        evaluate(zero, torch.zeros(0, PIXELS))
+        evaluate(zero, torch.zeros(0, DIMS.pixels))
     with pytest.raises(ValueError, match="'mse'"):
         evaluate(zero, random_images(1), "mse")

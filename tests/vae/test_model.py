@@ -1,14 +1,15 @@
 import pytest
 import torch
 
-from digitvae.vae.model import HIDDEN, LATENTS, PIXELS, VAE, Decoder, Encoder
+from digitvae.vae.model import VAE, Decoder, Encoder
+from tests.support.sizes import DIMS
 
 
 @pytest.fixture
 def vae() -> VAE:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
-        return VAE().eval()
+        return VAE(DIMS).eval()
 
 
 def test_parameter_names_and_shapes_are_those_of_the_bundle_format(vae: VAE) -> None:
@@ -24,12 +25,12 @@ def test_parameter_names_and_shapes_are_those_of_the_bundle_format(vae: VAE) -> 
         "decoder.output.weight": (784, 512),
         "decoder.output.bias": (784,),
     }
-    assert (PIXELS, HIDDEN, LATENTS) == (784, 512, 40)
+    assert (DIMS.pixels, DIMS.hidden, DIMS.latents) == (784, 512, 40)
     assert sum(p.numel() for p in vae.parameters()) == 866_144
 
 
 def test_encoder_computes_the_formula_of_its_layers(vae: VAE) -> None:
-    x = torch.rand(6, PIXELS, generator=torch.Generator().manual_seed(0))
+    x = torch.rand(6, DIMS.pixels, generator=torch.Generator().manual_seed(0))
     w = {name: p.double() for name, p in vae.encoder.state_dict().items()}
     h = (x.double() @ w["hidden.weight"].T + w["hidden.bias"]).clamp(min=0)
     mu, logvar = vae.encoder(x)
@@ -42,7 +43,7 @@ def test_encoder_computes_the_formula_of_its_layers(vae: VAE) -> None:
 
 
 def test_decoder_computes_the_formula_of_its_layers(vae: VAE) -> None:
-    z = torch.randn(6, LATENTS, generator=torch.Generator().manual_seed(1))
+    z = torch.randn(6, DIMS.latents, generator=torch.Generator().manual_seed(1))
     w = {name: p.double() for name, p in vae.decoder.state_dict().items()}
     h = (z.double() @ w["hidden.weight"].T + w["hidden.bias"]).clamp(min=0)
     logits = h @ w["output.weight"].T + w["output.bias"]
@@ -54,7 +55,7 @@ def test_decoder_computes_the_formula_of_its_layers(vae: VAE) -> None:
 
 def test_extreme_latents_stay_within_zero_and_one(vae: VAE) -> None:
     for scale in (0.0, 10.0, 100.0, 1e4, 1e-42):
-        x = vae.decoder(torch.full((1, LATENTS), scale))
+        x = vae.decoder(torch.full((1, DIMS.latents), scale))
         assert torch.isfinite(x).all()
         assert x.min() >= 0
         assert x.max() <= 1
@@ -62,8 +63,8 @@ def test_extreme_latents_stay_within_zero_and_one(vae: VAE) -> None:
 
 def test_forward_is_the_reparameterization_of_mu_sigma_and_the_given_noise(vae: VAE) -> None:
     generator = torch.Generator().manual_seed(2)
-    x = torch.rand(4, PIXELS, generator=generator)
-    eps = torch.randn(4, LATENTS, generator=generator)
+    x = torch.rand(4, DIMS.pixels, generator=generator)
+    eps = torch.randn(4, DIMS.latents, generator=generator)
     logits, mu, logvar = vae(x, eps)
     expected = vae.decoder.logits(mu + torch.sqrt(torch.exp(logvar)) * eps)
     torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
@@ -71,14 +72,14 @@ def test_forward_is_the_reparameterization_of_mu_sigma_and_the_given_noise(vae: 
 
 
 def test_without_noise_the_latent_is_the_posterior_mean(vae: VAE) -> None:
-    x = torch.rand(4, PIXELS, generator=torch.Generator().manual_seed(4))
+    x = torch.rand(4, DIMS.pixels, generator=torch.Generator().manual_seed(4))
     logits, mu, _ = vae(x)
     assert torch.equal(logits, vae.decoder.logits(mu))
 
 
 def test_noise_passes_no_gradient_but_both_heads_of_the_encoder_get_one(vae: VAE) -> None:
-    x = torch.rand(4, PIXELS)
-    logits, _, _ = vae(x, torch.ones(4, LATENTS))
+    x = torch.rand(4, DIMS.pixels)
+    logits, _, _ = vae(x, torch.ones(4, DIMS.latents))
     logits.square().sum().backward()
     for head in (vae.encoder.fc_mu, vae.encoder.fc_logvar):
         assert head.weight.grad is not None
@@ -86,5 +87,5 @@ def test_noise_passes_no_gradient_but_both_heads_of_the_encoder_get_one(vae: VAE
 
 
 def test_halves_can_be_built_alone() -> None:
-    assert Encoder()(torch.zeros(1, PIXELS))[0].shape == (1, LATENTS)
-    assert Decoder()(torch.zeros(1, LATENTS)).shape == (1, PIXELS)
+    assert Encoder(DIMS)(torch.zeros(1, DIMS.pixels))[0].shape == (1, DIMS.latents)
+    assert Decoder(DIMS)(torch.zeros(1, DIMS.latents)).shape == (1, DIMS.pixels)

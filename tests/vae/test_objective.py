@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digitvae.vae import objective
-from digitvae.vae.model import LATENTS, PIXELS
+from tests.support.sizes import DIMS
 
 finite = st.floats(-4, 4, width=32)
 
@@ -14,10 +14,10 @@ finite = st.floats(-4, 4, width=32)
 def batch(n: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     g = torch.Generator().manual_seed(seed)
     return (
-        4 * torch.randn(n, PIXELS, generator=g),
-        torch.rand(n, PIXELS, generator=g),
-        torch.randn(n, LATENTS, generator=g),
-        torch.randn(n, LATENTS, generator=g),
+        4 * torch.randn(n, DIMS.pixels, generator=g),
+        torch.rand(n, DIMS.pixels, generator=g),
+        torch.randn(n, DIMS.latents, generator=g),
+        torch.randn(n, DIMS.latents, generator=g),
     )
 
 
@@ -45,16 +45,16 @@ def test_reconstruction_and_its_gradient_are_those_of_pytorch_in_float64(scale: 
 
 
 def test_reconstruction_of_a_half_grey_image_is_784_log_2() -> None:
-    value = objective.reconstruction(torch.zeros(1, PIXELS), torch.rand(1, PIXELS))
-    assert math.isclose(value.item(), PIXELS * math.log(2), rel_tol=1e-6)
+    value = objective.reconstruction(torch.zeros(1, DIMS.pixels), torch.rand(1, DIMS.pixels))
+    assert math.isclose(value.item(), DIMS.pixels * math.log(2), rel_tol=1e-6)
 
 
 def test_reconstruction_of_hopeless_logits_is_finite() -> None:
-    assert objective.reconstruction(torch.full((1, PIXELS), -1e4), torch.ones(1, PIXELS)) == 784e4
+    assert objective.reconstruction(torch.full((1, 784), -1e4), torch.ones(1, 784)) == 784e4
 
 
 @settings(max_examples=50)
-@given(st.lists(st.tuples(finite, finite), min_size=LATENTS, max_size=LATENTS))
+@given(st.lists(st.tuples(finite, finite), min_size=DIMS.latents, max_size=DIMS.latents))
 def test_divergence_agrees_with_the_closed_form_in_float64(
     pairs: list[tuple[float, float]],
 ) -> None:
@@ -76,7 +76,7 @@ def test_divergence_agrees_with_torch_distributions() -> None:
 
 
 def test_divergence_is_zero_exactly_at_the_prior() -> None:
-    zeros = torch.zeros(3, LATENTS)
+    zeros = torch.zeros(3, DIMS.latents)
     assert torch.equal(objective.divergence(zeros, zeros), torch.zeros(3))
 
 
@@ -93,13 +93,13 @@ def test_terms_are_the_mean_over_the_batch() -> None:
 
 @pytest.mark.parametrize("beta", [0.0, 0.25, 1.0])
 def test_each_objective_combines_the_two_terms_as_documented(beta: float) -> None:
-    parts = objective.Terms(torch.tensor(100.0), torch.tensor(20.0))
+    parts = objective.Terms(torch.tensor(100.0), torch.tensor(20.0), 784)
     assert objective.loss("elbo", parts, beta).item() == pytest.approx(100 + beta * 20)
     assert objective.loss("pixel-mean", parts, beta).item() == pytest.approx(100 / 784 + beta * 20)
     assert objective.loss("autoencoder", parts, beta).item() == 100
 
 
 def test_an_unknown_objective_is_a_value_error_that_lists_the_known_ones() -> None:
-    parts = objective.Terms(torch.tensor(1.0), torch.tensor(1.0))
+    parts = objective.Terms(torch.tensor(1.0), torch.tensor(1.0), 784)
     with pytest.raises(ValueError, match=r"'mse'.*elbo, pixel-mean, autoencoder"):
         objective.loss("mse", parts, 1.0)

@@ -25,10 +25,12 @@ from digitvae.bundle.names import WEIGHTS
 from digitvae.data import sets as data
 from digitvae.training.loop import recipe, train
 from digitvae.vae.heldout import as_tensor
-from digitvae.vae.model import VAE
+from digitvae.vae.weights import load
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from digitvae.vae.model import VAE
 
 FOLDER = Path(__file__).parents[2] / "docs" / "images"
 EPOCHS = 3
@@ -61,15 +63,11 @@ def save(name: str) -> None:
 
 def trained(objective: str, mnist: dict[str, data.Split]) -> VAE:
     """A model trained from scratch, for as few epochs as show what the objective does."""
-    from safetensors.torch import load_file
-
     config = replace(recipe(objective), epochs=EPOCHS)
     with tempfile.TemporaryDirectory() as folder:
         summary = train(config, Path(folder) / "run", data=mnist, say=print)
         print(objective, summary.test)
-        model = VAE().requires_grad_(requires_grad=False)
-        model.load_state_dict(load_file(Path(folder) / "run" / WEIGHTS))
-    return model
+        return load((Path(folder) / "run" / WEIGHTS).read_bytes(), summary.config.dims)
 
 
 def three_objectives(model: dv.Model, mnist: dict[str, data.Split]) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from digitvae.base.errors import BundleError
 from digitvae.base.files import open_regular
+from digitvae.bundle.dims import Dims
 from digitvae.bundle.names import DECODER, ENCODER, MANIFEST
 
 if TYPE_CHECKING:
@@ -129,7 +130,12 @@ class Bundle:
     @property
     def latent_dim(self) -> int:
         """Number of latents."""
-        return int(self.manifest["dims"]["latent"])
+        return self.dims.latents
+
+    @property
+    def dims(self) -> Dims:
+        """Sizes of the images and the networks."""
+        return Dims.of_manifest(self.manifest)
 
     def read(self, name: str) -> bytes:
         """Read one file and check it against the manifest, or the manifest as it was opened.

@@ -42,6 +42,7 @@ Examples:
   digitvae train --out RUN                         the recipe of the shipped bundle
   digitvae train --out RUN --resume                after whatever ended it
   digitvae train --out RUN --dataset fashion-mnist --epochs 60
+  digitvae train --out RUN --latents 16 --hidden 256           a smaller model
   digitvae train --out RUN --epochs 1 --limit 2000 --force     a quick try
 """,
 )
@@ -83,6 +84,16 @@ Examples:
     help="Epochs in which it rises. [default: 2]",
 )
 @click.option(
+    "--latents",
+    type=int,
+    help="Latents of the model. [default: 40]",
+)
+@click.option(
+    "--hidden",
+    type=int,
+    help="Units of each of its two hidden layers. [default: 512]",
+)
+@click.option(
     "--precision",
     type=str,
     help="bfloat16 or float32, of matrix products. [default: bfloat16 where the processor "
@@ -121,6 +132,8 @@ def train(
     batch_size: int | None,
     lr: float | None,
     warmup: int | None,
+    latents: int | None,
+    hidden: int | None,
     precision: str | None,
     seed: int | None,
     threads: int | None,
@@ -153,6 +166,8 @@ def train(
         "batch_size": batch_size,
         "learning_rate": lr,
         "warmup_epochs": warmup,
+        "latents": latents,
+        "hidden": hidden,
         "precision": precision,
         "seed": seed,
         "threads": threads,
@@ -313,7 +328,8 @@ def _line(progress: Progress) -> str:
         )
     return (
         f"epoch {progress.epoch:>{len(str(progress.epochs))}}/{progress.epochs}  "
-        f"loss {row['train_loss']:.4f}  test {measures}  active {row['test_active_latents']}/40  "
+        f"loss {row['train_loss']:.4f}  test {measures}  "
+        f"active {row['test_active_latents']}/{progress.latents}  "
         f"{row['seconds']:.1f} s  {row['images_per_second']:,.0f} images/s"
     )
 
@@ -335,7 +351,7 @@ def _report(out: Path, summary: Summary) -> list[str]:
         lines.append(
             f"  test BCE          {test.bce:.2f} nats an image, {test.bce_per_pixel:.4f} a pixel"
         )
-    lines.append(f"  active latents    {test.active_latents} of 40")
+    lines.append(f"  active latents    {test.active_latents} of {test.dims.latents}")
     lines.append(
         f"  time              {totals['seconds_per_epoch']:.1f} s an epoch, "
         f"{totals['images_per_second']:,.0f} images/s"

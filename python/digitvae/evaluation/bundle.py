@@ -44,7 +44,9 @@ def evaluate_bundle(
         RuntimeLibraryError: ONNX Runtime is missing or too old.
     """
     subject = Subject.open(bundle)
-    recognizer = Recognizer.open(classifier_path(subject.dataset))
+    recognizer = Recognizer.open(
+        classifier_path(subject.dataset), subject.engine.bundle.dims.pixels
+    )
     splits = data.load(subject.dataset, data_root, say=say)
     done = count()
 

@@ -18,7 +18,6 @@ from torch.nn import functional
 
 from digitvae.data.sets import Split
 from digitvae.vae.heldout import as_tensor
-from digitvae.vae.model import HEIGHT, PIXELS, WIDTH
 from digitvae.vae.serialisation import onnx_bytes
 
 CLASSES = 10
@@ -29,34 +28,40 @@ _ROWS = 1000
 
 
 class Classifier(nn.Module):
-    """Four 3 × 3 convolutions, three poolings, and a hidden layer of 128: 190,000 parameters."""
+    """Four 3 × 3 convolutions, three poolings that halve, and a hidden layer of 128.
 
-    def __init__(self) -> None:
+    Attributes:
+        size: Height and width of the images, each at least 8.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
         super().__init__()
+        self.size = size
+        height, width = size
         self.convolutions = nn.Sequential(
             *_convolution(1, 16),
-            nn.MaxPool2d(2),  # 14 × 14
+            nn.MaxPool2d(2),
             *_convolution(16, 32),
-            nn.MaxPool2d(2),  # 7 × 7
+            nn.MaxPool2d(2),
             *_convolution(32, 64),
             *_convolution(64, 96),
-            nn.MaxPool2d(2),  # 3 × 3
+            nn.MaxPool2d(2),
             nn.Flatten(),
         )
-        self.hidden = nn.Linear(96 * 9, FEATURES)
+        self.hidden = nn.Linear(96 * (height // 8) * (width // 8), FEATURES)
         self.output = nn.Linear(FEATURES, CLASSES)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Classify images.
 
         Args:
-            x: float32 [n, 784], pixel intensities in [0, 1].
+            x: float32 [n, pixels], pixel intensities in [0, 1].
 
         Returns:
             ``(logits, features)``: float32 [n, 10], of the classes, and float32 [n, 128], the
             hidden layer after its ReLU.
         """
-        planes = self.convolutions(x.reshape(-1, 1, HEIGHT, WIDTH))  # [n, 864]
+        planes = self.convolutions(x.reshape(-1, 1, *self.size))
         features = functional.relu(self.hidden(planes))
         return self.output(features), features
 
@@ -125,7 +130,7 @@ def train_classifier(
     x, labels = as_tensor(train.images), torch.tensor(train.labels, dtype=torch.int64)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        network = Classifier().train().to(memory_format=torch.channels_last)
+        network = Classifier(train.images.shape[1:]).train().to(memory_format=torch.channels_last)
     generator = torch.Generator().manual_seed(config.seed)
     per_epoch = n // config.batch_size
     steps = config.steps(n)
@@ -138,7 +143,7 @@ def train_classifier(
         if i == 0:
             order = torch.randperm(n, generator=generator)
         batch = order[i * config.batch_size : (i + 1) * config.batch_size]
-        logits, _ = network(augmented(x[batch], config, generator))
+        logits, _ = network(augmented(x[batch].view(-1, *network.size), config, generator))
         loss = functional.cross_entropy(logits, labels[batch])
         adam.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -152,7 +157,7 @@ def augmented(x: Tensor, config: ClassifierConfig, generator: torch.Generator) -
     """Images moved, turned and scaled at random, each by its own amount.
 
     Args:
-        x: float32 [n, 784] in [0, 1].
+        x: float32 [n, height, width] in [0, 1].
         config: Says by how much at most; amounts are uniform.
         generator: Where the amounts are drawn.
 
@@ -162,12 +167,12 @@ def augmented(x: Tensor, config: ClassifierConfig, generator: torch.Generator) -
     turn, zoom, right, down = torch.rand(4, len(x), generator=generator).mul(2).sub(1)
     angle, zoom = turn * math.radians(config.degrees), 1 + zoom * config.scale
     cos, sin = torch.cos(angle) / zoom, torch.sin(angle) / zoom
+    height, width = x.shape[1:]
     # affine_grid counts in half widths of the image.
-    right, down = right * config.shift * 2 / WIDTH, down * config.shift * 2 / HEIGHT
+    right, down = right * config.shift * 2 / width, down * config.shift * 2 / height
     theta = torch.stack([cos, -sin, right, sin, cos, down], dim=1).reshape(-1, 2, 3)
-    grid = functional.affine_grid(theta, [len(x), 1, HEIGHT, WIDTH], align_corners=False)
-    planes = x.reshape(-1, 1, HEIGHT, WIDTH)
-    return functional.grid_sample(planes, grid, align_corners=False).reshape(-1, PIXELS)
+    grid = functional.affine_grid(theta, [len(x), 1, height, width], align_corners=False)
+    return functional.grid_sample(x[:, None], grid, align_corners=False).squeeze(1)
 
 
 def accuracy(network: Classifier, split: Split) -> float:
@@ -182,20 +187,21 @@ def accuracy(network: Classifier, split: Split) -> float:
 
 
 def classifier_bytes(network: Classifier, dataset: str, test_accuracy: float) -> bytes:
-    """A classifier as ONNX: ``x`` [batch, 784] → ``logits`` [batch, 10], ``features`` [batch, 128].
+    """A classifier as ONNX: ``x`` [batch, pixels] → ``logits`` [batch, 10] and ``features``.
 
     Args:
         network: In evaluation mode.
         dataset: What it was trained on; metadata ``digitvae.dataset``.
         test_accuracy: In [0, 1]; metadata ``digitvae.accuracy``.
     """
+    height, width = network.size
     facts: dict[str, object] = {
         "schema": SCHEMA,
-        "height": HEIGHT,
-        "width": WIDTH,
+        "height": height,
+        "width": width,
         "dataset": dataset,
         "accuracy": test_accuracy,
     }
     # Memory formats are none of ONNX's business.
     network = network.to(memory_format=torch.contiguous_format)
-    return onnx_bytes(network, ["x"], ["logits", "features"], facts)
+    return onnx_bytes(network, ["x"], ["logits", "features"], height * width, facts)

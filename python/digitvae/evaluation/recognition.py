@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from digitvae._native import check_model
 from digitvae.base.errors import BundleError
 from digitvae.bundle.folder import shipped_folder
-from digitvae.vae.model import PIXELS
 
 Float32 = NDArray[np.float32]
 
@@ -73,11 +72,15 @@ class Recognizer:
     sha256: str
 
     @classmethod
-    def open(cls, file: Path) -> Recognizer:
+    def open(cls, file: Path, pixels: int) -> Recognizer:
         """Open a classifier.
 
+        Args:
+            file: An ONNX file.
+            pixels: Of the images that it is to look at.
+
         Raises:
-            BundleError: It is missing, or not a classifier of ours.
+            BundleError: It is missing, or not a classifier of ours for such images.
         """
         try:
             content = file.read_bytes()
@@ -97,7 +100,7 @@ class Recognizer:
             }
         except Exception as error:  # ONNX Runtime's own have no common base
             raise BundleError(f"{file} is not a classifier of ours: {error}") from error
-        if shapes != {"x": [PIXELS], "logits": [10], "features": [128]}:
+        if shapes != {"x": [pixels], "logits": [10], "features": [128]}:
             raise BundleError(
                 f"{file} is not a classifier of ours: its inputs and outputs are {shapes}"
             )
@@ -109,12 +112,12 @@ class Recognizer:
         """Look at images.
 
         Args:
-            images: uint8 [n, 28, 28], n ≥ 1.
+            images: uint8 [n, height, width], n ≥ 1.
             on_rows: Called with the number of images done since the last call.
         """
         parts = []
         for first in range(0, len(images), _ROWS):
-            rows = images[first : first + _ROWS].reshape(-1, PIXELS)
+            rows = images[first : first + _ROWS].reshape(-1, images[0].size)
             x = rows.astype(np.float32) / np.float32(255)
             logits, features = self.session.run(["logits", "features"], {"x": x})
             wide = logits.astype(np.float64)

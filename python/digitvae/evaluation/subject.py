@@ -8,16 +8,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load as load_safetensors
 
 from digitvae.base.errors import BundleError
 from digitvae.bundle.folder import Bundle
-from digitvae.bundle.names import PRIOR, WEIGHTS
+from digitvae.bundle.names import PRIOR
 from digitvae.data.sets import DATASETS
 from digitvae.engine.model import Model, load
 from digitvae.vae.model import VAE
 from digitvae.vae.objective import OBJECTIVES
+from digitvae.vae.weights import load_bundle
 
 
 @dataclass(frozen=True)
@@ -59,14 +58,7 @@ class Subject:
                 raise BundleError(
                     f"{bundle.path}: the {name} is {value!r}, expected one of {', '.join(known)}"
                 )
-        network = VAE().requires_grad_(requires_grad=False).eval()
-        try:
-            network.load_state_dict(load_safetensors(bundle.read(WEIGHTS)))
-        except (SafetensorError, RuntimeError) as error:
-            raise BundleError(
-                f"{bundle.path / WEIGHTS}: not the weights of this model: {error}"
-            ) from error
-        return cls(load(bundle), network, str(dataset), objective)
+        return cls(load(bundle), load_bundle(bundle), str(dataset), objective)
 
     @property
     def has_mixture(self) -> bool:
@@ -81,7 +73,7 @@ class Subject:
     def mixture(
         self, n: int, seed: int, digit: int | list[int] | None = None
     ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-        """Samples of the bundle's mixture, uint8 [n, 28, 28], with their labels [n].
+        """Samples of the bundle's mixture, uint8 [n, height, width], with their labels [n].
 
         Args:
             n: How many.
@@ -96,7 +88,7 @@ class Subject:
         return images, labels
 
     def mixture_latents(self, n: int, seed: int) -> NDArray[np.float32]:
-        """Latents [n, 40] of the bundle's mixture: those behind :meth:`mixture`."""
+        """Latents [n, latents] of the bundle's mixture: those behind :meth:`mixture`."""
         return self.engine.latents(n, seed=seed, prior="mixture")
 
     def posterior_draws(
@@ -105,8 +97,8 @@ class Subject:
         """One z ~ q(z|x) for each image; the mean itself where there is no posterior.
 
         Args:
-            mu: [n, 40].
-            logvar: [n, 40].
+            mu: [n, latents].
+            logvar: [n, latents].
             generator: Of the noise.
         """
         if not self.has_posterior:

@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 
 from digitvae.base import atomic, exchange
 from digitvae.base.errors import DataError, OutputError, ParityError, TrainingError
 from digitvae.base.files import open_regular
 from digitvae.bundle.card import model_card
+from digitvae.bundle.dims import Dims
 from digitvae.bundle.folder import (
     MAX_MANIFEST_BYTES,
     SCHEMA,
@@ -40,7 +39,8 @@ from digitvae.mixture.codes import encode, refine
 from digitvae.mixture.model import fit_prior
 from digitvae.training import run_directory as run
 from digitvae.training.loop import Summary, read_summary
-from digitvae.vae.model import HEIGHT, HIDDEN, LATENTS, VAE, WIDTH
+from digitvae.vae import weights as vae
+from digitvae.vae.model import VAE
 from digitvae.vae.serialisation import write_forms, write_networks
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def export_run(
             f"{source}: {summary.test.collapse_message()}. Train with --objective elbo, or export "
             "it nevertheless with --allow-collapsed"
         )
-    weights, model = _load_weights(source)
+    weights, model = _load_weights(source, summary.config.dims)
     manifest = _manifest(summary)
     with atomic.output_errors(target):
         exchange.recover(target)
@@ -148,12 +148,12 @@ def write_prior(
     (folder / PRIOR_PARAMETERS).write_bytes(save_safetensors(parameters))
     facts = {
         "schema": SCHEMA,
-        "latent_dim": LATENTS,
+        "latent_dim": prior.means.shape[1],
         "dataset": dataset,
         "labels": prior.labels,
         "noise_dim": prior.noise_dim,
     }
-    write_forms(folder, "prior", prior, facts)
+    write_forms(folder, "prior", prior, prior.means.shape[1], facts)
 
 
 def _fit(
@@ -241,7 +241,7 @@ def _manifest(summary: Summary) -> dict[str, Any]:
     config = summary.config
     manifest: dict[str, Any] = {
         "schema": SCHEMA,
-        "dims": {"latent": LATENTS, "hidden": HIDDEN, "height": HEIGHT, "width": WIDTH},
+        "dims": config.dims.for_manifest(),
         "dataset": config.dataset,
         "objective": config.objective,
         "seed": config.seed,
@@ -267,20 +267,18 @@ def _manifest(summary: Summary) -> dict[str, Any]:
     return manifest
 
 
-def _load_weights(source: Path) -> tuple[bytes, VAE]:
+def _load_weights(source: Path, dims: Dims) -> tuple[bytes, VAE]:
     """The trained parameters, which must be those of the checkpoint: that knows its SHA-256."""
     path = source / WEIGHTS
     checkpoint = run.load_checkpoint(source)
     trained = {} if checkpoint is None else checkpoint.tensors
-    model = VAE().requires_grad_(requires_grad=False).eval()
     try:
         with open_regular(path) as file:
             content = file.read()
-        state = load_safetensors(content)
-        model.load_state_dict(state)
-    except (OSError, SafetensorError, RuntimeError) as error:
+        model = vae.load(content, dims)
+    except (OSError, ValueError) as error:
         raise TrainingError(f"{path}: not the weights of this model: {error}") from error
-    for name, tensor in state.items():
+    for name, tensor in model.state_dict().items():
         if not bool(torch.isfinite(tensor).all()):
             raise TrainingError(f"{path}: {name} is not finite everywhere")
         kept = trained.get(f"model.{name}")

@@ -54,15 +54,15 @@ def encode(model: VAE, images: NDArray[np.uint8]) -> tuple[Float64, Float64]:
 
     Args:
         model: A trained network.
-        images: uint8 [n, 28, 28].
+        images: uint8 [n, height, width].
 
     Returns:
-        ``(mu, logvar)``, float64 [n, 40] each; the same bits whatever else the machine does.
+        ``(mu, logvar)``, float64 [n, latents] each; the same bits whatever else the machine does.
     """
 
     def means_and_variances(start: int) -> tuple[Tensor, Tensor]:
         with torch.inference_mode():
-            mu, logvar = model.encoder(as_tensor(images[start : start + _BLOCK]))
+            mu, logvar = model.encoder(as_tensor(images[start : start + _BLOCK], model.dims))
         return mu, logvar
 
     mu, logvar = zip(*_blocks(means_and_variances, len(images)), strict=True)
@@ -84,17 +84,17 @@ def refine(
 
     Args:
         model: A trained network.
-        images: uint8 [n, 28, 28].
-        mu: The means of their posteriors, [n, 40].
+        images: uint8 [n, height, width].
+        mu: The means of their posteriors, [n, latents].
         on_progress: Called with the images done, and those in all.
         prior_weight: At least 0.
 
     Returns:
-        float64 [n, 40]; the same bits whatever else the machine does.
+        float64 [n, latents]; the same bits whatever else the machine does.
     """
 
     def ascend(start: int) -> Tensor:
-        x = as_tensor(images[start : start + _BLOCK])
+        x = as_tensor(images[start : start + _BLOCK], model.dims)
         z = torch.tensor(mu[start : start + _BLOCK], dtype=torch.float32, requires_grad=True)
         optimizer = torch.optim.Adam([z], lr=RATE, eps=LEAST_GRADIENT)
         schedule = PolynomialLR(optimizer, total_iters=STEPS)

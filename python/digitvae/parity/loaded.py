@@ -14,13 +14,13 @@ from digitvae.parity.networks import DECODER, ENCODER, NETWORKS, RECONSTRUCTION
 from digitvae.parity.runtimes import RUNTIMES
 from digitvae.parity.runtimes.load import attempt, load
 from digitvae.parity.runtimes.native import NATIVE
-from digitvae.parity.runtimes.pytorch import load_eager
 from digitvae.parity.runtimes.runtime import Export
 from digitvae.parity.runtimes.trusted import TorchFiles
 from digitvae.parity.runtimes.wrap import composed
 from digitvae.parity.structure import check_parameters
 from digitvae.parity.truth import Truth
-from digitvae.vae.model import LATENTS, PIXELS, VAE
+from digitvae.vae.model import VAE
+from digitvae.vae.weights import load_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,10 +123,10 @@ def _model_of(bundle: Bundle) -> tuple[VAE, dict[str, Truth]]:
     """The PyTorch model and its truth; many bundles in a row may hold the same weights."""
     key = bundle.read(WEIGHTS)
     if _last_model.get("weights") != key:
-        eager = load_eager(bundle)
+        eager = load_bundle(bundle)
         truths = {
-            DECODER.name: Truth(eager.decoder, torch.zeros(2, LATENTS)),
-            ENCODER.name: Truth(eager.encoder, torch.zeros(2, PIXELS)),
+            DECODER.name: Truth(eager.decoder, torch.zeros(2, eager.dims.latents)),
+            ENCODER.name: Truth(eager.encoder, torch.zeros(2, eager.dims.pixels)),
         }
         _last_model["weights"] = key
         _last_model["model"] = (eager, truths)

@@ -10,25 +10,24 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor, nn
 
 from digitvae.base.errors import TrainingError
+from digitvae.bundle.dims import Dims
 from digitvae.data.sets import DATASETS, Split
 from digitvae.training import run_directory as run
 from digitvae.training.distributed import Group
 from digitvae.vae import objective as objectives
 from digitvae.vae.heldout import Evaluation, as_tensor, evaluate
-from digitvae.vae.model import LATENTS, PIXELS, VAE
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from torch import Tensor, nn
+from digitvae.vae.model import VAE
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +57,10 @@ class TrainConfig:
         limit: train on the first so many images only, for quick tries.
         processes: that share each batch (:mod:`.distributed`); another number changes the last
             bits, as another number of threads does.
+        latents: of the model.
+        hidden: units of the encoder's hidden layer, and of the decoder's.
+        height: of the images; :func:`train` takes that of its data, whatever it is here.
+        width: likewise.
     """
 
     objective: str = "elbo"
@@ -72,6 +75,15 @@ class TrainConfig:
     threads: int | None = None
     limit: int | None = None
     processes: int = 1
+    latents: int = 40
+    hidden: int = 512
+    height: int = 28
+    width: int = 28
+
+    @property
+    def dims(self) -> Dims:
+        """Sizes of the model."""
+        return Dims(self.height, self.width, self.latents, self.hidden)
 
     def __post_init__(self) -> None:
         for name, known in (
@@ -89,6 +101,7 @@ class TrainConfig:
             "warmup_epochs": 0,
             "anneal_epochs": 0,
             "seed": 0,
+            **dict.fromkeys(Dims._fields, 1),
         }
         for name, least in least_values.items():
             _refuse_other_than_whole(name, getattr(self, name))
@@ -132,13 +145,17 @@ def fast_precision() -> str:
 
 
 class Progress(NamedTuple):
-    """Where a run is, for a progress bar; ``row`` is the log row when an epoch just ended."""
+    """Where a run is, for a progress bar; ``row`` is the log row when an epoch just ended.
+
+    ``latents`` is how many the model has.
+    """
 
     epoch: int
     epochs: int
     step: int
     steps: int
     loss: float
+    latents: int
     row: run.Row | None
 
 
@@ -215,7 +232,8 @@ def train(
     Raises:
         ValueError: ``resume`` together with ``force``, or no images.
         TrainingError: the directory is taken, its configuration is another one, its checkpoint
-            is damaged, it cannot be written, or the loss is not finite.
+            is damaged, it cannot be written, the model does not fit into memory, or the loss is
+            not finite.
     """
     if resume and force:
         raise ValueError("resume goes on with a run, force throws it away: choose one")
@@ -223,7 +241,9 @@ def train(
     for name in ("train", "test"):
         if not len(data[name].images):
             raise ValueError(f"data: there are no {name} images")
-    config = replace(config, processes=group.size)
+    height, width = data["train"].images.shape[1:]
+    config = replace(config, processes=group.size, height=height, width=width)
+    _refuse_more_than_memory(config.dims)
 
     def begin() -> Summary | tuple[TrainConfig, run.Checkpoint | None]:
         check_run_dir(config, folder, resume=resume, force=force)
@@ -259,12 +279,12 @@ def _train(
 ) -> Summary:
     """The run itself: prepare, loop over the epochs, conclude."""
     # All images in memory, once: 188 MB, and no loader between the data and the step.
-    x_train = as_tensor(data["train"].images[: config.limit])  # [n, 784]
-    x_test = as_tensor(data["test"].images)
+    x_train = as_tensor(data["train"].images[: config.limit], config.dims)  # [n, pixels]
+    x_test = as_tensor(data["test"].images, config.dims)
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_seed(config.seed, "weights"))
-        model = VAE()
+        model = VAE(config.dims)
     if config.objective == "autoencoder":  # it has none, and nothing may wait for their gradients
         model.encoder.fc_logvar.requires_grad_(requires_grad=False)
     adam = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
@@ -293,7 +313,9 @@ def _train(
         log.append(row)
         run.save_checkpoint(folder, run.capture(model, adam, log))
         if on_progress is not None:
-            on_progress(Progress(epoch + 1, config.epochs, 0, 0, row["train_loss"], row))
+            on_progress(
+                Progress(epoch + 1, config.epochs, 0, 0, row["train_loss"], config.latents, row)
+            )
         if test.collapsed and not warned:
             say(f"WARNING: epoch {epoch + 1}: {test.collapse_message()}")
             warned = True
@@ -324,7 +346,7 @@ def _one_epoch(
     steps = -(-n // config.batch_size)
     generator = torch.Generator().manual_seed(_seed(config.seed, f"epoch {epoch}"))
     order = torch.randperm(n, generator=generator)
-    noise = torch.randn(n, LATENTS, generator=generator)
+    noise = torch.randn(n, config.latents, generator=generator)
     loss_sum = bce_sum = kl_sum = 0.0
     beta = kl_weight(config, epoch + 1)
     began = time.perf_counter()
@@ -337,8 +359,8 @@ def _one_epoch(
         images = min(config.batch_size, n - i * config.batch_size)
         mine = group.part(images)
         batch = slice(i * config.batch_size + mine.start, i * config.batch_size + mine.stop)
-        x = x_train.index_select(0, order[batch])  # [batch, 784]
-        eps = None if config.objective == "autoencoder" else noise[batch]  # [batch, 40]
+        x = x_train.index_select(0, order[batch])  # [batch, pixels]
+        eps = None if config.objective == "autoencoder" else noise[batch]  # [batch, latents]
         with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16"):
             outputs = model(x, eps)
         logits, mu, logvar = (output.float() for output in outputs)
@@ -359,7 +381,9 @@ def _one_epoch(
         bce_sum += parts.bce.item() * len(x)
         kl_sum += parts.kl.item() * len(x)
         if on_progress is not None:
-            on_progress(Progress(epoch + 1, config.epochs, i + 1, steps, value, None))
+            on_progress(
+                Progress(epoch + 1, config.epochs, i + 1, steps, value, config.latents, None)
+            )
 
     seconds = time.perf_counter() - began
     loss_sum, bce_sum, kl_sum = group.sums([loss_sum, bce_sum, kl_sum])
@@ -371,7 +395,7 @@ def _one_epoch(
         "kl_weight": beta,
         "train_loss": loss_sum / n,
         "train_bce": bce_sum / n,
-        "train_bce_per_pixel": bce_sum / n / PIXELS,
+        "train_bce_per_pixel": bce_sum / n / config.dims.pixels,
         "train_kl": kl_sum / n,
     }
 
@@ -392,7 +416,7 @@ def read_summary(run_dir: str | Path) -> Summary:
             f"`digitvae train --out {folder} --resume` goes on with it"
         )
     test = run.read_json(folder / run.SUMMARY).get("test")
-    names = {field.name for field in fields(Evaluation)}
+    names = {field.name for field in fields(Evaluation)} - {"dims"}
     try:
         if not isinstance(test, dict):
             raise TypeError(f"its test measures are {test!r}")
@@ -402,7 +426,7 @@ def read_summary(run_dir: str | Path) -> Summary:
             f"{folder / run.SUMMARY}: damaged: {error}; delete it, and "
             f"`digitvae train --out {folder} --resume` makes it again"
         ) from error
-    measures = Evaluation(**{name: test[name] for name in names})
+    measures = Evaluation(config.dims, **{name: test[name] for name in names})
     return Summary(config, tuple(checkpoint.log), measures)
 
 
@@ -427,13 +451,29 @@ def read_config(run_dir: str | Path) -> TrainConfig:
     if not path.is_file():
         raise TrainingError(f"{run_dir}: not a run directory: it has no {run.CONFIG}")
     values = run.read_json(path).get("config")
-    names = [field.name for field in fields(TrainConfig)]
-    if not isinstance(values, dict) or sorted(values) != sorted(names):
-        raise TrainingError(f"{path}: expected exactly the fields {', '.join(names)}")
+    names = {field.name for field in fields(TrainConfig)}
+    # Runs of earlier versions name no sizes: they all had those that are the defaults.
+    if not isinstance(values, dict) or names ^ values.keys() not in (set(), set(Dims._fields)):
+        raise TrainingError(f"{path}: expected exactly the fields {', '.join(sorted(names))}")
     try:
         return TrainConfig(**values)
     except (TypeError, ValueError) as error:
         raise TrainingError(f"{path}: {error}") from error
+
+
+def _refuse_more_than_memory(dims: Dims) -> None:
+    """Refuse sizes whose parameters, gradients and moments this machine cannot hold.
+
+    Raises:
+        TrainingError: Names the sizes.
+    """
+    needed = 4 * 4 * 2 * dims.hidden * (dims.pixels + dims.latents)
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > there:
+        raise TrainingError(
+            f"hidden: {dims.hidden}, latents: {dims.latents}; training so many takes {needed:,} "
+            f"bytes, and this machine has {there:,} of memory"
+        )
 
 
 def _seed(seed: int, purpose: str) -> int:

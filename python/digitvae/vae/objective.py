@@ -11,9 +11,10 @@ objectives are built from the two, each the mean over the batch:
 ``elbo``
     BCE + β·KL: both sums, so the two are in the same unit. β rises from 0 to 1 in training.
 ``pixel-mean``
-    BCE/784 + β·KL: the pixels averaged, the latents summed. The KL then weighs 784 times as
-    much as in the ELBO, no latent pays for itself, and the posterior collapses to the prior.
-    It is kept because it is the literal reading of many descriptions of this model.
+    BCE/pixels + β·KL: the pixels averaged, the latents summed. Each nat of the KL then weighs as
+    much as one of every pixel (of MNIST 784), no latent pays for itself, and the posterior
+    collapses to the prior. It is kept because it is the literal reading of many descriptions of
+    this model.
 ``autoencoder``
     BCE alone, with z = μ and no noise: reconstructs well, but its latents follow no prior.
 """
@@ -25,8 +26,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from digitvae.vae.model import PIXELS
-
 OBJECTIVES = ("elbo", "pixel-mean", "autoencoder")
 
 
@@ -35,9 +34,10 @@ class Terms(NamedTuple):
 
     bce: Tensor
     kl: Tensor
+    pixels: int
 
 
-_FACTORS = 49
+_MOST_FACTORS = 49
 """Logarithms that become one of a product: each factor is in [½, 1], and 2⁻⁴⁹ no small float."""
 
 
@@ -52,7 +52,8 @@ class _CrossEntropy(torch.autograd.Function):
         p = torch.sigmoid(logits)
         ctx.save_for_backward(p, x)
         likelier = (p - 0.5).abs_().add_(0.5)
-        logs = likelier.view(-1, _FACTORS).prod(dim=1).log_()
+        factors = max(n for n in range(1, _MOST_FACTORS + 1) if p.shape[1] % n == 0)
+        logs = likelier.view(-1, factors).prod(dim=1).log_()
         return logits.clamp(min=0).sum() - logs.sum() - torch.dot(x.flatten(), logits.flatten())
 
     @staticmethod
@@ -65,8 +66,8 @@ def reconstruction(logits: Tensor, x: Tensor) -> Tensor:
     """Bernoulli cross-entropy summed over everything, in nats; a scalar.
 
     Args:
-        logits: [n, 784], log-odds of the pixels; gradients flow to these only.
-        x: [n, 784], targets in [0, 1].
+        logits: [n, pixels], log-odds of the pixels; gradients flow to these only.
+        x: [n, pixels], targets in [0, 1].
     """
     cost: Tensor = _CrossEntropy.apply(logits, x)
     return cost
@@ -76,8 +77,8 @@ def divergence(mu: Tensor, logvar: Tensor) -> Tensor:
     """KL(N(μ, diag σ²) ‖ N(0, I)) of each image, in nats.
 
     Args:
-        mu: [n, 40].
-        logvar: [n, 40], natural logarithm of σ².
+        mu: [n, latents].
+        logvar: [n, latents], natural logarithm of σ².
 
     Returns:
         [n], each ≥ 0 up to rounding.
@@ -89,7 +90,7 @@ def divergence(mu: Tensor, logvar: Tensor) -> Tensor:
 def terms(logits: Tensor, x: Tensor, mu: Tensor, logvar: Tensor) -> Terms:
     """Both parts of the negative ELBO for a batch; shapes as above."""
     n = x.shape[0]
-    return Terms(reconstruction(logits, x) / n, divergence(mu, logvar).mean())
+    return Terms(reconstruction(logits, x) / n, divergence(mu, logvar).mean(), x.shape[1])
 
 
 def loss(objective: str, parts: Terms, beta: float) -> Tensor:
@@ -106,7 +107,7 @@ def loss(objective: str, parts: Terms, beta: float) -> Tensor:
     if objective == "elbo":
         return parts.bce + beta * parts.kl
     if objective == "pixel-mean":
-        return parts.bce / PIXELS + beta * parts.kl
+        return parts.bce / parts.pixels + beta * parts.kl
     if objective == "autoencoder":
         return parts.bce
     raise ValueError(f"objective: {objective!r}; expected one of {', '.join(OBJECTIVES)}")

@@ -9,23 +9,18 @@ import copy
 import io
 import re
 import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from digitvae.base.errors import ParityError
 from digitvae.bundle.folder import SCHEMA
 from digitvae.bundle.names import WEIGHTS
-from digitvae.vae.model import HEIGHT, LATENTS, PIXELS, WIDTH
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from torch import Tensor, nn
-
-    from digitvae.vae.model import VAE
+from digitvae.vae.model import VAE
 
 OPSET = 18  # the oldest that bundles allow: the most runtimes can read it
 
@@ -62,33 +57,48 @@ def write_networks(
         say: Called with one line at each step.
     """
     (folder / WEIGHTS).write_bytes(weights)
+    dims = model.dims
     facts = {
         "schema": SCHEMA,
-        "latent_dim": LATENTS,
-        "height": HEIGHT,
-        "width": WIDTH,
+        "latent_dim": dims.latents,
+        "height": dims.height,
+        "width": dims.width,
         "dataset": dataset,
     }
     say("exporting the decoder")
-    write_forms(folder, "decoder", model.decoder, facts)
+    write_forms(folder, "decoder", model.decoder, dims.latents, facts)
     say("exporting the encoder")
-    write_forms(folder, "encoder", model.encoder, facts)
+    write_forms(folder, "encoder", model.encoder, dims.pixels, facts)
 
 
-def write_forms(folder: Path, name: str, network: nn.Module, facts: dict[str, object]) -> None:
-    """Write a network in every form, ``NAME.onnx`` and so on, with facts for its metadata."""
+def write_forms(
+    folder: Path, name: str, network: nn.Module, columns: int, facts: dict[str, object]
+) -> None:
+    """Write a network in every form, ``NAME.onnx`` and so on.
+
+    Args:
+        folder: Where to.
+        name: "decoder", "encoder" or "prior".
+        network: The network.
+        columns: Of its input that has columns.
+        facts: For its metadata.
+    """
     arguments, outputs = SIGNATURES[name]
     forms = {
-        f"{name}.onnx": onnx_bytes(network, arguments, outputs, facts),
+        f"{name}.onnx": onnx_bytes(network, arguments, outputs, columns, facts),
         f"{name}.torchscript": torchscript_bytes(network),
-        f"{name}.pt2": exported_program_bytes(network, arguments),
+        f"{name}.pt2": exported_program_bytes(network, arguments, columns),
     }
     for file, content in forms.items():
         (folder / file).write_bytes(content)
 
 
 def onnx_bytes(
-    network: nn.Module, arguments: list[str], outputs: list[str], facts: dict[str, object]
+    network: nn.Module,
+    arguments: list[str],
+    outputs: list[str],
+    columns: int,
+    facts: dict[str, object],
 ) -> bytes:
     """A network as one ONNX file with our metadata and without PyTorch's.
 
@@ -96,12 +106,13 @@ def onnx_bytes(
         network: ``Encoder``, ``Decoder`` or ``LatentPrior``.
         arguments: Names of its inputs, which are also the names of its arguments.
         outputs: Names of its outputs.
+        columns: Of its input that has columns.
         facts: For the metadata, without ``digitvae.`` in front.
     """
     with _quiet():
         program = torch.onnx.export(
             network,
-            _examples(arguments),
+            _examples(arguments, columns),
             dynamo=True,
             external_data=False,
             input_names=arguments,
@@ -164,12 +175,12 @@ def torchscript_bytes(network: nn.Module) -> bytes:
     return stripped.getvalue()
 
 
-def exported_program_bytes(network: nn.Module, arguments: list[str]) -> bytes:
+def exported_program_bytes(network: nn.Module, arguments: list[str], columns: int) -> bytes:
     """A network as an ExportedProgram (.pt2), without the stack traces of its nodes."""
     content = io.BytesIO()
     with _quiet():
         program = torch.export.export(
-            network, _examples(arguments), dynamic_shapes=_dynamic(arguments)
+            network, _examples(arguments, columns), dynamic_shapes=_dynamic(arguments)
         )
         for node in program.graph.nodes:
             for key in _PROVENANCE:
@@ -178,14 +189,14 @@ def exported_program_bytes(network: nn.Module, arguments: list[str]) -> bytes:
     return content.getvalue()
 
 
-def _examples(arguments: list[str]) -> tuple[Tensor, ...]:
+def _examples(arguments: list[str], columns: int) -> tuple[Tensor, ...]:
     """Inputs for tracing; two rows, because a batch of one would be taken for a constant."""
     examples = {
-        "z": torch.zeros(2, LATENTS),
-        "x": torch.zeros(2, PIXELS),
+        "z": torch.zeros(2, columns),
+        "x": torch.zeros(2, columns),
         "u": torch.zeros(2),
         "digit": torch.zeros(2, dtype=torch.int64),
-        "eps": torch.zeros(2, LATENTS),
+        "eps": torch.zeros(2, columns),
     }
     return tuple(examples[argument] for argument in arguments)
 

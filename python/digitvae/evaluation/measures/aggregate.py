@@ -47,13 +47,13 @@ class LatentMeasures:
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean [40] and covariance [40, 40] of the aggregate posterior, in float64."""
+    """Mean [latents] and covariance [latents, latents] of the aggregate posterior, in float64."""
 
     mean: Float64
     covariance: Float64
 
     def marginal_divergence(self) -> Float64:
-        """KL(N(mⱼ, Sⱼⱼ) ‖ N(0, 1)) of each latent alone, nats [40]."""
+        """KL(N(mⱼ, Sⱼⱼ) ‖ N(0, 1)) of each latent alone, nats [latents]."""
         variance = np.diag(self.covariance)
         result: Float64 = 0.5 * (np.square(self.mean) + variance - 1 - np.log(variance))
         return result

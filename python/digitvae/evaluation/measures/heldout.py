@@ -7,7 +7,6 @@ from digitvae.evaluation.inputs import Inputs
 from digitvae.evaluation.measure import Measure, likelihood, number
 from digitvae.evaluation.report import EvaluationReport
 from digitvae.vae.heldout import Evaluation, as_tensor, evaluate
-from digitvae.vae.model import LATENTS
 
 
 def _compute(inputs: Inputs) -> Evaluation:
@@ -23,7 +22,7 @@ def _tables(report: EvaluationReport) -> list[Table]:
         "−ELBO": number(found.nelbo),
         "BCE": number(found.bce),
         "KL": number(found.kl),
-        "active latents": f"{found.active_latents} of {LATENTS}",
+        "active latents": f"{found.active_latents} of {found.dims.latents}",
     }
     return [likelihood([(name, value, "", f"{found.images:,}") for name, value in values.items()])]
 

@@ -25,7 +25,7 @@ from digitvae.evaluation.measure import Measure, likelihood, number
 from digitvae.evaluation.report import EvaluationReport
 from digitvae.evaluation.settings import Size
 from digitvae.vae.heldout import as_tensor
-from digitvae.vae.model import LATENTS, VAE
+from digitvae.vae.model import VAE
 
 _ROWS = 4000
 """Latents to decode at once: 12 MB of logits."""
@@ -71,7 +71,7 @@ def importance_bound(model: VAE, x: Tensor, k: int, generator: torch.Generator) 
 
     Args:
         model: Any state.
-        x: float32 [n, 784] in [0, 1], n ≥ 1.
+        x: float32 [n, pixels] in [0, 1], n ≥ 1.
         k: Posterior samples an image, at least 1.
         generator: Of the noise, image by image.
 
@@ -87,7 +87,7 @@ def importance_bound(model: VAE, x: Tensor, k: int, generator: torch.Generator) 
     with torch.inference_mode():
         for first in range(0, len(x), step):
             rows = x[first : first + step]
-            eps = torch.randn(len(rows), k, LATENTS, generator=generator)
+            eps = torch.randn(len(rows), k, model.dims.latents, generator=generator)
             weights = log_weights(model, rows, eps)
             bounds.append(math.log(k) - torch.logsumexp(weights, dim=1))
     nats = torch.cat(bounds)
@@ -102,19 +102,19 @@ def log_weights(model: VAE, x: Tensor, eps: Tensor) -> Tensor:
 
     Args:
         model: Any state.
-        x: float32 [n, 784] in [0, 1].
-        eps: float32 [n, k, 40], standard normal.
+        x: float32 [n, pixels] in [0, 1].
+        eps: float32 [n, k, latents], standard normal.
 
     Returns:
         float64 [n, k], nats.
     """
-    mu, logvar = model.encoder(x)  # [n, 40]
-    z = torch.addcmul(mu[:, None], torch.exp(0.5 * logvar)[:, None], eps)  # [n, k, 40]
-    logits = model.decoder.logits(z)  # [n, k, 784]
+    mu, logvar = model.encoder(x)  # [n, latents]
+    z = torch.addcmul(mu[:, None], torch.exp(0.5 * logvar)[:, None], eps)  # [n, k, latents]
+    logits = model.decoder.logits(z)  # [n, k, pixels]
     # Σ x·log p + (1 − x)·log(1 − p) with p = sigmoid(logit), in whichever form is without overflow.
     ink = torch.matmul(logits, x[:, :, None]).squeeze(2)  # [n, k]
     likelihood = ink.double() - _softplus(logits).sum(dim=2, dtype=torch.float64)
-    # Both normal densities have (2π)^(−40/2), and (z − μ)/σ is ε.
+    # Both normal densities have (2π)^(−latents/2), and (z − μ)/σ is ε.
     prior = -0.5 * z.double().square().sum(dim=2)
     posterior = -0.5 * (eps.double().square() + logvar.double()[:, None]).sum(dim=2)
     weights: Tensor = likelihood + prior - posterior

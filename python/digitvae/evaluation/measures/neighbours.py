@@ -67,8 +67,8 @@ def nearest(images: Images, reference: Images) -> Nearest:
     """Find each image's nearest one in a reference, by Euclidean distance of pixels.
 
     Args:
-        images: uint8 [n, 28, 28].
-        reference: uint8 [m, 28, 28], m ≥ 1.
+        images: uint8 [n, height, width].
+        reference: uint8 [m, height, width], m ≥ 1.
 
     Raises:
         ValueError: The reference is empty.

@@ -17,16 +17,19 @@ import torch
 from onnx import helper, numpy_helper
 from safetensors.numpy import load_file, save_file
 
+from digitvae.bundle.dims import Dims
 from digitvae.bundle.folder import describe_files, write_manifest
 from digitvae.bundle.names import MANIFEST, PRIOR_PARAMETERS, WEIGHTS
 from digitvae.mixture.model import LatentPrior
-from digitvae.vae.model import VAE
+from digitvae.vae.weights import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from digitvae.vae.model import VAE, Decoder, Encoder
 
     Array = NDArray[Any]
     Edit = Callable[[Any], object]
@@ -177,11 +180,11 @@ def write_text(text: bytes) -> Callable[[Array], Array]:
     return change
 
 
-def add_units(index: int, units: int) -> Callable[[Array], Array]:
+def add_units(place: tuple[int, ...], units: int) -> Callable[[Array], Array]:
     """Move one value away from 0 by units in its last place."""
 
     def change(tensor: Array) -> Array:
-        tensor.view(np.uint32).flat[index] += np.uint32(units)
+        tensor.view(np.uint32)[place] += np.uint32(units)
         return tensor
 
     return change
@@ -214,13 +217,13 @@ def save_torchscript(folder: Path, name: str, network: torch.nn.Module) -> None:
         torch.jit.save(torch.jit.script(network), folder / f"{name}.torchscript")
 
 
-def save_program(folder: Path, name: str, network: torch.nn.Module, width: int) -> None:
+def save_program(folder: Path, name: str, network: Encoder | Decoder) -> None:
     """Replace an ExportedProgram."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         batch = torch.export.Dim("batch")
         program = torch.export.export(
-            network, (torch.zeros(2, width),), dynamic_shapes=({0: batch},)
+            network, (torch.zeros(2, network.hidden.in_features),), dynamic_shapes=({0: batch},)
         )
         content = io.BytesIO()
         torch.export.save(program, content)
@@ -229,10 +232,7 @@ def save_program(folder: Path, name: str, network: torch.nn.Module, width: int) 
 
 def load_model(folder: Path) -> VAE:
     """The bundle's PyTorch model."""
-    model = VAE()
-    weights = load_file(folder / WEIGHTS)
-    model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
-    return model.requires_grad_(requires_grad=False).eval()
+    return load((folder / WEIGHTS).read_bytes(), Dims.of_manifest(read_manifest(folder)))
 
 
 def load_prior(folder: Path) -> LatentPrior:

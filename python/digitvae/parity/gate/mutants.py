@@ -15,12 +15,13 @@ import torch
 
 from digitvae.parity.gate import edits, engines
 from digitvae.parity.gate.edits import edit_every_tensor, edit_tensor
-from digitvae.vae.model import Decoder
+from digitvae.vae.model import VAE, Decoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from digitvae.bundle.dims import Dims
     from digitvae.parity.gate.engines import FaultyEngine
 
     Damage = Callable[[Path], object]
@@ -52,11 +53,15 @@ class Mutant:
     prior: bool = False
 
 
-def all_mutants() -> list[Mutant]:
-    """Every mutant, the same ones each time."""
+def all_mutants(dims: Dims) -> list[Mutant]:
+    """Every mutant of bundles of these sizes, the same ones each time."""
+    sizes = dims._asdict() | {"pixels": dims.pixels}
     return [
-        *(_in_onnx(*fault) for fault in _ONNX_FAULTS),
-        *_bit_flips(),
+        *(
+            _in_onnx(network, name, edit, *(words.format_map(sizes) for words in wanted))
+            for network, name, edit, *wanted in _ONNX_FAULTS
+        ),
+        *_bit_flips(dims),
         *_FILE_FAULTS,
         *_PRIOR_FAULTS,
         *_ENGINE_FAULTS,
@@ -104,20 +109,20 @@ _MU, _LOGVAR = (
 _WEIGHTS = "weights equal weights.safetensors bit for bit: failed"
 
 _ONNX_FAULTS: list[tuple[Any, ...]] = [
-    # network, name, fault, what the failures must say
+    # network, name, fault, what the failures must say, the bundle's sizes by name
     ("decoder", "transposed weight", edit_tensor("output.weight", edits.transpose),
      f"decoder.onnx: {_WEIGHTS} (output.weight", _DECODER_LOOKS, "leaves it at node_linear_1"),
     ("encoder", "transposed weight", edit_tensor("fc_mu.weight", edits.transpose),
      f"encoder.onnx: {_WEIGHTS} (fc_mu.weight", _MU, "leaves it at node_linear_1"),
     ("decoder", "one weight off by 2¹² units in the last place",
-     edit_tensor("hidden.weight", edits.add_units(77, 1 << 12)),
-     f"decoder.onnx: {_WEIGHTS} (hidden.weight", "[1, 37]"),
+     edit_tensor("hidden.weight", edits.add_units((1, 2), 1 << 12)),
+     f"decoder.onnx: {_WEIGHTS} (hidden.weight", "[1, 2]"),
     ("encoder", "one weight off by 2¹² units in the last place",
-     edit_tensor("fc_logvar.weight", edits.add_units(9999, 1 << 12)),
-     f"encoder.onnx: {_WEIGHTS} (fc_logvar.weight", "[19, 271]"),
+     edit_tensor("fc_logvar.weight", edits.add_units((1, 3), 1 << 12)),
+     f"encoder.onnx: {_WEIGHTS} (fc_logvar.weight", "[1, 3]"),
     ("decoder", "two latents swapped", edit_tensor("hidden.weight", _swap_latents),
      f"decoder.onnx: {_WEIGHTS} (hidden.weight", _DECODER_LOOKS, "leaves it at node_linear ("),
-    ("encoder", "two pixels swapped", edit_tensor("hidden.weight", lambda w: w[:, _central(w)]),
+    ("encoder", "two pixels swapped", edit_tensor("hidden.weight", lambda w: w[:, _two_swapped(w)]),
      f"encoder.onnx: {_WEIGHTS} (hidden.weight", _MU, "leaves it at node_linear ("),
     ("decoder", "bias set to zero", edit_tensor("output.bias", np.zeros_like),
      f"decoder.onnx: {_WEIGHTS} (output.bias", _DECODER_LOOKS, "leaves it at node_linear_1"),
@@ -150,13 +155,13 @@ _ONNX_FAULTS: list[tuple[Any, ...]] = [
     ("decoder", "random operator", edits.add_noise_times_zero,
      "decoder.onnx: is valid ONNX: failed (the model uses the operator 'RandomNormalLike'"),
     ("decoder", "constant batch", edits.fix_batch,
-     "decoder.onnx: inputs are as specified: failed", "float32 [1, 40], expected float32 [batch, 40]"),
+     "decoder.onnx: inputs are as specified: failed", "float32 [1, {latents}], expected float32 [batch, {latents}]"),
     ("encoder", "constant batch", edits.fix_batch,
-     "encoder.onnx: inputs are as specified: failed", "float32 [1, 784]"),
+     "encoder.onnx: inputs are as specified: failed", "float32 [1, {pixels}]"),
     ("decoder", "input of another name", _rename_input,
      "decoder.onnx: inputs are as specified: failed", "z is missing", _DECODER_LOOKS),
     ("decoder", "weight stored transposed", edits.store_transposed("hidden"),
-     "hidden.weight is float32 [40, 512], expected float32 [512, 40]"),
+     "hidden.weight is float32 [{latents}, {hidden}], expected float32 [{hidden}, {latents}]"),
     ("decoder", "operators of a vendor",
      lambda model: model.opset_import.add(domain="com.microsoft", version=1),
      "decoder.onnx: uses only the standard operators", "com.microsoft 1"),
@@ -164,8 +169,8 @@ _ONNX_FAULTS: list[tuple[Any, ...]] = [
      lambda model: setattr(model.opset_import[0], "version", 17),
      "decoder.onnx: uses only the standard operators", "ai.onnx 17"),
     ("decoder", "metadata of another size",
-     lambda model: setattr(model.metadata_props[1], "value", "41"),
-     "decoder.onnx: metadata are as specified: failed", "digitvae.latent_dim is 41, expected 40"),
+     lambda model: setattr(model.metadata_props[1], "value", "0"),
+     "decoder.onnx: metadata are as specified: failed", "digitvae.latent_dim is 0, expected {latents}"),
     ("encoder", "no metadata", lambda model: model.ClearField("metadata_props"),
      "encoder.onnx: metadata are as specified: failed", "digitvae.schema is missing"),
     ("decoder", "external data", _external, "decoder.onnx: is valid ONNX: failed"),
@@ -176,27 +181,23 @@ _ONNX_FAULTS: list[tuple[Any, ...]] = [
 ]  # fmt: skip
 
 
-def _central(weight: Any) -> list[int]:
-    """The order of columns with two pixels in the middle of the image swapped."""
-    order = list(range(weight.shape[1]))
-    order[406], order[351] = order[351], order[406]
+def _two_swapped(weight: Any) -> Any:
+    """The order of columns with the two that weigh most swapped."""
+    order = np.arange(weight.shape[1])
+    heaviest = np.abs(weight).sum(axis=0).argsort()[-2:]
+    order[heaviest] = heaviest[::-1]
     return order
 
 
-def _bit_flips() -> list[Mutant]:
+def _bit_flips(dims: Dims) -> list[Mutant]:
     """One flipped bit in each of 50 weights, chosen at random among all parameters."""
     rng = np.random.default_rng(50)
+    with torch.device("meta"):
+        model = VAE(dims)
     sizes = {
-        ("decoder", "hidden.weight"): (512, 40),
-        ("decoder", "hidden.bias"): (512,),
-        ("decoder", "output.weight"): (784, 512),
-        ("decoder", "output.bias"): (784,),
-        ("encoder", "hidden.weight"): (512, 784),
-        ("encoder", "hidden.bias"): (512,),
-        ("encoder", "fc_mu.weight"): (40, 512),
-        ("encoder", "fc_mu.bias"): (40,),
-        ("encoder", "fc_logvar.weight"): (40, 512),
-        ("encoder", "fc_logvar.bias"): (40,),
+        (network, name): tuple(parameter.shape)
+        for network in ("decoder", "encoder")
+        for name, parameter in getattr(model, network).named_parameters()
     }
     places = list(sizes)
     mutants = []
@@ -223,9 +224,10 @@ class _HardDecoder(Decoder):
         return torch.nn.functional.hardsigmoid(self.logits(z))
 
 
-def _hard_decoder(folder: Path) -> torch.nn.Module:
-    network = _HardDecoder().requires_grad_(requires_grad=False).eval()
-    network.load_state_dict(edits.load_model(folder).decoder.state_dict())
+def _hard_decoder(folder: Path) -> Decoder:
+    model = edits.load_model(folder)
+    network = _HardDecoder(model.dims).requires_grad_(requires_grad=False).eval()
+    network.load_state_dict(model.decoder.state_dict())
     return network
 
 
@@ -234,7 +236,7 @@ def _other_torchscript(folder: Path) -> None:
 
 
 def _other_program(folder: Path) -> None:
-    edits.save_program(folder, "decoder", _hard_decoder(folder), 40)
+    edits.save_program(folder, "decoder", _hard_decoder(folder))
 
 
 def _bit_in_torchscript(folder: Path) -> None:
@@ -246,14 +248,14 @@ def _bit_in_torchscript(folder: Path) -> None:
 def _bit_in_program(folder: Path) -> None:
     network = edits.load_model(folder).decoder
     cast("Any", network.output.bias.numpy()).view(np.uint32)[7] ^= 1
-    edits.save_program(folder, "decoder", network, 40)
+    edits.save_program(folder, "decoder", network)
 
 
 def _paths_in_torch_exports(folder: Path) -> None:
     """PyTorch's own way of saving notes where its sources lie."""
     model = edits.load_model(folder)
     edits.save_torchscript(folder, "encoder", model.encoder)
-    edits.save_program(folder, "decoder", model.decoder, 40)
+    edits.save_program(folder, "decoder", model.decoder)
 
 
 def _truncate(name: str, folder: Path) -> None:
@@ -304,7 +306,7 @@ def _swap_first_two(rows: Any) -> Any:
 
 def _bit_in_prior_script(folder: Path) -> None:
     network = edits.load_prior(folder)
-    cast("Any", network.means.numpy()).view(np.uint32)[3, 7] ^= 1
+    cast("Any", network.means.numpy()).view(np.uint32)[1, 2] ^= 1
     edits.save_torchscript(folder, "prior", network)
 
 
@@ -326,14 +328,14 @@ _PRIOR_FAULTS = [
     _in_prior("transposed factors", "factors", edits.transpose, _LATENTS),
     _in_prior("two means swapped", "means", _swap_first_two, _LATENTS),
     _in_prior("the threshold of a component one unit in the last place too high", "thresholds",
-              edits.add_units(0, 1), _LATENTS),
-    _in_prior("the threshold of a class too high", "class_thresholds", edits.add_units(4, 1 << 12),
+              edits.add_units((0, 0), 1), _LATENTS),
+    _in_prior("the threshold of a class too high", "class_thresholds", edits.add_units((-1,), 1 << 12),
               "prior.onnx: gives PyTorch's labels: failed"),
     _in_prior("components of two classes swapped", "first", _swap_first_two, _LATENTS),
     Mutant("prior.onnx: noise of too few latents",
            ("prior.onnx: gives the specified latents through the C API, bit for bit: failed",),
            partial(edits.edit_onnx, name="prior", edit=_one_column_less), prior=True),
-    Mutant("prior.torchscript: one other bit", (f"prior.torchscript: {_PARAMETERS} (means", "[3, 7]"),
+    Mutant("prior.torchscript: one other bit", (f"prior.torchscript: {_PARAMETERS} (means", "[1, 2]"),
            _bit_in_prior_script, prior=True),
     Mutant("prior.pt2: half of it, with the right hash", ("prior.pt2: ",), partial(_truncate, "prior.pt2"),
            prior=True),

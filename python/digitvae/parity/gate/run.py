@@ -127,8 +127,9 @@ def gate_tested(
     if why_not:
         check = Check("gate", statement, "not run", why_not)
         return replace(report, checks=(*report.checks, check))
-    has_prior = PRIOR in Bundle.open(bundle).file_names
-    faults = [mutant for mutant in all_mutants() if has_prior or not mutant.prior]
+    opened = Bundle.open(bundle)
+    has_prior = PRIOR in opened.file_names
+    faults = [mutant for mutant in all_mutants(opened.dims) if has_prior or not mutant.prior]
     copies: list[Mutant | HonestCopy] = [*faults, *all_honest_copies()]
     outcomes = []
     for done, copy in enumerate(copies):

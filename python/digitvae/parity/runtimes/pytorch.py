@@ -10,46 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors.torch import load as load_safetensors
 
-from digitvae.base.errors import BundleError
-from digitvae.bundle.names import WEIGHTS
 from digitvae.parity.runtimes.runtime import Export, Runtime
 from digitvae.parity.runtimes.wrap import flat, one_at_a_time
-from digitvae.vae.model import VAE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from digitvae.bundle.folder import Bundle
     from digitvae.parity.networks import Float32, Function
 
 PLACE = 0
 EAGER = "PyTorch eager"
 TORCHSCRIPT = "TorchScript"
 EXPORTED_PROGRAM = "ExportedProgram"
-
-
-def load_eager(bundle: Bundle) -> VAE:
-    """The PyTorch model with the bundle's weights, in evaluation mode.
-
-    Raises:
-        BundleError: ``weights.safetensors`` does not fit the model.
-    """
-    content = bundle.read(WEIGHTS)
-    try:
-        return vae_with(content)
-    except Exception as error:  # safetensors and torch have no common base
-        raise BundleError(
-            f"{bundle.path / WEIGHTS} does not hold the parameters of the model: {error}"
-        ) from error
-
-
-def vae_with(parameters: bytes) -> VAE:
-    """The PyTorch model with the content of a ``weights.safetensors``, in evaluation mode."""
-    model = VAE()
-    model.load_state_dict(load_safetensors(parameters))
-    return model.requires_grad_(requires_grad=False).eval()
 
 
 def load_torchscript(content: bytes) -> torch.jit.ScriptModule:

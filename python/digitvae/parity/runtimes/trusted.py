@@ -19,12 +19,13 @@ from safetensors.torch import load as load_safetensors
 import digitvae
 from digitvae.bundle.names import PRIOR_PARAMETERS, WEIGHTS
 from digitvae.mixture.model import LatentPrior
-from digitvae.parity.runtimes.pytorch import vae_with
 from digitvae.vae.serialisation import SIGNATURES, exported_program_bytes, torchscript_bytes
+from digitvae.vae.weights import load
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from digitvae.bundle.dims import Dims
     from digitvae.bundle.folder import Bundle
 
 PARAMETERS = {"decoder": WEIGHTS, "encoder": WEIGHTS, "prior": PRIOR_PARAMETERS}
@@ -79,23 +80,24 @@ class TorchFiles:
             return False
         try:
             parameters = self._bundle.read(PARAMETERS[network])
-            made = _make(network, form, parameters)
+            made = _make(network, form, parameters, self._bundle.dims)
         except Exception:  # of the bundle, safetensors, torch: nothing can be made to compare with
             return False
         return content == made or (form == "pt2" and content == _as_by_version_in(content, made))
 
 
 @functools.lru_cache(maxsize=8)
-def _make(network: str, form: str, parameters: bytes) -> bytes:
+def _make(network: str, form: str, parameters: bytes, dims: Dims) -> bytes:
     """A file as :mod:`digitvae.export` writes it; bundles in a row may hold the same parameters."""
     module: nn.Module = (
         LatentPrior(**load_safetensors(parameters)).eval()
         if network == "prior"
-        else getattr(vae_with(parameters), network)
+        else getattr(load(parameters, dims), network)
     )
     if form == "torchscript":
         return torchscript_bytes(module)
-    return exported_program_bytes(module, SIGNATURES[network][0])
+    columns = dims.pixels if network == "encoder" else dims.latents
+    return exported_program_bytes(module, SIGNATURES[network][0], columns)
 
 
 def _as_by_version_in(content: bytes, made: bytes) -> bytes:
