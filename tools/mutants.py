@@ -91,7 +91,7 @@ MUTANTS = (
     ),
     Mutant(
         "every group of rows of a table begins with the same index",
-        "python/digitvae/output/parquet.py",
+        "python/digitvae/output/formats/parquet.py",
         "        self._index += rows\n",
         "",
         "tests/output/test_datasets.py",

@@ -195,7 +195,7 @@ def test_parquet_without_pyarrow_says_what_to_install(
     def find_spec(name: str) -> None:
         assert name == "pyarrow"
 
-    monkeypatch.setattr("digitvae.output.request.find_spec", find_spec)
+    monkeypatch.setattr("importlib.util.find_spec", find_spec)
     result = run("generate", 5, "-o", "a.parquet")
     assert_explained(result, 1, "pip install 'digitvae[parquet]'")
     assert not list(tmp_path.iterdir())

@@ -279,7 +279,7 @@ def test_what_has_not_the_right_shape_is_not_unpacked(
     from digitvae.base.errors import DataError
     from digitvae.cli.inputs import read_images
     from digitvae.data.idx import header
-    from digitvae.output.arrays import npy_header
+    from digitvae.output.formats.arrays import npy_header
 
     path = tmp_path / "bomb"
     if kind == "npz":

@@ -183,7 +183,9 @@ def test_torchvision_takes_the_folder_for_mnist(
 def test_numpy_reads_the_labels_of_a_zip_file(
     tmp_path: Path, images: Images, labels: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("digitvae.output.arrays._LABELS_IN_MEMORY", 1000)  # the rest on the disk
+    monkeypatch.setattr(
+        "digitvae.output.formats.arrays._LABELS_IN_MEMORY", 1000
+    )  # the rest on the disk
     write(tmp_path / "a.npz", images, 700, labels=labels)
     with np.load(tmp_path / "a.npz", allow_pickle=False) as found:
         assert found.files == ["images", "labels"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from digitvae.output import FORMATS
 from digitvae.output.manifest import Origin
-from digitvae.output.request import Request
 from digitvae.output.shards import ShardedOutput, open_shards
+from digitvae.output.spec import OutputSpec
 from digitvae.output.stores import Folder
 from tests.support.images import some_images
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from digitvae.output import Sink
 
-KINDS = ["npy", "npz", "idx", "idx.gz", "raw", "tar", "parquet"]
+KINDS = [name for name, kind in FORMATS.items() if kind.shards]
 COUNT, SIZE = 23, 5
 SHARDS = 5
 ORIGIN = Origin(
@@ -32,8 +33,8 @@ IMAGES = some_images(COUNT)
 
 
 def wanted(folder: Path, kind: str = "npy", *, size: int = SIZE, **options: Any) -> ShardedOutput:
-    request = Request(str(folder), kind, options.pop("count", COUNT), **options)
-    return ShardedOutput(Folder(folder), request, size, ORIGIN)
+    spec = OutputSpec(str(folder), kind, options.pop("count", COUNT), **options)
+    return ShardedOutput(Folder(folder), spec, size, ORIGIN)
 
 
 def fill(first: int, count: int, sink: Sink) -> None:

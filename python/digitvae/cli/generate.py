@@ -8,7 +8,8 @@ import click
 
 from digitvae.base.arguments import check_digits, check_truncation
 from digitvae.cli import options
-from digitvae.cli.numbers import MAX_COUNT, MAX_SEED
+from digitvae.cli.numbers import MAX_COUNT
+from digitvae.output.formats import FORMATS, able
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +41,34 @@ class _CountCommand(click.Command):
         return super().parse_args(ctx, args)
 
 
-@click.command(cls=_CountCommand, epilog=_EXAMPLES)
+_FORMATS = "\n    ".join(f"  {kind.asked_by:<17}{kind.what}" for kind in FORMATS.values())
+_HELP = f"""Generate COUNT new digits, such as 10_000.
+
+    The extension of PATH, or --format, says what is written; no extension, a folder:
+
+    \b
+    {_FORMATS}
+
+    The labels of --format mnist are 255 unless --prior or --digit gives others; COUNT digits are to
+    train with, and the --test that follow are for train=False.
+
+    With --prior mixture, or a --digit, images have labels, which go into
+    {
+    able(lambda kind: kind.labels)
+}; the other formats hold images only. Image I is of digit I mod K
+    of the K digits asked for. The bundle needs a prior.onnx.
+
+    Digit I of a seed is the same whatever COUNT, --first, --shard-size and --threads are: a large
+    set can be made in parts, on several machines.
+
+    With --shard-size, PATH without its extension is a folder, or an address such as
+    s3://BUCKET/digits.tar, of files that are each whole or absent. A run that was ended, in
+    whatever way, is completed by the same command with --resume. With --engine ray, the machines
+    of a cluster make the shards (of 1,000,000 images unless told), to the same bytes.
+    """
+
+
+@click.command(cls=_CountCommand, help=_HELP, epilog=_EXAMPLES)
 @click.argument("count", type=options.WholeNumber(1, MAX_COUNT), required=False)
 @options.output("digits.npy")
 @options.seed
@@ -96,31 +124,7 @@ def generate(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Generate COUNT new digits, such as 10_000.
-
-    The extension of PATH says what is written:
-
-    \b
-      .npy .npz      NumPy arrays           .parquet   for Hugging Face datasets
-      .idx .idx.gz   MNIST's own format     .tar       for WebDataset
-      .png           a contact sheet        .raw       bare numbers
-      none           a folder of PNGs; with --format mnist, what
-                     torchvision.datasets.MNIST(PATH) reads, every label 255
-                     unless --prior or --digit gives labels: COUNT digits to
-                     train with, and the --test that follow for train=False
-
-    With --prior mixture, or a --digit, images have labels, which go into .npz, .parquet, .tar and
-    --format mnist; the other kinds of output hold images only. Image I is of digit I mod K of the
-    K digits asked for. The bundle needs a prior.onnx.
-
-    Digit I of a seed is the same whatever COUNT, --first, --shard-size and --threads are: a large
-    set can be made in parts, on several machines.
-
-    With --shard-size, PATH without its extension is a folder, or an address such as
-    s3://BUCKET/digits.tar, of files that are each whole or absent. A run that was ended, in
-    whatever way, is completed by the same command with --resume. With --engine ray, the machines
-    of a cluster make the shards (of 1,000,000 images unless told), to the same bytes.
-    """  # noqa: D301 (click's own mark: what follows is not to be wrapped)
+    """Generate digits."""
     from digitvae.cli.result import Report
     from digitvae.output import format_of
 
@@ -143,23 +147,18 @@ def generate(
     else:
         _refuse_what_needs_shards(output, again)
         kind = format_of(output, output_format)
-    tested = _test_images(test, count, kind)
+    tested = FORMATS[kind].test_images(count) if test is None else test
     report = Report("generate", output, as_json=as_json, quiet=quiet)
-    last = first + count + tested - 1
-    if last > MAX_SEED:
-        raise ValueError(f"the last index, {last:,}, is more than {MAX_SEED:,}")
 
     from digitvae import __version__
     from digitvae.engine.model import load
-    from digitvae.output.formats import FORMATS
     from digitvae.output.manifest import Origin
-    from digitvae.output.request import Request
-    from digitvae.output.sink import sheet_layout
+    from digitvae.output.spec import Layout, OutputSpec
 
     model = load(bundle)
     if prior == "mixture":
         check_digits(digit, model.labels)
-    request = Request(
+    spec = OutputSpec(
         path=output,
         format=kind,
         count=count,
@@ -168,7 +167,7 @@ def generate(
         height=model.height,
         width=model.width,
         labels=prior == "mixture" and FORMATS[kind].labels,
-        sheet=sheet_layout(columns, scale, padding, invert=invert),
+        sheet=Layout.asked(columns, scale, padding, invert=invert),
         test=tested,
     )
     origin = Origin(
@@ -189,25 +188,25 @@ def generate(
         "prior": prior,
         "digits": digit,
         "truncation": truncation,
-        "labels": request.labels,
+        "labels": spec.labels,
     }
     if tested:
         details["test"] = tested
     if in_shards:
         plan = ShardPlan(shard_size, resume, force, again or 0, cluster, threads)
-        done = generate_shards(store, request, origin, model, plan, quiet=quiet)
+        done = generate_shards(store, spec, origin, model, plan, quiet=quiet)
         report.finish(model, done.what, done.images, details | done.details)
         return
     from digitvae.cli.progress import progress
     from digitvae.generation.maker import DigitMaker
-    from digitvae.output.sink import open_request
+    from digitvae.output.sink import open_output
 
-    maker = DigitMaker(model, request, origin, threads)
+    maker = DigitMaker(model, spec, origin, threads)
     with (
-        open_request(request, force=force, threads=threads, origin=origin) as sink,
-        progress("generating", request.total, quiet=quiet) as advance,
+        open_output(spec, force=force, threads=threads, origin=origin) as sink,
+        progress("generating", spec.total, quiet=quiet) as advance,
     ):
-        maker.fill(first, request.total, sink, advance)
+        maker.fill(first, spec.total, sink, advance)
     report.finish(model, "digits", count, details)
 
 
@@ -224,15 +223,6 @@ def _images_asked(count: int | None, digit: list[int] | None, per_digit: int | N
     if per_digit * len(digit) > MAX_COUNT:
         raise click.UsageError(f"{per_digit * len(digit):,} images are more than {MAX_COUNT:,}")
     return per_digit * len(digit)
-
-
-def _test_images(test: int | None, count: int, kind: str) -> int:
-    """How many images of a test set follow the COUNT that are asked for."""
-    if kind == "mnist":
-        return max(1, count // 7) if test is None else test
-    if test is not None:
-        raise click.UsageError("--test is for --format mnist")
-    return 0
 
 
 def _refuse_what_needs_shards(output: str, again: int | None) -> None:

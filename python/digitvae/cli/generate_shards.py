@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from digitvae.engine.model import Model
     from digitvae.generation.executor import Cluster, Executor
     from digitvae.output.manifest import FileRecord, Origin
-    from digitvae.output.request import Request
     from digitvae.output.shards import Shards
+    from digitvae.output.spec import OutputSpec
     from digitvae.output.stores import Store
 
 CLUSTER_SHARD_SIZE = 1_000_000
@@ -74,10 +74,10 @@ def place_of(output: str, asked_format: str | None) -> tuple[Store, str]:
 
 
 def generate_shards(
-    store: Store, request: Request, origin: Origin, model: Model, plan: ShardPlan, *, quiet: bool
+    store: Store, spec: OutputSpec, origin: Origin, model: Model, plan: ShardPlan, *, quiet: bool
 ) -> Done:
     """Make the shards of an output that are missing, and some of them twice."""
-    wanted = ShardedOutput(store, request, _shard_size(store, plan), origin)
+    wanted = ShardedOutput(store, spec, _shard_size(store, plan), origin)
     wanted.check()
     threads, cluster = plan.threads, plan.cluster
     with executor_of(wanted, origin, model, threads=threads, cluster=cluster) as executor:
@@ -89,10 +89,10 @@ def generate_shards(
                 threads=threads,
                 changed=partial(_changed, executor, quiet=quiet),
             ) as shards,
-            progress("generating", request.count, quiet=quiet) as advance,
+            progress("generating", spec.count, quiet=quiet) as advance,
             _saying_how_to_go_on(shards, quiet=quiet),
         ):
-            advance(request.count - shards.missing_images)
+            advance(spec.count - shards.missing_images)
             executor.make(shards, advance)
         made = len(shards.missing)
         again = 0

@@ -9,7 +9,7 @@ import click
 
 from digitvae.base import arguments
 from digitvae.cli.numbers import MAX_COUNT, MAX_SEED, parse_digits, parse_whole
-from digitvae.output.formats import FORMATS
+from digitvae.output.formats import FORMATS, able
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,7 +132,7 @@ dtype = click.option(
     type=click.Choice(["uint8", "float32"]),
     default="uint8",
     show_default=True,
-    help="Pixels: uint8, or float32 from 0 to 1 (npy, npz, raw).",
+    help=f"Pixels: uint8, or float32 from 0 to 1 ({able(lambda kind: 'float32' in kind.pixels)}).",
 )
 columns = number("--columns", low=1, high=1 << 20, help="Contact sheet: images in a row.")
 scale = number("--scale", low=1, high=64, help="Contact sheet: enlargement. [default: 2]")

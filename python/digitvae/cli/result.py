@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from digitvae.cli.say import say, say_json
-from digitvae.output.formats import is_standard_output
+from digitvae.output.descriptors import is_standard_output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

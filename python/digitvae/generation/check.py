@@ -13,8 +13,8 @@ from digitvae.output import manifest
 from digitvae.output.earlier_run import is_shard
 from digitvae.output.formats import FORMATS
 from digitvae.output.manifest import Origin
-from digitvae.output.request import Request
-from digitvae.output.shards import UNSHARDED, ShardedOutput, write_shard
+from digitvae.output.shards import ShardedOutput, write_shard
+from digitvae.output.spec import OutputSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,13 +54,13 @@ class Output:
         found = manifest.read(store)
         asked = found.asked
         try:
-            kind = asked["format"]
-            if kind in UNSHARDED:
+            kind = str(asked["format"])
+            if not FORMATS[kind].shards:
                 raise OutputError(
                     f"'{store}' is not in shards but a {FORMATS[kind].what}, which is not checked"
                 )
-            request, size, origin = _request(store, asked)
-            shards = ShardedOutput(store, request, size, origin)
+            spec, size, origin = _spec(store, asked)
+            shards = ShardedOutput(store, spec, size, origin)
             shards.check()
             _refuse_other_files(shards, found)
         except (KeyError, TypeError, ValueError) as error:
@@ -181,14 +181,14 @@ class _Nowhere(io.RawIOBase):
         return memoryview(data).nbytes
 
 
-def _request(store: Store, asked: dict[str, Any]) -> tuple[Request, int, Origin]:
+def _spec(store: Store, asked: dict[str, Any]) -> tuple[OutputSpec, int, Origin]:
     """What was asked for, from what a manifest tells of it."""
     for key in ("count", "shard_size", "height", "width"):
         if type(asked[key]) is not int or asked[key] < 1:
             raise ValueError(f"{key} is {asked[key]!r}")
     if not isinstance(asked["bundle_sha256"], str):
         raise TypeError(f"bundle_sha256 is {asked['bundle_sha256']!r}")
-    request = Request(
+    spec = OutputSpec(
         path=str(store),
         format=asked["format"],
         count=asked["count"],
@@ -199,12 +199,12 @@ def _request(store: Store, asked: dict[str, Any]) -> tuple[Request, int, Origin]
         labels=bool(asked["labels"]),
     )
     origin = Origin(**{field.name: asked[field.name] for field in fields(Origin)})
-    told = manifest.what_is_asked(request, origin, shard_size=asked["shard_size"])
+    told = manifest.what_is_asked(spec, origin, shard_size=asked["shard_size"])
     if told != asked:
         missing = object()  # unlike None, which a manifest may say
         other = next(key for key in asked if asked[key] != told.get(key, missing))
         raise ValueError(f"{other} is {asked[other]!r}")
-    return request, asked["shard_size"], origin
+    return spec, asked["shard_size"], origin
 
 
 def _refuse_other_files(output: ShardedOutput, found: Manifest) -> None:

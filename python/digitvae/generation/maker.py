@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from digitvae.engine.model import Model
     from digitvae.output import Sink
     from digitvae.output.manifest import Origin
-    from digitvae.output.request import Request
+    from digitvae.output.spec import OutputSpec
 
 _CHUNK_BYTES = 8192 * 784
 """Of the images made at a time: enough for every thread, little enough for a moving bar."""
@@ -30,19 +30,19 @@ class DigitMaker:
 
     Args:
         model: What makes them.
-        request: What is to be written.
+        spec: What is to be written.
         origin: Which latents to draw.
         threads: Worker threads; ``None``: all processors.
     """
 
-    def __init__(self, model: Model, request: Request, origin: Origin, threads: int | None) -> None:
+    def __init__(self, model: Model, spec: OutputSpec, origin: Origin, threads: int | None) -> None:
         self._model = model
-        self._is_float = request.dtype == "float32"
+        self._is_float = spec.dtype == "float32"
         self._origin = origin
         self._threads = threads
-        self._label_size = _LABEL_BYTES if request.labels else 0
-        self._size = request.image_bytes + self._label_size
-        self._most = _CHUNK_BYTES // request.image_bytes
+        self._label_size = _LABEL_BYTES if spec.labels else 0
+        self._size = spec.image_bytes + self._label_size
+        self._most = _CHUNK_BYTES // spec.image_bytes
         self._buffers: list[memoryview] = []
 
     def fill(

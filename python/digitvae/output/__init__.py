@@ -12,7 +12,7 @@ here needs NumPy. Large outputs are made in parts by :mod:`digitvae.output.shard
 from __future__ import annotations
 
 from digitvae.base.text import STDOUT
-from digitvae.output.formats import FORMATS, Format, format_of
-from digitvae.output.sink import Encoder, Sink, open_sink
+from digitvae.output.formats import FORMATS, Format, Writer, format_of
+from digitvae.output.sink import Sink, open_sink
 
-__all__ = ["FORMATS", "STDOUT", "Encoder", "Format", "Sink", "format_of", "open_sink"]
+__all__ = ["FORMATS", "STDOUT", "Format", "Sink", "Writer", "format_of", "open_sink"]

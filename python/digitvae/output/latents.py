@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digitvae.base.atomic import check_space, new_file, output_errors
-from digitvae.output.arrays import npy_header
-from digitvae.output.formats import is_stream
+from digitvae.output.descriptors import is_stream
+from digitvae.output.formats.arrays import npy_header
 from digitvae.output.streams import open_stream
 
 if TYPE_CHECKING:

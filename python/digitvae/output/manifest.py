@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from digitvae.base.arguments import PriorName
-    from digitvae.output.request import Request
+    from digitvae.output.spec import OutputSpec
     from digitvae.output.stores import Store
 
 SCHEMA = "digitvae-output/1"
@@ -181,19 +181,19 @@ def problem(store: Store, record: FileRecord) -> str | None:
 
 
 def what_is_asked(
-    request: Request, origin: Origin | None, *, shard_size: int | None = None
+    spec: OutputSpec, origin: Origin | None, *, shard_size: int | None = None
 ) -> dict[str, object]:
-    """What a manifest tells of a request: two outputs with the same answers are the same."""
+    """What a manifest tells of a spec: two outputs with the same answers are the same."""
     return {
-        "count": request.count,
-        "first": request.first,
-        "dtype": request.dtype,
-        "format": request.format,
+        "count": spec.count,
+        "first": spec.first,
+        "dtype": spec.dtype,
+        "format": spec.format,
         "shard_size": shard_size,
-        "height": request.height,
-        "width": request.width,
-        "labels": True if request.labels else None,
-        **({"test": request.test} if request.test else {}),
+        "height": spec.height,
+        "width": spec.width,
+        "labels": True if spec.labels else None,
+        **({"test": spec.test} if spec.test else {}),
         **({} if origin is None else asdict(origin)),
     }
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from digitvae.base.threads import Threads
+    from digitvae.output.spec import OutputSpec
 
 _PIECE = 1000
 """Images encoded at a time by one thread: 20 ms of work."""
@@ -51,6 +52,11 @@ class PngEncoder:
         available = len(os.sched_getaffinity(0)) if threads is None else threads
         self._threads = min(available, _MOST_THREADS, -(-count // _PIECE))
         self._pool: Threads | None = None
+
+    @classmethod
+    def of(cls, spec: OutputSpec, threads: int | None) -> PngEncoder:
+        """An encoder for the images of an output."""
+        return cls(spec.height, spec.width, spec.count, threads)
 
     def encode_one(self, pixels: bytes) -> bytes:
         """The PNG file of one image, uint8 [height, width] row after row."""

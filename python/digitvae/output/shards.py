@@ -1,12 +1,12 @@
 """Large outputs in parts: a folder of shards, each whole or absent, that a later run completes.
 
->>> output = ShardedOutput(open_store("digits"), Request("digits", "npy", 100_000), 10_000)
+>>> output = ShardedOutput(open_store("digits"), OutputSpec("digits", "npy", 100_000), 10_000)
 >>> with open_shards(output, resume=True) as shards:
 ...     for index in shards.missing:
 ...         shards.make(index, fill)
 
 ``fill(first, count, sink)`` writes the images ``first`` … ``first + count − 1``. What a shard holds
-is a function of the request and its number alone, so :func:`make_shard` may also run in other
+is a function of the spec and its number alone, so :func:`make_shard` may also run in other
 processes, on other machines, and more than once.
 """
 
@@ -24,17 +24,18 @@ from typing import TYPE_CHECKING, cast
 from digitvae.base.atomic import output_errors
 from digitvae.base.errors import DigitVAEError, OutputError
 from digitvae.output import earlier_run, manifest
-from digitvae.output.formats import FORMATS, format_of, is_standard_output, is_stream
+from digitvae.output.descriptors import called, is_stream
+from digitvae.output.formats import FORMATS, able, check, format_of
 from digitvae.output.manifest import FileRecord, HashingFile, Manifest
-from digitvae.output.sink import encoding
+from digitvae.output.sink import writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import BinaryIO
 
     from digitvae.output.manifest import Origin
-    from digitvae.output.request import Request
     from digitvae.output.sink import Sink
+    from digitvae.output.spec import OutputSpec
     from digitvae.output.stores import Store
 
     Fill = Callable[[int, int, Sink], None]
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 MAX_SHARDS = 100_000
 """Most shards: each has its lines in the manifest, and folders of more files are slow."""
 
-UNSHARDED = {"png", "folder", "mnist"}
 _LEAST_PAUSE = 1.0
 """Seconds between manifests of an unfinished output."""
 _PAUSE_FACTOR = 50
@@ -63,7 +63,7 @@ class ShardedOutput:
     """
 
     store: Store
-    whole: Request
+    whole: OutputSpec
     shard_size: int
     origin: Origin | None = None
 
@@ -76,7 +76,7 @@ class ShardedOutput:
         """Name of shard ``index``, 0 … number − 1."""
         return earlier_run.shard_name(index, self.number, FORMATS[self.whole.format].extension)
 
-    def shard(self, index: int) -> Request:
+    def shard(self, index: int) -> OutputSpec:
         """What shard ``index`` is to hold."""
         start = index * self.shard_size
         return replace(
@@ -95,13 +95,13 @@ class ShardedOutput:
 
         Raises:
             ValueError: A format without shards, a size out of range, or what the format refuses.
-            OutputError: As for :meth:`Request.check`.
+            OutputError: As for :func:`digitvae.output.formats.check`.
         """
-        if self.whole.format in UNSHARDED:
-            able = ", ".join(key for key in FORMATS if key not in UNSHARDED)
+        if not FORMATS[self.whole.format].shards:
             raise ValueError(
-                f"{self.whole.format} is not written in shards; formats for shards: {able} "
-                "(tar and parquet hold PNGs). PATH's extension or --format says which"
+                f"{self.whole.format} is not written in shards; formats for shards: "
+                f"{able(lambda one: one.shards)} (tar and parquet hold PNGs). PATH's extension or "
+                "--format says which"
             )
         if self.shard_size < 1:
             raise ValueError(f"shard size is {self.shard_size}, expected at least 1")
@@ -112,7 +112,7 @@ class ShardedOutput:
                 f"{-(-self.whole.count // MAX_SHARDS):,} images or more"
             )
         for index in {0, self.number - 1}:
-            self.shard(index).check()
+            check(self.shard(index))
 
 
 class Shards:
@@ -216,8 +216,7 @@ def folder_and_format(path: str, asked: str | None = None) -> tuple[str, str]:
         ValueError: Unknown extension or format, or standard output.
     """
     if is_stream(path):
-        what = "standard output" if is_standard_output(path) else f"'{path}'"
-        raise ValueError(f"shards go into a folder, not to {what}; name one with -o")
+        raise ValueError(f"shards go into a folder, not to {called(path)}; name one with -o")
     kind = format_of(path, asked)
     extension = FORMATS[kind].extension
     name = path.rpartition("/")[2]
@@ -246,8 +245,8 @@ def make_shard(
     with output.store.new_file(output.name(index)) as file:
         record = write_shard(output, index, fill, file, threads=threads)
     if record is None:
-        request = output.shard(index)
-        return manifest.describe(output.store, output.name(index), request.first, request.count)
+        spec = output.shard(index)
+        return manifest.describe(output.store, output.name(index), spec.first, spec.count)
     return record
 
 
@@ -260,26 +259,24 @@ def write_shard(
         What the manifest tells of it; ``None`` where it was not written front to back, and so could
         not be hashed on the way.
     """
-    request = output.shard(index)
+    spec = output.shard(index)
     hashing = HashingFile(file)
     target = cast("BinaryIO", hashing)
-    if request.format == "npz":
+    if FORMATS[spec.format].seeks:
         if file.seekable():
-            with encoding(request, file, threads) as sink:
-                fill(request.first, request.count, sink)
+            with writing(spec, file, threads) as sink:
+                fill(spec.first, spec.count, sink)
             return None
         # The bytes that it has on a disk: a zip file that cannot seek is another.
         with output_errors(gettempdir()), TemporaryFile() as whole:
-            with encoding(request, whole, threads) as sink:
-                fill(request.first, request.count, sink)
+            with writing(spec, whole, threads) as sink:
+                fill(spec.first, spec.count, sink)
             whole.seek(0)
             shutil.copyfileobj(whole, target, _COPY_BYTES)
     else:
-        with encoding(request, target, threads) as sink:
-            fill(request.first, request.count, sink)
-    return FileRecord(
-        output.name(index), request.first, request.count, hashing.size, hashing.sha256
-    )
+        with writing(spec, target, threads) as sink:
+            fill(spec.first, spec.count, sink)
+    return FileRecord(output.name(index), spec.first, spec.count, hashing.size, hashing.sha256)
 
 
 @contextmanager
@@ -318,15 +315,15 @@ def open_shards(
     output.check()
     if resume and force:
         raise ValueError("--resume keeps what is there, --force replaces it: choose one")
-    store = output.store
+    store, kind = output.store, FORMATS[output.whole.format]
     if not store.exists():
-        store.check_space(output.whole.least_bytes, files=output.number + 2)
+        store.check_space(kind.least_bytes(output.whole), files=output.number + 2)
     store.make(accept=resume or force)
     with store.locked():
         if force:
             freed = sum(entry.bytes for entry in store.entries())
             # Before anything is deleted.
-            store.check_space(output.whole.least_bytes - freed, files=1)
+            store.check_space(kind.least_bytes(output.whole) - freed, files=1)
             earlier_run.clear(store)
         found = earlier_run.take_over(store, output.asked(), resume=resume)
         finished, wrong = _finished(output, found, changed or partial(_changed, store))
@@ -335,7 +332,7 @@ def open_shards(
             yield shards
             return
         store.check_space(
-            sum(output.shard(index).least_bytes for index in shards.missing),
+            sum(kind.least_bytes(output.shard(index)) for index in shards.missing),
             files=len(shards.missing) + 1,
         )
         # Nobody is to take them for shards, should this run end before it has made them again.
@@ -370,13 +367,13 @@ def _finished(
     sizes = {entry.name: entry.bytes for entry in output.store.entries() if entry.plain}
     finished, there = {}, {}
     for index in range(output.number):
-        request, name = output.shard(index), output.name(index)
+        spec, name = output.shard(index), output.name(index)
         if name not in sizes:
             continue
         there[name] = index
         if name in known:
             record = known[name]
-            expected = replace(record, first=request.first, count=request.count, bytes=sizes[name])
+            expected = replace(record, first=spec.first, count=spec.count, bytes=sizes[name])
             if record == expected:
                 finished[index] = record
     for record in changed(list(finished.values())):

@@ -1,50 +1,35 @@
-"""One way in for every kind of output: ``open_sink`` checks, places, and encodes."""
+"""One way in for every kind of output: ``open_sink`` checks, places, and writes."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from digitvae.base.atomic import check_space, new_file, new_folder, output_errors
-from digitvae.output import arrays, pictures
-from digitvae.output.formats import FORMATS, format_of, is_stream
-from digitvae.output.request import Request
+from digitvae.output.descriptors import is_stream
+from digitvae.output.formats import FORMATS, check, format_of
+from digitvae.output.spec import Layout, OutputSpec
 from digitvae.output.streams import open_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-    from digitvae.output.manifest import FileRecord, Origin
-
-
-class Encoder(Protocol):
-    """Turns images into the bytes of one format and passes them on."""
-
-    def write(self, images: memoryview, labels: memoryview | None) -> None:
-        """Append whole images, as bytes, and their labels, if there are labels at all."""
-
-    def finish(self) -> None:
-        """Write what belongs after the last image."""
-
-    def abandon(self) -> None:
-        """Let go of everything; what was written will be thrown away."""
-
-
-class FolderEncoder(Encoder, Protocol):
-    """Turns images into files of a folder."""
-
-    def records(self) -> list[FileRecord]:
-        """What the manifest tells of the files, once they are finished."""
+    from digitvae.output.formats import Writer
+    from digitvae.output.manifest import Origin
 
 
 class Sink:
-    """An output in the making: made by :func:`open_sink`, fed with :meth:`write`."""
+    """An output in the making: made by :func:`open_sink`, fed with :meth:`write`.
 
-    def __init__(self, request: Request, encoder: Encoder) -> None:
-        self._request = request
-        self._encoder = encoder
+    Attributes:
+        writer: What turns the images into bytes.
+    """
+
+    def __init__(self, spec: OutputSpec, writer: Writer) -> None:
+        self._spec = spec
+        self.writer = writer
         self._written = 0
 
     def write(self, images: memoryview, labels: memoryview | None = None) -> None:
@@ -60,14 +45,14 @@ class Sink:
             OutputError: The system refuses (a full disk, for instance).
             BrokenPipeError: Standard output was closed by its reader.
         """
-        size = self._request.image_bytes
+        size = self._spec.image_bytes
         number, rest = divmod(images.nbytes, size)
-        room = self._request.total - self._written
+        room = self._spec.total - self._written
         if rest or number > room:
             raise ValueError(f"expected up to {room} images of {size} bytes, got {images.nbytes}")
         self._check_labels(labels, number)
-        with output_errors(self._request.path):
-            self._encoder.write(images.cast("B"), labels)
+        with output_errors(self._spec.path):
+            self.writer.write(images.cast("B"), labels)
         self._written += number
 
     def finish(self) -> None:
@@ -77,13 +62,13 @@ class Sink:
             ValueError: Fewer images were written than announced.
             OutputError: As for :meth:`write`.
         """
-        if self._written != self._request.total:
-            raise ValueError(f"{self._written} of {self._request.total} images were written")
-        with output_errors(self._request.path):
-            self._encoder.finish()
+        if self._written != self._spec.total:
+            raise ValueError(f"{self._written} of {self._spec.total} images were written")
+        with output_errors(self._spec.path):
+            self.writer.finish()
 
     def _check_labels(self, labels: memoryview | None, number: int) -> None:
-        if not self._request.labels:
+        if not self._spec.labels:
             if labels is not None:
                 raise ValueError("labels for a sink without; open it with labels=True")
             return
@@ -149,8 +134,8 @@ def open_sink(
         OutputError: The output exists, or cannot be written, or will not fit.
     """
     kind = format_of(path, format)
-    test = _test_images(count) if kind == "mnist" else 0
-    request = Request(
+    test = FORMATS[kind].test_images(count)
+    spec = OutputSpec(
         path=str(path),
         format=kind,
         count=count - test,
@@ -159,141 +144,64 @@ def open_sink(
         height=height,
         width=width,
         labels=labels,
-        sheet=sheet_layout(columns, scale, padding, invert=invert),
+        sheet=Layout.asked(columns, scale, padding, invert=invert),
         test=test,
     )
-    with open_request(request, force=force, threads=threads, origin=origin) as sink:
+    with open_output(spec, force=force, threads=threads, origin=origin) as sink:
         yield sink
 
 
-def _test_images(count: int) -> int:
-    """How many of the images that there are make a test set."""
-    if count < 2:
-        raise ValueError(f"mnist is a training set and a test set: expected 2 images, not {count}")
-    return max(1, count // 7)
-
-
 @contextmanager
-def open_request(
-    request: Request,
+def open_output(
+    spec: OutputSpec,
     *,
     force: bool = False,
     threads: int | None = None,
     origin: Origin | None = None,
 ) -> Iterator[Sink]:
-    """Begin an output that a :class:`Request` describes; otherwise as :func:`open_sink`."""
-    request.check()
-    if is_stream(request.path):
-        with open_stream(request.path) as file, encoding(request, file, threads) as sink:
+    """Begin an output that an :class:`OutputSpec` describes; otherwise as :func:`open_sink`."""
+    kind = check(spec)
+    if is_stream(spec.path):
+        with open_stream(spec.path) as file, writing(spec, file, threads) as sink:
             yield sink
         return
-    place = Path(request.path)
-    if FORMATS[request.format].extension:
-        check_space(place, request.least_bytes)
-        with new_file(place, force=force) as file, encoding(request, file, threads) as sink:
+    place = Path(spec.path)
+    check_space(place, kind.least_bytes(spec), files=kind.files(spec))
+    if kind.lists is None:
+        with new_file(place, force=force) as file, writing(spec, file, threads) as sink:
             yield sink
-    else:
-        with _folder(request, place, origin, force=force) as sink:
+        return
+    from digitvae.output import manifest
+
+    with new_folder(place, force=force, ours=manifest.only(kind.lists)) as folder:
+        with writing(spec, folder, threads) as sink:
             yield sink
-
-
-def sheet_layout(
-    columns: int | None, scale: int | None, padding: int | None, *, invert: bool
-) -> pictures.Layout | None:
-    """The layout of a contact sheet that such arguments ask for; ``None`` if they ask nothing."""
-    if (columns, scale, padding, invert) == (None, None, None, False):
-        return None
-    default = pictures.Layout()
-    return pictures.Layout(
-        columns=columns,
-        scale=default.scale if scale is None else scale,
-        padding=default.padding if padding is None else padding,
-        invert=invert,
-    )
-
-
-@contextmanager
-def encoding(request: Request, file: BinaryIO, threads: int | None = None) -> Iterator[Sink]:
-    """Write one file's content; ``request`` has been checked, and is for one file.
-
-    Args:
-        request: What the file is to hold.
-        file: Where it goes. It stays open.
-        threads: As for :func:`open_sink`.
-
-    Yields:
-        The :class:`Sink`.
-    """
-    with output_errors(request.path):
-        encoder = _encoder(request, file, threads)
-    with _feeding(request, encoder) as sink:
-        yield sink
-
-
-def _encoder(request: Request, file: BinaryIO, threads: int | None) -> Encoder:
-    if request.format in ("png", "tar", "parquet"):
-        return _picture_encoder(request, file, threads)
-    shape, dtype = request.shape, request.dtype
-    match request.format:
-        case "npy":
-            return arrays.NpyEncoder(file, shape, dtype)
-        case "npz":
-            return arrays.NpzEncoder(file, shape, dtype, labels=request.labels)
-        case "idx":
-            return arrays.IdxEncoder(file, shape)
-        case "idx.gz":
-            return arrays.GzipIdxEncoder(file, shape)
-        case _:
-            return arrays.RawEncoder(file)
-
-
-def _picture_encoder(request: Request, file: BinaryIO, threads: int | None) -> Encoder:
-    if request.format == "png":
-        layout = request.sheet or pictures.Layout()
-        return pictures.SheetEncoder(file, layout, *request.shape)
-    from digitvae.output.png import PngEncoder
-
-    png = PngEncoder(request.height, request.width, request.count, threads)
-    if request.format == "tar":
-        from digitvae.output.tarball import TarEncoder
-
-        return TarEncoder(file, png, request.first)
-    from digitvae.output.parquet import ParquetEncoder
-
-    return ParquetEncoder(file, png, request.first, labels=request.labels)
-
-
-@contextmanager
-def _folder(request: Request, place: Path, origin: Origin | None, *, force: bool) -> Iterator[Sink]:
-    from digitvae.output import folders, manifest
-
-    is_mnist = request.format == "mnist"
-    check_space(place, request.least_bytes, files=4 if is_mnist else request.count)
-    ours = manifest.only(folders.lists_mnist_file if is_mnist else folders.lists_picture)
-    with new_folder(place, force=force, ours=ours) as folder:
-        with output_errors(place):
-            encoder: FolderEncoder
-            if is_mnist:
-                encoder = folders.MnistEncoder(folder, request)
-            else:
-                encoder = folders.PictureEncoder(folder, request)
-        with _feeding(request, encoder) as sink:
-            yield sink
-        asked = manifest.what_is_asked(request, origin)
-        if is_mnist and not request.labels:
-            asked["unlabelled"] = folders.UNLABELLED
-        told = manifest.Manifest(asked, True, encoder.records())
+        asked = manifest.what_is_asked(spec, origin) | sink.writer.told()
+        told = manifest.Manifest(asked, True, sink.writer.records())
         with output_errors(place):
             (folder / manifest.NAME).write_bytes(told.to_bytes())
 
 
 @contextmanager
-def _feeding(request: Request, encoder: Encoder) -> Iterator[Sink]:
-    """Finish the encoder when the block ends well, abandon it when not."""
-    sink = Sink(request, encoder)
+def writing(
+    spec: OutputSpec, target: BinaryIO | Path, threads: int | None = None
+) -> Iterator[Sink]:
+    """Write the content of one file or folder.
+
+    Args:
+        spec: What it is to hold; it has been checked.
+        target: The file, which stays open, or the folder, which exists.
+        threads: As for :func:`open_sink`.
+
+    Yields:
+        The :class:`Sink`. The writer finishes when the block ends well, and lets go when not.
+    """
+    with output_errors(spec.path):
+        writer = FORMATS[spec.format].open(target, spec, threads)
+    sink = Sink(spec, writer)
     try:
         yield sink
         sink.finish()
     except BaseException:
-        encoder.abandon()
+        writer.abandon()
         raise

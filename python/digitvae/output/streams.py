@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from digitvae.base.atomic import output_errors
 from digitvae.base.errors import OutputError
-from digitvae.output.formats import descriptor_of
+from digitvae.output.descriptors import descriptor_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

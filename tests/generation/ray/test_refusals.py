@@ -22,8 +22,8 @@ from digitvae.generation.ray.cluster import _is_for_this_machine_alone, leave
 from digitvae.generation.ray.cluster import connected as connect
 from digitvae.generation.ray.executor import RayExecutor
 from digitvae.output.manifest import FileRecord, Origin
-from digitvae.output.request import Request
 from digitvae.output.shards import ShardedOutput, open_shards
+from digitvae.output.spec import OutputSpec
 from digitvae.output.stores import Folder
 from tests.support.running import Runner, assert_explained
 from tests.support.trees import tree
@@ -227,7 +227,8 @@ def origin_of(model: dv.Model) -> Origin:
 
 
 def output_in(folder: Path, model: dv.Model, *, count: int = 40, size: int = 10) -> ShardedOutput:
-    return ShardedOutput(Folder(folder), Request(str(folder), "npy", count), size, origin_of(model))
+    spec = OutputSpec(str(folder), "npy", count)
+    return ShardedOutput(Folder(folder), spec, size, origin_of(model))
 
 
 @pytest.mark.usefixtures("connected")

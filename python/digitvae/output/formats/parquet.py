@@ -10,42 +10,41 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
+from digitvae.output.formats.format import Format, Writer
+
 if TYPE_CHECKING:
     from typing import BinaryIO
 
     from typing_extensions import Buffer
 
-    from digitvae.output.png import PngEncoder
+    from digitvae.output.spec import OutputSpec
 
 _ROWS = 1000
 """Images in a row group (half a MB): what a reader takes at once, and what is held back here."""
 
 
-class ParquetEncoder:
+class ParquetWriter(Writer):
     """A table with the columns ``image``, ``index`` and, where there are labels, ``label``.
 
     ``image`` is a struct of ``bytes``, the PNG file, and ``path``, the name it would have;
     ``index`` is uint64, ``label`` int64 from 0 to 9.
-
-    Args:
-        file: Where the table goes.
-        png: What encodes the images.
-        first: Index of the first image.
-        labels: Whether there are labels.
     """
 
-    def __init__(self, file: BinaryIO, png: PngEncoder, first: int, *, labels: bool) -> None:
+    def __init__(self, file: BinaryIO, spec: OutputSpec, threads: int | None) -> None:
+        super().__init__(file, spec, threads)
         import pyarrow as pa
         from pyarrow import parquet
 
-        self._png = png
-        self._index = first
+        from digitvae.output.png import PngEncoder
+
+        self._png = PngEncoder.of(spec, threads)
+        self._index = spec.first
         self._pictures: list[bytes] = []
-        self._labels: list[int] | None = [] if labels else None
-        self._schema = _schema(labels=labels)
-        self._file = _Output(file)
+        self._labels: list[int] | None = [] if spec.labels else None
+        self._schema = _schema(labels=spec.labels)
+        self._output = _Output(file)
         self._writer = parquet.ParquetWriter(
-            pa.PythonFile(self._file, mode="w"),
+            pa.PythonFile(self._output, mode="w"),
             self._schema,
             compression="NONE",  # PNGs are compressed already
             use_dictionary=False,  # no two are alike
@@ -72,7 +71,7 @@ class ParquetEncoder:
         """Let the writer do no more: with its directory, part of a table would pass for a whole."""
         self._png.close()
         self._writer.is_open = False
-        self._file.close()
+        self._output.close()
 
     def _write_group(self, rows: int) -> None:
         import pyarrow as pa
@@ -127,3 +126,14 @@ def _schema(*, labels: bool) -> Any:
         features["label"] = {"_type": "ClassLabel", "names": [str(digit) for digit in range(10)]}
     told = json.dumps({"info": {"features": features}})
     return pa.schema(fields, metadata={"huggingface": told})
+
+
+PARQUET = Format(
+    name="parquet",
+    extension=".parquet",
+    what="Parquet, as Hugging Face datasets read it",
+    open=ParquetWriter,
+    labels=True,
+    least_share=1 / 32,
+    package=("pyarrow", "parquet"),
+)

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-import tarfile
 from typing import TYPE_CHECKING
+
+from digitvae.output.formats.format import Format, Writer
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from digitvae.output.png import PngEncoder
+    from digitvae.output.spec import OutputSpec
 
-# Where the fields of a header are (POSIX.1-1988, ustar).
+_BLOCK, _RECORD = 512, 20 * 512
+"""Bytes (POSIX.1-1988, ustar); a header is a block, an archive ends with its record."""
+
 _NAME, _SIZE, _CHECKSUM = slice(0, 100), slice(124, 136), slice(148, 156)
+"""Where the fields of a header are."""
 
 
-class TarEncoder:
+class TarWriter(Writer):
     """``000000.png`` and so on, each followed by its ``000000.cls`` where there are labels.
 
     Nobody's files of no date: same digits, same bytes. Readable from a pipe.
-
-    Args:
-        file: Where the tar file goes.
-        png: What encodes the images.
-        first: Index of the first image.
     """
 
-    def __init__(self, file: BinaryIO, png: PngEncoder, first: int) -> None:
-        self._file = file
-        self._png = png
-        self._index = first
+    def __init__(self, file: BinaryIO, spec: OutputSpec, threads: int | None) -> None:
+        super().__init__(file, spec, threads)
+        import tarfile
+
+        from digitvae.output.png import PngEncoder
+
+        self._png = PngEncoder.of(spec, threads)
+        self._index = spec.first
         self._written = 0
         # tarfile makes one header; making all of them with it would take as long as their PNGs.
         header = tarfile.TarInfo().tobuf(tarfile.USTAR_FORMAT)
@@ -60,9 +63,9 @@ class TarEncoder:
 
     def finish(self) -> None:
         """Write the end of the archive: two blocks of zeros, and zeros up to a whole record."""
-        self._file.write(bytes(2 * tarfile.BLOCKSIZE))
-        self._written += 2 * tarfile.BLOCKSIZE
-        self._file.write(bytes(-self._written % tarfile.RECORDSIZE))
+        self._file.write(bytes(2 * _BLOCK))
+        self._written += 2 * _BLOCK
+        self._file.write(bytes(-self._written % _RECORD))
         self._png.close()
 
     def abandon(self) -> None:
@@ -80,6 +83,17 @@ class TarEncoder:
                 b"%06o\0 " % (self._sum + sum(name) + sum(size)),
                 self._after_checksum,
                 content,
-                bytes(-len(content) % tarfile.BLOCKSIZE),
+                bytes(-len(content) % _BLOCK),
             )
         )
+
+
+TAR = Format(
+    name="tar",
+    extension=".tar",
+    what="tar of PNGs, as WebDataset reads it",
+    open=TarWriter,
+    labels=True,
+    least_share=0,
+    least_image_bytes=2 * _BLOCK,  # a header, and at least one block of content
+)

@@ -1,19 +1,21 @@
-"""Encoders for arrays of images: NumPy files, zipped NumPy files, IDX files, bare bytes.
+"""Arrays of images: NumPy files, zipped NumPy files, bare bytes.
 
-An encoder gets the images in order, a buffer of whole images at a time, and passes them on to a
-binary file at once: memory stays constant whatever the count. NumPy is not needed to write its
-formats, and importing it would take longer than making ten thousand digits.
+NumPy is not needed to write its formats, and importing it would take longer than making ten
+thousand digits.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sys
-import zlib
 from typing import TYPE_CHECKING
+
+from digitvae.output.formats.format import Format, Writer
 
 if TYPE_CHECKING:
     from typing import IO, BinaryIO
+
+    from digitvae.output.spec import OutputSpec
 
 
 _ORDER = "<" if sys.byteorder == "little" else ">"
@@ -35,80 +37,24 @@ def npy_header(shape: tuple[int, ...], dtype: str) -> bytes:
     return b"\x93NUMPY\x01\x00" + len(body).to_bytes(2, "little") + body
 
 
-class RawEncoder:
-    """Nothing but the numbers, in C order and this machine's byte order."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def write(self, images: memoryview, labels: memoryview | None) -> None:  # noqa: ARG002
-        """Append whole images."""
-        self._file.write(images)
-
-    def finish(self) -> None:
-        """Nothing follows the last image."""
-
-    def abandon(self) -> None:
-        """Nothing is held back."""
-
-
-class NpyEncoder(RawEncoder):
+class NpyWriter(Writer):
     """A ``.npy`` file: uint8 or float32 [n, height, width]."""
 
-    def __init__(self, file: BinaryIO, shape: tuple[int, ...], dtype: str) -> None:
-        super().__init__(file)
-        file.write(npy_header(shape, dtype))
+    def __init__(self, file: BinaryIO, spec: OutputSpec, threads: int | None) -> None:
+        super().__init__(file, spec, threads)
+        file.write(npy_header(spec.shape, spec.dtype))
 
 
-class IdxEncoder(RawEncoder):
-    """An IDX file, the format of MNIST itself: uint8 [n, height, width]."""
-
-    def __init__(self, file: BinaryIO, shape: tuple[int, ...]) -> None:
-        from digitvae.data.idx import header
-
-        super().__init__(file)
-        file.write(header(shape))
-
-
-class GzipIdxEncoder:
-    """An IDX file in a gzip stream (RFC 1952) without name or time: same digits, same bytes."""
-
-    def __init__(self, file: BinaryIO, shape: tuple[int, ...]) -> None:
-        from digitvae.data.idx import header
-
-        self._file = file
-        # Runs of black are what there is to gain: on MNIST, looking only for runs makes a file
-        # as small as level 6 does, in a quarter of the time (216 instead of 57 MB/s).
-        self._deflate = zlib.compressobj(1, zlib.DEFLATED, 31, 9, zlib.Z_RLE)
-        file.write(self._deflate.compress(header(shape)))
-
-    def write(self, images: memoryview, labels: memoryview | None) -> None:  # noqa: ARG002
-        """Append whole images."""
-        self._file.write(self._deflate.compress(images))
-
-    def finish(self) -> None:
-        """Write what the compressor holds back, and the checksum."""
-        self._file.write(self._deflate.flush())
-
-    def abandon(self) -> None:
-        """What the compressor holds back is dropped with it."""
-
-
-class NpzEncoder:
+class NpzWriter(Writer):
     """A ``.npz`` file of deflated arrays.
 
     ``images`` is uint8 or float32 [n, height, width]; ``labels``, where there are labels, is
-    int32 [n].
-
-    Args:
-        file: Where the file goes. Where it can seek, the sizes are put where every reader of zip
-            files looks for them.
-        shape: Shape of the images.
-        dtype: Dtype of the images.
-        labels: Whether there are labels.
+    int32 [n]. Where the file can seek, the sizes are put where every reader of zip files looks for
+    them.
     """
 
-    def __init__(self, file: BinaryIO, shape: tuple[int, ...], dtype: str, *, labels: bool) -> None:
+    def __init__(self, file: BinaryIO, spec: OutputSpec, threads: int | None) -> None:
+        super().__init__(file, spec, threads)
         from zipfile import ZIP_DEFLATED, ZipFile
 
         class Quiet(ZipFile):
@@ -120,11 +66,10 @@ class NpzEncoder:
 
         # Level 6 takes 2.3 times as long for a tenth less.
         self._zip = Quiet(file, "w", ZIP_DEFLATED, compresslevel=1)
-        self._count = shape[0]
         self._images = self._member("images")
-        self._images.write(npy_header(shape, dtype))
+        self._images.write(npy_header(spec.shape, spec.dtype))
         self._labels: IO[bytes] | None = None
-        if labels:
+        if spec.labels:
             from tempfile import SpooledTemporaryFile
 
             # A zip file takes one array after the other: the labels wait, many of them in a file
@@ -143,7 +88,7 @@ class NpzEncoder:
         if self._labels is not None:
             self._labels.seek(0)
             with self._member("labels") as member:
-                member.write(npy_header((self._count,), "int32"))
+                member.write(npy_header((self._spec.count,), "int32"))
                 while piece := self._labels.read(_LABELS_IN_MEMORY):
                     member.write(piece)
             self._labels.close()
@@ -161,3 +106,18 @@ class NpzEncoder:
         # Opened by name, a member is dated 1980-01-01: same digits, same bytes. Its size is
         # not known to zipfile before the end, and may pass 4 GiB.
         return self._zip.open(f"{name}.npy", "w", force_zip64=True)
+
+
+_BOTH = ("uint8", "float32")
+NPY = Format(name="npy", extension=".npy", what="NumPy array", open=NpyWriter, pixels=_BOTH)
+NPZ = Format(
+    name="npz",
+    extension=".npz",
+    what="zipped NumPy array 'images'",
+    open=NpzWriter,
+    pixels=_BOTH,
+    labels=True,
+    seeks=True,
+    least_share=1 / 32,
+)
+RAW = Format(name="raw", extension=".raw", what="bare numbers", open=Writer, pixels=_BOTH)
