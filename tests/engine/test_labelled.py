@@ -281,11 +281,12 @@ def test_a_prior_that_is_not_of_the_bundle_is_refused_and_the_rest_works(
 
 
 def test_the_native_module_itself_refuses_labels_of_no_prior(labelled: dv.Model) -> None:
+    decoder = labelled._networks.decoder
     with pytest.raises(ValueError, match="no prior is given"):
-        labelled._decoder.sample(bytearray(784), seed=0, first=0, threads=1, labels=ints(1))
+        decoder.sample(bytearray(784), seed=0, first=0, threads=1, labels=ints(1))
     with pytest.raises(ValueError, match="digit is 3 but no prior is given"):
-        labelled._decoder.sample(bytearray(784), seed=0, first=0, threads=1, digits=[3])
-    prior = labelled._open_prior()
+        decoder.sample(bytearray(784), seed=0, first=0, threads=1, digits=[3])
+    prior = labelled._networks.prior
     assert (prior.latent_dim, prior.labels, prior.dataset) == (40, 10, "mnist")
     assert isinstance(prior, _native.Prior)
 

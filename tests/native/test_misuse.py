@@ -42,7 +42,7 @@ def members(cls: Any) -> list[str]:
 def test_every_member_is_known_here(model: dv.Model) -> None:
     """With the right arguments, so that what follows is about the object alone."""
     encoder = _native.Encoder(open_runtime(), model.bundle.read("encoder.onnx"))
-    for thing in (open_runtime(), model._decoder, encoder):
+    for thing in (open_runtime(), model._networks.decoder, encoder):
         for name in members(type(thing)):
             use(thing, name)
 
@@ -87,7 +87,7 @@ def test_neither_runtime_nor_prior_may_be_such_an_object(model: dv.Model) -> Non
     prior = _native.Prior.__new__(_native.Prior)
     for name in ("sample", "latents"):
         with pytest.raises(TypeError):
-            getattr(model._decoder, name)(**CALLS[name], prior=prior)
+            getattr(model._networks.decoder, name)(**CALLS[name], prior=prior)
 
 
 @pytest.mark.parametrize("cls", CLASSES)
@@ -129,9 +129,9 @@ def test_threads_beyond_all_processors_are_refused_at_once(model: dv.Model, thre
     error = ValueError if 0 <= threads < 2**32 else TypeError
     encoder = _native.Encoder(open_runtime(), model.bundle.read("encoder.onnx"))
     for thing, name in (
-        (model._decoder, "sample"),
-        (model._decoder, "latents"),
-        (model._decoder, "decode"),
+        (model._networks.decoder, "sample"),
+        (model._networks.decoder, "latents"),
+        (model._networks.decoder, "decode"),
         (encoder, "encode"),
     ):
         with pytest.raises(error):
@@ -141,7 +141,7 @@ def test_threads_beyond_all_processors_are_refused_at_once(model: dv.Model, thre
 @pytest.mark.parametrize("rows", [0, 129, 2**32, 2**64 - 1])
 def test_tiles_of_no_size_are_refused(model: dv.Model, rows: int) -> None:
     with pytest.raises(ValueError, match=f"rows is {rows}, expected 1 to 128"):
-        model._decoder.is_optimized(rows)
+        model._networks.decoder.is_optimized(rows)
 
 
 IN_A_SUB_INTERPRETER = """

@@ -92,13 +92,12 @@ def check_count(n: object, name: str = "n") -> int:
     return whole(n, name, 1, MAX_COUNT)
 
 
-def check_range(seed: object, first: object, n: int) -> tuple[int, int]:
-    """A seed and a first index, such that ``n`` images fit into 2⁶⁴."""
-    checked_seed = whole(seed, "seed", 0, MAX_INDEX)
-    checked_first = whole(first, "first", 0, MAX_INDEX)
-    if checked_first + n - 1 > MAX_INDEX:
-        raise ValueError(f"first is {checked_first} and n is {n}: together beyond 2**64 images")
-    return checked_seed, checked_first
+def check_first(first: object, n: int) -> int:
+    """A first index, such that ``n`` images fit into 2⁶⁴."""
+    checked = whole(first, "first", 0, MAX_INDEX)
+    if checked + n - 1 > MAX_INDEX:
+        raise ValueError(f"first is {checked} and n is {n}: together beyond 2**64 images")
+    return checked
 
 
 def check_threads(threads: object) -> int:
@@ -123,13 +122,17 @@ def check_truncation(truncation: object) -> float:
     return number
 
 
-def check_digits(digit: object, labels: int) -> tuple[int, ...]:
-    """The classes that images take in turn, each 0 … labels−1; none for any class."""
+def check_digits(digit: object, labels: int | None = None) -> tuple[int, ...]:
+    """The classes that images take in turn, each 0 … labels−1; none for any class.
+
+    Where ``labels`` is not known yet, only their types are checked.
+    """
+    low, high = (-MAX_INDEX, MAX_INDEX) if labels is None else (0, labels - 1)
     if digit is None:
         return ()
     if isinstance(digit, (str, bytes)) or not hasattr(digit, "__len__"):
-        return (whole(digit, "digit", 0, labels - 1),)
-    digits = tuple(whole(each, "digit", 0, labels - 1) for each in cast("Sequence[object]", digit))
+        return (whole(digit, "digit", low, high),)
+    digits = tuple(whole(each, "digit", low, high) for each in cast("Sequence[object]", digit))
     if not digits:
         raise ValueError("digit is an empty sequence, expected at least one; None means any digit")
     return digits

@@ -6,28 +6,63 @@ that fills its own buffers (``digitvae generate``) starts in a fraction of the t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from digitvae import _native
 from digitvae.base.arguments import (
     MAX_COUNT,
+    MAX_INDEX,
     PixelType,
+    PriorName,
     as_array,
     check_count,
-    check_range,
+    check_first,
     check_threads,
     check_truncation,
     output,
+    pixel_type,
     whole,
 )
 from digitvae.bundle.folder import Bundle
+from digitvae.engine.networks import Networks
 from digitvae.engine.runtime import open_runtime
-from digitvae.engine.sampling import POSTERIOR_STREAM, Sampler
+from digitvae.engine.sampling import LATENT_STREAM, POSTERIOR_STREAM, LatentSource
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+    from typing import TypedDict
 
-    from digitvae.engine.sampling import Array, FloatArray
+    import numpy as np
+    import numpy.typing as npt
+    from typing_extensions import Buffer, Unpack
+
+    Array = npt.NDArray[Any]
+    FloatArray = npt.NDArray[np.float32]
+    Labels = npt.NDArray[np.int32]
+
+    class LatentOptions(TypedDict, total=False):
+        """What ``Model.latents`` takes beside the count, for type checkers."""
+
+        seed: int
+        first: int
+        prior: PriorName
+        digit: int | Sequence[int] | None
+        truncation: float
+        out: FloatArray | None
+
+    class SampleOptions(TypedDict, total=False):
+        """What ``Model.sample`` and ``Model.stream`` take beside the count, for type checkers."""
+
+        seed: int
+        first: int
+        prior: PriorName
+        digit: int | Sequence[int] | None
+        truncation: float
+        dtype: PixelType
+        threads: int | None
+        out: Array | None
+
 
 InterpolationMethod = Literal["lerp", "slerp"]
 
@@ -62,7 +97,7 @@ def load(
     return Model(opened, open_runtime(ort_library))
 
 
-class Model(Sampler):
+class Model:
     """A trained VAE, ready to use. Safe to call from many threads at the same time.
 
     Images are [28, 28], uint8 (round-half-even of 255·x) or float32 in [0, 1]; latents are
@@ -86,13 +121,300 @@ class Model(Sampler):
     calls in the child raise ``RuntimeLibraryError``.
     """
 
+    def __init__(self, bundle: Bundle, runtime: _native.Runtime) -> None:
+        self.bundle = bundle
+        self._networks = Networks(bundle, runtime)
+
     def __repr__(self) -> str:
-        dataset = self._decoder.dataset
+        dataset = self._networks.decoder.dataset
         return f"<digitvae.Model {dataset}, {self.latent_dim} latents, {self.bundle.path}>"
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle as the bundle's path: another process loads it again."""
         return load, (str(self.bundle.path),)
+
+    @property
+    def latent_dim(self) -> int:
+        """Number of latents (40)."""
+        return self._networks.decoder.latent_dim
+
+    @property
+    def height(self) -> int:
+        """Rows of an image (28)."""
+        return self._networks.decoder.height
+
+    @property
+    def width(self) -> int:
+        """Columns of an image (28)."""
+        return self._networks.decoder.width
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of an image (784)."""
+        return self.height * self.width
+
+    @property
+    def labels(self) -> int:
+        """Number of classes that the bundle's mixture knows (10).
+
+        Raises:
+            BundleError: The bundle has no mixture.
+        """
+        return self._networks.prior.labels
+
+    @property
+    def runtime_version(self) -> str:
+        """Version of the ONNX Runtime library in use."""
+        return self._networks.runtime.version
+
+    @property
+    def runtime_path(self) -> str:
+        """Path or name by which the ONNX Runtime library was opened."""
+        return self._networks.runtime.path
+
+    @overload
+    def sample(
+        self, n: int, *, return_labels: Literal[False] = ..., **options: Unpack[SampleOptions]
+    ) -> Array: ...
+    @overload
+    def sample(
+        self, n: int, *, return_labels: Literal[True], **options: Unpack[SampleOptions]
+    ) -> tuple[Array, Labels]: ...
+    def sample(
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        first: int = 0,
+        prior: PriorName = "standard",
+        digit: int | Sequence[int] | None = None,
+        truncation: float = 1.0,
+        return_labels: bool = False,
+        dtype: PixelType = "uint8",
+        threads: int | None = None,
+        out: Array | None = None,
+    ) -> Array | tuple[Array, Labels]:
+        """Generate images ``first … first+n−1`` of a seed.
+
+        Args:
+            n: Number of images, at least 1.
+            seed: 0 … 2⁶⁴−1.
+            first: Index of the first image, 0 … 2⁶⁴−n.
+            prior: ``"standard"``, z ~ N(0, I), or ``"mixture"``.
+            digit: A class, or several to take in turn; ``None``: any.
+            truncation: 0 … 1, what the noise is multiplied by.
+            return_labels: Whether to return the classes, too; of the mixture only.
+            dtype: ``"uint8"`` or ``"float32"``.
+            threads: Worker threads; default: all available.
+            out: Array [n, 28, 28] of that dtype to fill.
+
+        Returns:
+            [n, 28, 28] of ``dtype``; with labels, a pair of that and int32 [n].
+
+        Raises:
+            ValueError: An argument is out of its range, or ``out`` does not fit.
+            BundleError: The mixture is asked for, and the bundle has none.
+        """
+        n = check_count(n)
+        source = LatentSource.asked(seed, prior, digit, truncation)
+        images = output(out, (n, self.height, self.width), dtype)
+        labels = _new_labels(n) if return_labels else None
+        self.draw(source, first, images, labels, threads=threads)
+        return images if labels is None else (images, labels)
+
+    def sample_into(
+        self,
+        buffer: Buffer,
+        *,
+        labels: Buffer | None = None,
+        seed: int = 0,
+        first: int = 0,
+        prior: PriorName = "standard",
+        digit: int | Sequence[int] | None = None,
+        truncation: float = 1.0,
+        threads: int | None = None,
+    ) -> None:
+        """Generate into memory of the caller's, without NumPy.
+
+        Args:
+            buffer: Writable and C-contiguous: bytes (784 an image) or float32 values; its size
+                says how many images.
+            labels: Writable and C-contiguous, of format ``"i"``: int32, one for each image, of
+                the mixture only.
+            seed: As for :meth:`sample`.
+            first: As for :meth:`sample`.
+            prior: As for :meth:`sample`.
+            digit: As for :meth:`sample`.
+            truncation: As for :meth:`sample`.
+            threads: As for :meth:`sample`.
+
+        Raises:
+            ValueError: The buffer is not a whole number of images, or of another format.
+            BundleError: As for :meth:`sample`.
+        """
+        source = LatentSource.asked(seed, prior, digit, truncation)
+        self.draw(source, first, buffer, labels, threads=threads)
+
+    def check(self, source: LatentSource) -> None:
+        """Refuse a source that this bundle does not have.
+
+        Raises:
+            ValueError: The mixture has no such digit.
+            BundleError: The mixture is asked for, and the bundle has none.
+        """
+        self._networks.arguments(source)
+
+    def draw(
+        self,
+        source: LatentSource,
+        first: int,
+        images: Buffer,
+        labels: Buffer | None = None,
+        *,
+        threads: int | None = None,
+    ) -> None:
+        """Generate images ``first`` … of a source; otherwise as :meth:`sample_into`.
+
+        Args:
+            source: Which latents.
+            first: Index of the first image, 0 … 2⁶⁴−n.
+            images: As ``buffer`` of :meth:`sample_into`.
+            labels: As for :meth:`sample_into`.
+            threads: As for :meth:`sample`.
+        """
+        view = memoryview(images)
+        first = check_first(first, max(view.nbytes // view.itemsize // self.pixels, 1))
+        arguments = self._networks.arguments(source, labelled=labels is not None)
+        workers = check_threads(threads)
+        self._networks.decoder.sample(
+            view, seed=source.seed, first=first, threads=workers, labels=labels, **arguments
+        )
+
+    @overload
+    def stream(
+        self,
+        n: int,
+        *,
+        chunk: int = ...,
+        return_labels: Literal[False] = ...,
+        **options: Unpack[SampleOptions],
+    ) -> Iterator[Array]: ...
+    @overload
+    def stream(
+        self,
+        n: int,
+        *,
+        chunk: int = ...,
+        return_labels: Literal[True],
+        **options: Unpack[SampleOptions],
+    ) -> Iterator[tuple[Array, Labels]]: ...
+    def stream(
+        self,
+        n: int,
+        *,
+        chunk: int = 65536,
+        seed: int = 0,
+        first: int = 0,
+        prior: PriorName = "standard",
+        digit: int | Sequence[int] | None = None,
+        truncation: float = 1.0,
+        return_labels: bool = False,
+        dtype: PixelType = "uint8",
+        threads: int | None = None,
+        out: Array | None = None,
+    ) -> Iterator[Array] | Iterator[tuple[Array, Labels]]:
+        """Generate ``n`` images as an iterator of chunks, in constant memory.
+
+        Args:
+            n: Number of images in all.
+            chunk: Images in a chunk; the last one may be shorter.
+            seed: As for :meth:`sample`.
+            first: As for :meth:`sample`.
+            prior: As for :meth:`sample`.
+            digit: As for :meth:`sample`.
+            truncation: As for :meth:`sample`.
+            return_labels: Whether to yield pairs of images and labels.
+            dtype: As for :meth:`sample`.
+            threads: As for :meth:`sample`.
+            out: Array [chunk, 28, 28] to use for every chunk; each step then overwrites the last.
+
+        Yields:
+            [≤ chunk, 28, 28] of ``dtype``; together exactly ``sample(n, …)``.
+        """
+        n, chunk = check_count(n), check_count(chunk, "chunk")
+        source = LatentSource.asked(seed, prior, digit, truncation)
+        first = check_first(first, n)
+        check_threads(threads)
+        dtype = pixel_type(dtype)
+        self._networks.arguments(source, labelled=return_labels)
+        grid = (self.height, self.width)
+        buffer = None if out is None else output(out, (chunk, *grid), dtype)
+
+        def chunks() -> Iterator[Any]:
+            for start in range(0, n, chunk):
+                count = min(chunk, n - start)
+                part = None if buffer is None else buffer[:count]
+                images = output(part, (count, *grid), dtype)
+                labels = _new_labels(count) if return_labels else None
+                self.draw(source, first + start, images, labels, threads=threads)
+                yield images if labels is None else (images, labels)
+
+        return chunks()
+
+    @overload
+    def latents(
+        self, n: int, *, return_labels: Literal[False] = ..., **options: Unpack[LatentOptions]
+    ) -> FloatArray: ...
+    @overload
+    def latents(
+        self, n: int, *, return_labels: Literal[True], **options: Unpack[LatentOptions]
+    ) -> tuple[FloatArray, Labels]: ...
+    def latents(
+        self,
+        n: int,
+        *,
+        seed: int = 0,
+        first: int = 0,
+        prior: PriorName = "standard",
+        digit: int | Sequence[int] | None = None,
+        truncation: float = 1.0,
+        return_labels: bool = False,
+        out: FloatArray | None = None,
+    ) -> FloatArray | tuple[FloatArray, Labels]:
+        """The latents behind :meth:`sample`; those of N(0, I) are specified to the bit.
+
+        ``docs/random-numbers.md`` is the specification: the same bits in C++, NumPy, JavaScript.
+
+        Args:
+            n: Number of latents, at least 1.
+            seed: As for :meth:`sample`.
+            first: As for :meth:`sample`.
+            prior: As for :meth:`sample`.
+            digit: As for :meth:`sample`.
+            truncation: As for :meth:`sample`.
+            return_labels: As for :meth:`sample`.
+            out: float32 [n, latent_dim] to fill.
+
+        Returns:
+            float32 [n, latent_dim]; with labels, a pair of that and int32 [n].
+
+        Raises:
+            ValueError: As for :meth:`sample`.
+            BundleError: As for :meth:`sample`.
+        """
+        n = check_count(n)
+        source = LatentSource.asked(seed, prior, digit, truncation)
+        first = check_first(first, n)
+        arguments = self._networks.arguments(source, labelled=return_labels)
+        z: FloatArray = output(out, (n, self.latent_dim), "float32")
+        if not arguments:
+            self._fill_normal(z, seed=source.seed, first=first, stream=LATENT_STREAM)
+            return z
+        labels = _new_labels(n) if return_labels else None
+        self._networks.decoder.latents(
+            z, seed=source.seed, first=first, threads=0, labels=labels, **arguments
+        )
+        return z if labels is None else (z, labels)
 
     def decode(
         self,
@@ -120,7 +442,7 @@ class Model(Sampler):
         """
         latents, batch = self._as_latents(z, "z")
         images = output(out, (*batch, self.height, self.width), dtype)
-        self._decoder.decode(latents, images, threads=check_threads(threads))
+        self._networks.decoder.decode(latents, images, threads=check_threads(threads))
         return images
 
     def encode(
@@ -140,7 +462,7 @@ class Model(Sampler):
         images, batch = self._as_images(x)
         shape = (*batch, self.latent_dim)
         mu, logvar = (output(one, shape, "float32") for one in out or (None, None))
-        self._open_encoder().encode(images, mu, logvar, threads=check_threads(threads))
+        self._networks.encoder.encode(images, mu, logvar, threads=check_threads(threads))
         return Posterior(mu, logvar)
 
     def interpolate(
@@ -192,7 +514,7 @@ class Model(Sampler):
             steps=steps,
             spherical=method == "slerp",
         )
-        self._decoder.decode(path, images, threads=check_threads(threads))
+        self._networks.decoder.decode(path, images, threads=check_threads(threads))
         return images
 
     def variations(
@@ -230,7 +552,8 @@ class Model(Sampler):
         import numpy as np
 
         n = check_count(n)
-        seed, first = check_range(seed, first, n)
+        seed = whole(seed, "seed", 0, MAX_INDEX)
+        first = check_first(first, n)
         share = np.float32(check_truncation(truncation))
         check_threads(threads)
         image, batch = self._as_images(x)
@@ -263,3 +586,12 @@ class Model(Sampler):
                 f"[{self.latent_dim}]"
             )
         return latents, latents.shape[:-1]
+
+    def _fill_normal(self, z: FloatArray, *, seed: int, first: int, stream: int) -> None:
+        _native.fill_standard_normal(z, dim=self.latent_dim, seed=seed, first=first, stream=stream)
+
+
+def _new_labels(n: int) -> Labels:
+    import numpy as np
+
+    return np.empty(n, np.int32)

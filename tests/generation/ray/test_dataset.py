@@ -71,9 +71,10 @@ def test_another_bundle_goes_along(labelled_bundle: Path, labelled: dv.Model) ->
 
 
 def test_rows_that_were_taken_out_do_not_change_the_others(model: dv.Model) -> None:
+    from digitvae.engine.sampling import LatentSource
     from digitvae.generation.ray.workers import DataWork, recipe_of, sample
 
-    work = DataWork(recipe_of(model, same_bits=True), 10, {"seed": 3, "threads": 1})
+    work = DataWork(recipe_of(model, same_bits=True), LatentSource(seed=3), 10, "uint8")
     rows = np.array([0, 1, 5, 6, 7, 2, 30])
     found = sample({"id": rows}, work)
     expected = np.stack([model.sample(1, seed=3, first=10 + int(row))[0] for row in rows])

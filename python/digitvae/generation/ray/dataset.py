@@ -5,16 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from digitvae.base.arguments import (
-    check_count,
-    check_digits,
-    check_prior,
-    check_range,
-    check_truncation,
-    pixel_type,
-    whole,
-)
+from digitvae.base.arguments import check_count, check_first, pixel_type, whole
 from digitvae.engine.model import load
+from digitvae.engine.sampling import LatentSource
 from digitvae.generation.ray.cluster import ray_package
 from digitvae.generation.ray.workers import DataWork, recipe_of, sample
 
@@ -70,25 +63,16 @@ def dataset(
         ValueError: An argument is out of its range.
     """
     n = check_count(n)
-    seed, first = check_range(seed, first, n)
+    source = LatentSource.asked(seed, prior, digit, truncation)
+    first = check_first(first, n)
     block_size = whole(block_size, "block_size", 1, _MOST_BLOCK_DIGITS)
-    prior = check_prior(prior, digit)
-    options: dict[str, Any] = {
-        "seed": seed,
-        "prior": prior,
-        "truncation": check_truncation(truncation),
-        "return_labels": prior == "mixture",
-        "dtype": pixel_type(dtype),
-        "threads": 1,
-    }
+    dtype = pixel_type(dtype)
     ray_package()
     import ray.data
 
     model = load(bundle)
-    if prior == "mixture":
-        digits = check_digits(digit, model.labels)
-        options["digit"] = list(digits) or None
-    work = DataWork(recipe_of(model, same_bits=same_bits), first, options)
+    model.check(source)
+    work = DataWork(recipe_of(model, same_bits=same_bits), source, first, dtype)
     blocks = -(-n // block_size)
     indices = ray.data.range(n, override_num_blocks=blocks)
     make = partial(sample, work=work)

@@ -29,7 +29,9 @@ from digitvae.output.stores import is_missing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from digitvae.base.arguments import PixelType
     from digitvae.engine.model import Model
+    from digitvae.engine.sampling import LatentSource
     from digitvae.generation.check import Question
     from digitvae.output.manifest import FileRecord, Origin
     from digitvae.output.shards import ShardedOutput
@@ -81,13 +83,15 @@ class DataWork:
 
     Attributes:
         engine: The engine to make them with.
+        source: Which latents.
         first: Index of the first image of all.
-        options: What :meth:`digitvae.Model.sample` takes besides.
+        dtype: Type of their pixels.
     """
 
     engine: EngineRecipe
+    source: LatentSource
     first: int
-    options: dict[str, Any]
+    dtype: PixelType
 
 
 def recipe_of(model: Model, *, same_bits: bool) -> EngineRecipe:
@@ -151,19 +155,17 @@ def sample(indices: dict[str, Any], work: DataWork) -> dict[str, Any]:
 
     rows = indices["id"]
     model = _engine(work.engine)
+    images = np.empty((len(rows), model.height, model.width), work.dtype)
+    labels = np.empty(len(rows), np.int32) if work.source.prior == "mixture" else None
     # Runs of neighbours: whole blocks, unless somebody has taken rows out.
     starts = [0, *(np.flatnonzero(np.diff(rows) != 1) + 1).tolist(), len(rows)]
-    images, labels = [], []
     for begin, end in itertools.pairwise(starts):
+        part = None if labels is None else labels[begin:end]
         first = work.first + int(rows[begin])
-        made = model.sample(end - begin, first=first, **work.options)
-        if isinstance(made, tuple):
-            labels.append(made[1])
-        images.append(made[0] if isinstance(made, tuple) else made)
-    columns = {"image": np.concatenate(images)}
-    columns["index"] = rows.astype(np.uint64) + np.uint64(work.first)
-    if labels:
-        columns["label"] = np.concatenate(labels).astype(np.int64)
+        model.draw(work.source, first, images[begin:end], part, threads=1)
+    columns = {"image": images, "index": rows.astype(np.uint64) + np.uint64(work.first)}
+    if labels is not None:
+        columns["label"] = labels.astype(np.int64)
     return columns
 
 
