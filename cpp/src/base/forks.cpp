@@ -54,11 +54,9 @@ void after_fork_in_child() {
 // When the library is loaded: no thread can be inside before. glibc forgets the handlers when it is unloaded.
 const int registered = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 
-void leave() {
-  if (--depth == 0) --threads_inside;
-}
+}  // namespace
 
-void enter() {
+ForkWaits::ForkWaits() noexcept {
   if (depth++ > 0) return;
   ++threads_inside;
   while (forks_under_way > 0) {
@@ -70,11 +68,9 @@ void enter() {
   }
 }
 
-}  // namespace
-
-ForkWaits::ForkWaits() noexcept { enter(); }
-
-ForkWaits::~ForkWaits() { leave(); }
+ForkWaits::~ForkWaits() {
+  if (--depth == 0) --threads_inside;
+}
 
 InRuntime::InRuntime() {
   if (registered != 0) throw std::bad_alloc();  // the only reason there is

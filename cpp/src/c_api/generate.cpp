@@ -32,22 +32,30 @@ void report_end(const dvae_sample_options& options, std::uint64_t total) {
   if (options.progress != nullptr) options.progress(options.progress_context, total, total);
 }
 
-template <typename Pixel>
-dvae_status sample(const dvae_decoder* decoder, const dvae_sample_options* given, std::size_t count, Pixel* images,
-                   std::size_t images_bytes, std::int32_t* labels) {
+// `make`: Decoder::sample or latents, into out [count, width].
+template <typename T, typename Width, typename Make>
+dvae_status draw(const dvae_decoder* decoder, const dvae_sample_options* given, std::size_t count, T* out,
+                 std::size_t bytes, std::int32_t* labels, const char* name, Width width_of, Make make) {
   return guarded([&] {
     const Decoder& core = require(decoder, "decoder").core;
     const dvae_sample_options options = read_sample_options(given);
+    const std::size_t width = width_of(core.info());
     require_rows(count);
-    require_output(images, images_bytes, count, core.info().pixels(), "images");
+    require_output(out, bytes, count, width, name);
     require_labels(options, labels, count);
-    const Output image_output{images, count * core.info().pixels() * sizeof(Pixel)};
-    all_or_zeros({image_output, {labels, count * sizeof *labels}}, [&] {
-      core.sample(source_of(options), options.first, count, images, labels, options.threads,
-                  poll_of(options.progress, options.progress_context, 0, count, count));
+    all_or_zeros({{out, count * width * sizeof *out}, {labels, count * sizeof *labels}}, [&] {
+      (core.*make)(source_of(options), options.first, count, out, labels, options.threads,
+                   poll_of(options.progress, options.progress_context, 0, count, count));
     });
     report_end(options, count);
   });
+}
+
+template <typename Pixel>
+dvae_status sample(const dvae_decoder* decoder, const dvae_sample_options* options, std::size_t count, Pixel* images,
+                   std::size_t images_bytes, std::int32_t* labels) {
+  const auto pixels = [](const ModelInfo& info) { return info.pixels(); };
+  return draw(decoder, options, count, images, images_bytes, labels, "images", pixels, &Decoder::sample<Pixel>);
 }
 
 // The progress of a stream. Its clock runs on from chunk to chunk: most chunks take less than one interval.
@@ -123,19 +131,8 @@ extern "C" {
 
 dvae_status dvae_latents(const dvae_decoder* decoder, const dvae_sample_options* options, size_t count, float* z,
                          size_t z_bytes, int32_t* labels) {
-  return guarded([&] {
-    const digitvae::Decoder& core = require(decoder, "decoder").core;
-    const dvae_sample_options read = read_sample_options(options);
-    require_rows(count);
-    require_output(z, z_bytes, count, core.info().latent_dim, "z");
-    require_labels(read, labels, count);
-    const Output latent_output{z, count * core.info().latent_dim * sizeof *z};
-    all_or_zeros({latent_output, {labels, count * sizeof *labels}}, [&] {
-      core.latents(source_of(read), read.first, count, z, labels, read.threads,
-                   poll_of(read.progress, read.progress_context, 0, count, count));
-    });
-    report_end(read, count);
-  });
+  const auto width = [](const digitvae::ModelInfo& info) { return info.latent_dim; };
+  return draw(decoder, options, count, z, z_bytes, labels, "z", width, &digitvae::Decoder::latents);
 }
 
 dvae_status dvae_sample_u8(const dvae_decoder* decoder, const dvae_sample_options* options, size_t count,

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -32,6 +33,9 @@ struct Initializer {
   std::string_view raw;  // its values in memory; empty if the file holds them in another form
 };
 
+// What a model says of itself, by key.
+using Metadata = std::map<std::string, std::string, std::less<>>;
+
 struct Graph {
   std::vector<Node> nodes;
   std::map<std::string_view, Initializer> initializers;
@@ -58,7 +62,7 @@ class Model {
   //  - no functions of its own, no graph within a node, no training steps, no sparse values (kAny may have all but
   //    training steps);
   //  - only the operators of operators.hpp;
-  //  - every name defined once, every tensor's values given once;
+  //  - every name defined once, every tensor's values and every key of the metadata given once;
   //  - every field known, of the right kind, and as often as ONNX allows: two parsers cannot read two models from it.
   // Reads no memory but the file, and takes at most a few hundred bytes for each field of it, of which there may be a
   // million.
@@ -66,6 +70,7 @@ class Model {
 
   std::string_view file() const { return file_; }
   const Graph& graph() const { return graph_; }
+  const Metadata& metadata() const { return metadata_; }
 
   // The file with an operator of that domain in the place of a node, with the same inputs and outputs, and without
   // attributes. Nothing else of it is changed.
@@ -75,6 +80,7 @@ class Model {
   std::string_view file_;
   std::string_view graph_message_;
   Graph graph_;
+  Metadata metadata_;
 };
 
 }  // namespace digitvae::onnx

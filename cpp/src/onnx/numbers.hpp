@@ -8,6 +8,7 @@ namespace digitvae::onnx {
 
 inline constexpr std::uint64_t kModelGraph = 7;
 inline constexpr std::uint64_t kModelOpsetImport = 8;
+inline constexpr std::uint64_t kModelMetadata = 14;
 inline constexpr std::uint64_t kModelFunction = 25;
 inline constexpr std::uint64_t kGraphNode = 1;
 inline constexpr std::uint64_t kGraphInitializer = 5;
@@ -21,19 +22,12 @@ inline constexpr std::uint64_t kNodeDomain = 7;
 inline constexpr std::uint64_t kAttributeName = 1;
 inline constexpr std::uint64_t kAttributeFloat = 2;
 inline constexpr std::uint64_t kAttributeInt = 3;
-inline constexpr std::uint64_t kAttributeString = 4;
 inline constexpr std::uint64_t kAttributeTensor = 5;
 inline constexpr std::uint64_t kAttributeGraph = 6;
-inline constexpr std::uint64_t kAttributeFloats = 7;
-inline constexpr std::uint64_t kAttributeInts = 8;
-inline constexpr std::uint64_t kAttributeStrings = 9;
 inline constexpr std::uint64_t kAttributeTensors = 10;
 inline constexpr std::uint64_t kAttributeGraphs = 11;
 inline constexpr std::uint64_t kAttributeDoc = 13;
-inline constexpr std::uint64_t kAttributeTypeProto = 14;
-inline constexpr std::uint64_t kAttributeTypeProtos = 15;
 inline constexpr std::uint64_t kAttributeType = 20;
-inline constexpr std::uint64_t kAttributeReference = 21;
 inline constexpr std::uint64_t kAttributeSparseTensor = 22;
 inline constexpr std::uint64_t kAttributeSparseTensors = 23;
 inline constexpr std::uint64_t kTensorDims = 1;
@@ -48,6 +42,8 @@ inline constexpr std::uint64_t kSparseIndices = 2;
 inline constexpr std::uint64_t kFunctionNode = 7;
 inline constexpr std::uint64_t kFunctionAttribute = 11;
 inline constexpr std::uint64_t kValueName = 1;
+inline constexpr std::uint64_t kEntryKey = 1;
+inline constexpr std::uint64_t kEntryValue = 2;
 inline constexpr std::uint64_t kOpsetDomain = 1;
 inline constexpr std::uint64_t kOpsetVersion = 2;
 

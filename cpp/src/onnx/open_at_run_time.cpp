@@ -11,15 +11,6 @@ namespace {
 constexpr std::uint32_t kNewestMinor = 99;
 constexpr const char* kEnvironmentVariable = "DIGITVAE_ORT_LIBRARY";
 
-// A program with more rights than its caller must not let the caller choose what it loads.
-const char* asked_for_by_environment() {
-#if defined(__GLIBC__)
-  return secure_getenv(kEnvironmentVariable);
-#else
-  return getenv(kEnvironmentVariable);
-#endif
-}
-
 ApiBase open(const std::string& library) {
   // RTLD_LOCAL: another copy may live in the same process (the Python package onnxruntime, for one).
   // RTLD_NODELETE: its thread-local data must outlive every handle, so it is never closed.
@@ -42,7 +33,8 @@ ApiBase open(const std::string& library) {
 
 ApiBase find_api_base(const std::string& library) {
   if (!library.empty()) return open(library);
-  const char* const asked_for = asked_for_by_environment();
+  // A program with more rights than its caller must not let the caller choose what it loads.
+  const char* const asked_for = secure_getenv(kEnvironmentVariable);
   if (asked_for != nullptr && *asked_for != '\0') return open(asked_for);
   std::string reasons;
   for (const char* const name : {"libonnxruntime.so.1", "libonnxruntime.so"}) {

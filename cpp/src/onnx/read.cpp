@@ -109,11 +109,12 @@ class Reader {
   explicit Reader(Role role) : limits_{role} {}
 
   // Returns the graph's message, and fills `graph` from it.
-  std::string_view read_model(std::string_view bytes, Graph& graph) {
+  std::string_view read_model(std::string_view bytes, Graph& graph, Metadata& metadata) {
     std::string_view graph_bytes;
     Message message(bytes, kModelRules, "", limits_);
     for (Field field; message.next(field);) {
       if (field.number == kModelGraph) graph_bytes = field.bytes;
+      if (field.number == kModelMetadata) read_entry(field.bytes, metadata);
       if (field.number == kModelFunction) read_function(field.bytes);
     }
     if (graph_bytes.data() == nullptr) throw ModelError("the model has no graph: the file is not ONNX, or cut short");
@@ -126,6 +127,15 @@ class Reader {
 
   void define(std::string_view name, Names& names) const {
     if (!names.insert(name).second) throw ModelError("the model defines " + quoted(name) + " twice");
+  }
+
+  void read_entry(std::string_view bytes, Metadata& metadata) {
+    std::string_view key;
+    std::string_view value;
+    Message message(bytes, kEntryRules, "metadata", limits_);
+    for (Field field; message.next(field);) (field.number == kEntryKey ? key : value) = field.bytes;
+    const bool is_new = metadata.emplace(key, value).second;
+    if (!is_new && limits_.role != Role::kAny) throw ModelError("the model has metadata " + quoted(key) + " twice");
   }
 
   void read_graph(std::string_view bytes, Graph& graph) {
@@ -311,7 +321,7 @@ Model::Model(const void* file, std::size_t bytes, Role role) : file_(static_cast
   if (file_.substr(std::min<std::size_t>(bytes, 4), 4) == "ORTM") {
     throw ModelError("the model is in ONNX Runtime's own format: digitvae reads ONNX");
   }
-  graph_message_ = Reader(role).read_model(file_, graph_);
+  graph_message_ = Reader(role).read_model(file_, graph_, metadata_);
 }
 
 }  // namespace digitvae::onnx

@@ -72,7 +72,7 @@ inline constexpr Rule kModelRules[] = {
     {6, Kind::kBytes, Times::kOnce},
     {kModelGraph, Kind::kBytes, Times::kOnce},
     {kModelOpsetImport, Kind::kBytes, Times::kMany},
-    {14, Kind::kBytes, Times::kMany},
+    {kModelMetadata, Kind::kBytes, Times::kMany},
     {20, Kind::kBytes, Times::kMany, Refused::kAlways, Reason::kTraining},
     {kModelFunction, Kind::kBytes, Times::kMany, Refused::kUnlessAny, Reason::kFunctions},
     {26, Kind::kBytes, Times::kMany, Refused::kUnlessAny, Reason::kDevices},
@@ -108,19 +108,19 @@ inline constexpr Rule kAttributeRules[] = {
     {kAttributeName, Kind::kBytes, Times::kOnce},
     {kAttributeFloat, Kind::kFloat, Times::kOnce},
     {kAttributeInt, Kind::kNumber, Times::kOnce},
-    {kAttributeString, Kind::kBytes, Times::kOnce},
+    {4, Kind::kBytes, Times::kOnce},
     {kAttributeTensor, Kind::kBytes, Times::kOnce},
     {kAttributeGraph, Kind::kBytes, Times::kOnce, Refused::kUnlessAny, Reason::kGraphs},
-    {kAttributeFloats, Kind::kFloats, Times::kMany},
-    {kAttributeInts, Kind::kNumbers, Times::kMany},
-    {kAttributeStrings, Kind::kBytes, Times::kMany},
+    {7, Kind::kFloats, Times::kMany},
+    {8, Kind::kNumbers, Times::kMany},
+    {9, Kind::kBytes, Times::kMany},
     {kAttributeTensors, Kind::kBytes, Times::kMany},
     {kAttributeGraphs, Kind::kBytes, Times::kMany, Refused::kUnlessAny, Reason::kGraphs},
     {kAttributeDoc, Kind::kBytes, Times::kOnce},
-    {kAttributeTypeProto, Kind::kBytes, Times::kOnce, Refused::kUnlessAny, Reason::kTypes},
-    {kAttributeTypeProtos, Kind::kBytes, Times::kMany, Refused::kUnlessAny, Reason::kTypes},
+    {14, Kind::kBytes, Times::kOnce, Refused::kUnlessAny, Reason::kTypes},
+    {15, Kind::kBytes, Times::kMany, Refused::kUnlessAny, Reason::kTypes},
     {kAttributeType, Kind::kNumber, Times::kOnce},
-    {kAttributeReference, Kind::kBytes, Times::kOnce, Refused::kUnlessAny, Reason::kFunctions},
+    {21, Kind::kBytes, Times::kOnce, Refused::kUnlessAny, Reason::kFunctions},
     {kAttributeSparseTensor, Kind::kBytes, Times::kOnce, Refused::kUnlessAny, Reason::kSparse},
     {kAttributeSparseTensors, Kind::kBytes, Times::kMany, Refused::kUnlessAny, Reason::kSparse},
 };
@@ -162,6 +162,11 @@ inline constexpr Rule kFunctionRules[] = {
     {12, Kind::kBytes, Times::kMany},
     {13, Kind::kBytes, Times::kOnce},
     {14, Kind::kBytes, Times::kMany},
+};
+
+inline constexpr Rule kEntryRules[] = {
+    {kEntryKey, Kind::kBytes, Times::kOnce},
+    {kEntryValue, Kind::kBytes, Times::kOnce},
 };
 
 inline constexpr Rule kValueRules[] = {

@@ -13,67 +13,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// unique_ptr over the Release… functions of the API, which live in a table found at run time.
-template <typename T>
-class Owned {
- public:
-  using Release = void(ORT_API_CALL*)(T*);
-  explicit Owned(Release release) : release_(release) {}
-  ~Owned() {
-    if (value_ != nullptr) release_(value_);
-  }
-  Owned(const Owned&) = delete;
-  Owned& operator=(const Owned&) = delete;
-  T** out() { return &value_; }
-  T* get() const { return value_; }
-
- private:
-  Release release_;
-  T* value_ = nullptr;
-};
-
-void free_allocated(const Runtime& runtime, OrtAllocator* allocator, void* memory) {
-  OrtStatus* const status = runtime.api().AllocatorFree(allocator, memory);
-  if (status != nullptr) runtime.api().ReleaseStatus(status);
-}
-
-// Memory that ONNX Runtime allocated for us: a string, or an array.
-template <typename T>
-class Allocated {
- public:
-  Allocated(const Runtime& runtime, OrtAllocator* allocator) : runtime_(runtime), allocator_(allocator) {}
-  ~Allocated() {
-    if (value_ != nullptr) free_allocated(runtime_, allocator_, value_);
-  }
-  Allocated(const Allocated&) = delete;
-  Allocated& operator=(const Allocated&) = delete;
-  T** out() { return &value_; }
-  T* get() const { return value_; }
-
- private:
-  const Runtime& runtime_;
-  OrtAllocator* allocator_;
-  T* value_ = nullptr;
-};
-
-// The strings of such an array, of which each was allocated by itself.
-class AllocatedStrings {
- public:
-  AllocatedStrings(const Runtime& runtime, OrtAllocator* allocator, char** strings, std::int64_t count)
-      : runtime_(runtime), allocator_(allocator), strings_(strings), count_(count) {}
-  ~AllocatedStrings() {
-    for (std::int64_t i = 0; i < count_; ++i) free_allocated(runtime_, allocator_, strings_[i]);
-  }
-  AllocatedStrings(const AllocatedStrings&) = delete;
-  AllocatedStrings& operator=(const AllocatedStrings&) = delete;
-
- private:
-  const Runtime& runtime_;
-  OrtAllocator* allocator_;
-  char** strings_;
-  std::int64_t count_;
-};
-
 std::string type_name(ONNXTensorElementDataType type) {
   switch (type) {
     case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT:
@@ -113,8 +52,9 @@ Session::Session(std::shared_ptr<const Runtime> runtime, std::string_view model,
       memory_(nullptr, {runtime_->api().ReleaseMemoryInfo}) {
   const InRuntime inside;
   const OrtApi& api = runtime_->api();
-  Owned<OrtSessionOptions> options(api.ReleaseSessionOptions);
-  runtime_->check(api.CreateSessionOptions(options.out()), "creating session options");
+  OrtSessionOptions* made = nullptr;
+  runtime_->check(api.CreateSessionOptions(&made), "creating session options");
+  const OwnedOfRuntime<OrtSessionOptions> options(made, {api.ReleaseSessionOptions});
   set_options(*runtime_, options.get());
   if (operators != nullptr) {
     const char* const doing = "adding operators";
@@ -140,7 +80,6 @@ Session::Session(std::shared_ptr<const Runtime> runtime, std::string_view model,
   outputs_ = describe(false);
   for (const TensorSpec& input : inputs_) input_names_.push_back(input.name.c_str());
   for (const TensorSpec& output : outputs_) output_names_.push_back(output.name.c_str());
-  metadata_ = read_metadata();
 }
 
 Session::~Session() = default;
@@ -154,16 +93,22 @@ std::vector<TensorSpec> Session::describe(bool inputs) const {
   runtime_->check(
       inputs ? api.SessionGetInputCount(session_.get(), &count) : api.SessionGetOutputCount(session_.get(), &count),
       doing);
+  const auto give_back = [&](char* text) {
+    OrtStatus* const status = api.AllocatorFree(allocator, text);
+    if (status != nullptr) api.ReleaseStatus(status);
+  };
   std::vector<TensorSpec> specs;
   for (std::size_t i = 0; i < count; ++i) {
-    Allocated<char> name(*runtime_, allocator);
-    runtime_->check(inputs ? api.SessionGetInputName(session_.get(), i, allocator, name.out())
-                           : api.SessionGetOutputName(session_.get(), i, allocator, name.out()),
+    char* name = nullptr;
+    runtime_->check(inputs ? api.SessionGetInputName(session_.get(), i, allocator, &name)
+                           : api.SessionGetOutputName(session_.get(), i, allocator, &name),
                     doing);
-    Owned<OrtTypeInfo> info(api.ReleaseTypeInfo);
-    runtime_->check(inputs ? api.SessionGetInputTypeInfo(session_.get(), i, info.out())
-                           : api.SessionGetOutputTypeInfo(session_.get(), i, info.out()),
+    const std::unique_ptr<char, decltype(give_back)> owned_name(name, give_back);
+    OrtTypeInfo* found = nullptr;
+    runtime_->check(inputs ? api.SessionGetInputTypeInfo(session_.get(), i, &found)
+                           : api.SessionGetOutputTypeInfo(session_.get(), i, &found),
                     doing);
+    const OwnedOfRuntime<OrtTypeInfo> info(found, {api.ReleaseTypeInfo});
     const OrtTensorTypeAndShapeInfo* tensor = nullptr;  // owned by `info`
     runtime_->check(api.CastTypeInfoToTensorInfo(info.get(), &tensor), doing);
     ONNXTensorElementDataType type = ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
@@ -175,49 +120,23 @@ std::vector<TensorSpec> Session::describe(bool inputs) const {
       shape.resize(rank);
       runtime_->check(api.GetDimensions(tensor, shape.data(), rank), doing);
     }
-    specs.push_back({name.get(), type_name(type), std::move(shape)});
+    specs.push_back({name, type_name(type), std::move(shape)});
   }
   return specs;
 }
 
-std::map<std::string, std::string, std::less<>> Session::read_metadata() const {
-  const OrtApi& api = runtime_->api();
-  const char* const doing = "reading the model's metadata";
-  OrtAllocator* allocator = nullptr;
-  runtime_->check(api.GetAllocatorWithDefaultOptions(&allocator), doing);
-  Owned<OrtModelMetadata> metadata(api.ReleaseModelMetadata);
-  runtime_->check(api.SessionGetModelMetadata(session_.get(), metadata.out()), doing);
-  Allocated<char*> keys(*runtime_, allocator);
-  std::int64_t count = 0;
-  runtime_->check(api.ModelMetadataGetCustomMetadataMapKeys(metadata.get(), allocator, keys.out(), &count), doing);
-  const AllocatedStrings owned(*runtime_, allocator, keys.get(), count);
-  std::map<std::string, std::string, std::less<>> found;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const char* const key = keys.get()[i];
-    Allocated<char> value(*runtime_, allocator);
-    runtime_->check(api.ModelMetadataLookupCustomMetadataMap(metadata.get(), allocator, key, value.out()), doing);
-    if (value.get() != nullptr) found.emplace(key, value.get());
-  }
-  return found;
-}
-
 Session::Tensor::Tensor(const Session& session, float* data, std::size_t rows, std::size_t columns)
-    : runtime_(*session.runtime_), value_(nullptr, {runtime_.api().ReleaseValue}), rows_(rows) {
-  wrap(session, data, rows * columns * sizeof(float), ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, {rows, columns});
-}
+    : Tensor(session, data, rows * columns * sizeof *data, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, {rows, columns}) {}
 
 Session::Tensor::Tensor(const Session& session, float* data, std::size_t rows)
-    : runtime_(*session.runtime_), value_(nullptr, {runtime_.api().ReleaseValue}), rows_(rows) {
-  wrap(session, data, rows * sizeof(float), ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, {rows});
-}
+    : Tensor(session, data, rows * sizeof *data, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, {rows}) {}
 
 Session::Tensor::Tensor(const Session& session, std::int64_t* data, std::size_t rows)
-    : runtime_(*session.runtime_), value_(nullptr, {runtime_.api().ReleaseValue}), rows_(rows) {
-  wrap(session, data, rows * sizeof(std::int64_t), ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64, {rows});
-}
+    : Tensor(session, data, rows * sizeof *data, ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64, {rows}) {}
 
-void Session::Tensor::wrap(const Session& session, void* data, std::size_t bytes, int type,
-                           std::initializer_list<std::size_t> dims) {
+Session::Tensor::Tensor(const Session& session, void* data, std::size_t bytes, int type,
+                        std::initializer_list<std::size_t> dims)
+    : runtime_(*session.runtime_), value_(nullptr, {runtime_.api().ReleaseValue}), rows_(*dims.begin()) {
   std::array<std::int64_t, 2> shape{};
   std::transform(dims.begin(), dims.end(), shape.begin(), [](std::size_t n) { return static_cast<std::int64_t>(n); });
   const InRuntime inside;

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -48,7 +47,9 @@ class Session {
 
   // Throws ModelError if this ONNX Runtime cannot load the model.
   Session(std::shared_ptr<const Runtime> runtime, const onnx::Model& model)
-      : Session(std::move(runtime), model.file(), nullptr) {}
+      : Session(std::move(runtime), model.file(), nullptr) {
+    metadata_ = model.metadata();
+  }
 
   // `changed`: what Model::with_operator made of a model.
   Session(std::shared_ptr<const Runtime> runtime, const std::string& changed, const Operators& operators)
@@ -60,7 +61,7 @@ class Session {
   const std::shared_ptr<const Runtime>& runtime() const { return runtime_; }
   const std::vector<TensorSpec>& inputs() const { return inputs_; }
   const std::vector<TensorSpec>& outputs() const { return outputs_; }
-  const std::map<std::string, std::string, std::less<>>& metadata() const { return metadata_; }
+  const onnx::Metadata& metadata() const { return metadata_; }
 
   // Whether runs end soon: some run has taken no more than this a row.
   static constexpr std::chrono::microseconds kQuickRow{150};
@@ -79,7 +80,7 @@ class Session {
     std::size_t rows() const { return rows_; }
 
    private:
-    void wrap(const Session& session, void* data, std::size_t bytes, int type, std::initializer_list<std::size_t> dims);
+    Tensor(const Session& session, void* data, std::size_t bytes, int type, std::initializer_list<std::size_t> dims);
 
     const Runtime& runtime_;
     OwnedOfRuntime<OrtValue> value_;
@@ -97,7 +98,6 @@ class Session {
  private:
   Session(std::shared_ptr<const Runtime> runtime, std::string_view model, const Operators* operators);
   std::vector<TensorSpec> describe(bool inputs) const;
-  std::map<std::string, std::string, std::less<>> read_metadata() const;
 
   std::shared_ptr<const Runtime> runtime_;
   OwnedOfRuntime<OrtCustomOpDomain> operators_;
@@ -107,7 +107,7 @@ class Session {
   std::vector<TensorSpec> outputs_;
   std::vector<const char*> input_names_;
   std::vector<const char*> output_names_;
-  std::map<std::string, std::string, std::less<>> metadata_;
+  onnx::Metadata metadata_;
   mutable std::atomic<bool> is_quick_{false};
 };
 

@@ -218,6 +218,18 @@ TEST_CASE("every value has one definition") {
         "the model defines '" + name.substr(0, 60) + "…' twice");
 }
 
+TEST_CASE("metadata are read, each key once") {
+  const auto entry = [](const std::string& key, const std::string& value) {
+    return field(14, field(1, key) + field(2, value));
+  };
+  const std::string model = model_of({}) + entry("b", "2") + entry("a", "") + field(14, "");
+  const Model read(model.data(), model.size(), Role::kNetwork);
+  CHECK(read.metadata() == onnx::Metadata{{"", ""}, {"a", ""}, {"b", "2"}});
+  CHECK(refusal(&Parts::model, entry("a", "1") + entry("a", "2")) == "the model has metadata 'a' twice");
+  CHECK(refusal(&Parts::model, entry("a", "1") + entry("a", "2"), Role::kAny).empty());
+  CHECK(refusal(&Parts::model, field(14, field(3, ""))).find("the model's metadata has a field 3") == 0);
+}
+
 TEST_CASE("an attribute and a tensor have one value") {
   const std::string values[] = {fixed32_field(2), number_field(3, 1), field(4, ""), field(5, ""),
                                 field(7, ""),     field(8, ""),       field(9, ""), field(10, "")};
