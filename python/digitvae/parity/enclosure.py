@@ -55,14 +55,6 @@ SIGMOID_NOISE_UNITS = 0.375
 """Standard deviation of that error, in u. It is no noise but a function of the logit; ``16·0.375``
 is twice the 3.0 that was measured at most: it alone uses at most half of the noise limit."""
 
-SIGMOID_BIAS_UNITS = 0.5
-"""Mean of that error over logits that are close to each other, in u.
-
-A single value's limits have room for it. But in a sum over pixels it does not cancel: pixels whose
-logits are alike err alike, in one image as in all. Means over one unit of the logit, within ±14:
-PyTorch 0.11, ONNX Runtime 0.26 (too low around −2.5, too high around 2.5); this is twice that.
-"""
-
 NOISE_DEVIATIONS = 16.0
 """Standard deviations that make the noise limit.
 
