@@ -53,6 +53,7 @@ def deviations(rms: float = 4e-8, bound: float = 0.25) -> Deviations:
         noise_rms=0.125,
         bytes_differ=3,
         bytes_by=1,
+        bytes_per_million=1500.0,
     )
 
 
@@ -413,7 +414,9 @@ def test_no_text_breaks_the_page(text: str) -> None:
 def test_no_number_breaks_the_page(value: float) -> None:
     peak = Peak(value, "row 0", 0)
     every = Spread(peak, value, value, value, {-1074: 1, 1023: 1}, 0)
-    found = Deviations(every, value, every, every, every, value, peak, peak, value, 10**9, 255)
+    found = Deviations(
+        every, value, every, every, every, value, peak, peak, value, 10**9, 255, value
+    )
     pair = replace(FULL.pairs[0], peak=peak)
     text = page(replace(report(EAGER, comparison("odd", found)), pairs=(pair,))).text
     assert number(value) in text

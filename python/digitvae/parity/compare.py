@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
-from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +15,6 @@ from digitvae.parity.one_block import (
     BlockDeviations,
     BlockOutput,
     Reference,
-    Unequal,
     compute_block,
 )
 from digitvae.parity.report import Comparison, Deviations, Pair, Peak, WorstCase
@@ -30,32 +28,6 @@ if TYPE_CHECKING:
 NOISE_RMS_LIMIT = 4.0
 """Root mean square of all deviations, in standard deviations of independent roundings, that is
 allowed. It is a mean of thousands of values, and 0.3 to 1.2 for honest exports."""
-
-
-@dataclass
-class _Collected:
-    """One output of all runtimes on the blocks so far."""
-
-    representatives: dict[str, list[str]] = field(default_factory=dict)
-    found: dict[str, BlockDeviations] = field(default_factory=dict)
-    unequal: dict[str, Unequal] = field(default_factory=dict)
-    pairs: dict[tuple[str, str], Peak] = field(default_factory=dict)
-
-    def add(self, output: BlockOutput) -> None:
-        for runtime, representative in output.representative.items():
-            self.representatives.setdefault(runtime, []).append(representative)
-            _merge(self.found, runtime, output.deviations[representative])
-        for runtime, unequal in output.unequal.items():
-            _merge(self.unequal, runtime, unequal)
-        for a, b in combinations(output.representative, 2):
-            ends = (output.representative[a], output.representative[b])
-            peak = output.pairs.get(ends) or output.pairs.get(ends[::-1])
-            if peak is not None:
-                _merge(self.pairs, (a, b), peak)
-
-
-def _merge(into: dict[Any, Any], key: object, later: object) -> None:
-    into[key] = into[key].merge(later) if key in into else later
 
 
 def _deviations(found: BlockDeviations, *, is_eager: bool, image: bool) -> Deviations:
@@ -123,39 +95,36 @@ def compare_runtimes(
 
         return compute_block(rows, network, functions, truth, must_equal, locate=locate)
 
-    collected = [_Collected() for _ in network.outputs]
+    outputs: tuple[BlockOutput, ...] = ()
     errors: dict[str, str] = {}
     message = f"{network.name}: {inputs.name}"
     for index, block in enumerate(in_parallel(work, enumerate(inputs.blocks), threads)):
         on_block(message)
         for runtime, error in block.errors.items():
             errors.setdefault(runtime, f"{inputs.where(index, 0)} and on: {error}")
-        for of_output, output in zip(collected, block.outputs, strict=True):
-            of_output.add(output)
+        outputs = tuple(map(BlockOutput.merge, outputs, block.outputs)) or block.outputs
 
     comparisons: list[Comparison] = []
     pairs: list[Pair] = []
-    for i, name in enumerate(network.outputs):
-        of_output = collected[i]
+    for i, (name, output) in enumerate(zip(network.outputs, outputs, strict=True)):
         compared = _comparisons(
-            network, i, inputs, of_output, runtimes=functions, errors=errors, must_equal=must_equal
+            network, i, inputs, output, runtimes=functions, errors=errors, must_equal=must_equal
         )
         comparisons += compared
         leaders = [c.runtime for c in compared if c.deviations is not None]
         pairs += [
             Pair(network.name, name, inputs.name, a, b, peak)
-            for (a, b), peak in of_output.pairs.items()
+            for (a, b), peak in output.pairs.items()
             if a in leaders and b in leaders
         ]
     rows = {}
     for runtime in functions:
-        peaks = [of.found[runtime].noise_used for of in collected if runtime in of.found]
-        if peaks:
+        if runtime in outputs[0].deviations:
+            peaks = (output.deviations[runtime].noise_used for output in outputs)
             index, row = reduce(Peak.merge, peaks).place
             rows[runtime] = inputs.blocks[index][row : row + 1]
-    shown = _worst_cases(
-        network, inputs, functions, comparisons, found=collected[0].found, shape=image_shape
-    )
+    found = outputs[0].deviations
+    shown = _worst_cases(network, inputs, functions, comparisons, found=found, shape=image_shape)
     return Findings(tuple(comparisons), tuple(pairs), shown, rows)
 
 
@@ -163,7 +132,7 @@ def _comparisons(
     network: Network,
     output: int,
     inputs: InputSet,
-    collected: _Collected,
+    collected: BlockOutput,
     *,
     runtimes: Collection[str],
     errors: Mapping[str, str],
@@ -174,7 +143,7 @@ def _comparisons(
     results: list[Comparison] = []
     leaders: dict[tuple[str, ...], str] = {}
     reasons_of: dict[str, list[str]] = {}
-    values = collected.found[eager].values // inputs.count
+    values = collected.deviations[eager].values // inputs.count
     for runtime in runtimes:
         head = (network.name, network.outputs[output], inputs.name, inputs.count, values, runtime)
         if runtime in errors:
@@ -184,7 +153,7 @@ def _comparisons(
         leader = leaders.setdefault(tuple(collected.representatives[runtime]), runtime)
         deviations = None
         if leader == runtime:
-            found = collected.found[runtime]
+            found = collected.deviations[runtime]
             deviations = _deviations(found, is_eager=runtime == eager, image=image)
             reasons_of[runtime] = _reasons(deviations, typical=inputs.typical)
         reasons = list(reasons_of[leader])

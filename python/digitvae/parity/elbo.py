@@ -11,7 +11,7 @@ from digitvae.parity.blocks import on_all_rows
 from digitvae.parity.enclosure import UNIT_ROUNDOFF
 from digitvae.parity.inputs import in_blocks, posterior_draws
 from digitvae.parity.networks import DECODER, ENCODER
-from digitvae.parity.report import Check, Status, first_line
+from digitvae.parity.report import Check, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,8 +73,7 @@ def check_elbo(
                 continue
         off = abs(known[twins] - expected)
         detail = f"{known[twins]:.4f} nats, {off:.1e} from the truth, limit {limit:.1e}"
-        status: Status = "passed" if off <= limit else "failed"
-        checks.append(Check(runtime, statement, status, detail))
+        checks.append(Check.of(runtime, statement, off <= limit, detail))
     return checks
 
 

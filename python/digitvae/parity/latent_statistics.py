@@ -78,10 +78,10 @@ def _statistics(draws: Float32) -> list[Check]:
     checks = [_standard_errors(statement, found) for statement, found in statistics.items()]
     distance = _kolmogorov(z.ravel())
     checks.append(
-        Check(
+        Check.of(
             SUBJECT,
             "have the normal distribution (Kolmogorov–Smirnov)",
-            "passed" if distance <= _KOLMOGOROV_LIMIT else "failed",
+            distance <= _KOLMOGOROV_LIMIT,
             f"√n·D = {distance:.2f}, limit {_KOLMOGOROV_LIMIT}",
         )
     )
@@ -90,12 +90,8 @@ def _statistics(draws: Float32) -> list[Check]:
 
 def _standard_errors(statement: str, found: NDArray[np.float64]) -> Check:
     worst = float(found.max()) if found.size else 0.0
-    return Check(
-        SUBJECT,
-        statement,
-        "passed" if worst <= _STANDARD_ERRORS else "failed",
-        f"at most {worst:.2f} standard errors in {found.size}, limit {_STANDARD_ERRORS:g}",
-    )
+    detail = f"at most {worst:.2f} standard errors in {found.size}, limit {_STANDARD_ERRORS:g}"
+    return Check.of(SUBJECT, statement, worst <= _STANDARD_ERRORS, detail)
 
 
 def _kolmogorov(values: NDArray[np.float64]) -> float:

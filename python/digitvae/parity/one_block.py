@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -147,12 +147,35 @@ class Unequal:
 
 @dataclass(frozen=True)
 class BlockOutput:
-    """One output on one block, of all runtimes that computed it."""
+    """One output on one block or on several, of all runtimes that computed it.
 
-    representative: dict[str, str]
+    Attributes:
+        representatives: By runtime, of each block the first runtime with the same bits.
+        deviations: By runtime.
+        pairs: The largest difference of two runtimes whose bits differ, by their names in order.
+        unequal: By runtime, where another's bits are not those that it must have.
+    """
+
+    representatives: dict[str, tuple[str, ...]]
     deviations: dict[str, BlockDeviations]
     pairs: dict[tuple[str, str], Peak]
     unequal: dict[str, Unequal]
+
+    def merge(self, later: BlockOutput) -> BlockOutput:
+        """Both together."""
+        return BlockOutput(
+            {
+                runtime: self.representatives.get(runtime, ()) + more
+                for runtime, more in later.representatives.items()
+            },
+            _merged(self.deviations, later.deviations),
+            _merged(self.pairs, later.pairs),
+            _merged(self.unequal, later.unequal),
+        )
+
+
+def _merged(one: Mapping[Any, Any], later: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {**one, **{k: one[k].merge(value) if k in one else value for k, value in later.items()}}
 
 
 @dataclass(frozen=True)
@@ -237,12 +260,20 @@ def _compare_output(
             got, wanted = values[runtime], values[other]
             first = next(row for row in range(len(got)) if bits_differ(got[row], wanted[row]))
             unequal[runtime] = Unequal(bits_differ(got, wanted), locate(0.0, first, 0).input)
+    measured = {
+        name: _measure(values[name], eager, exact, locate, image=image) for name in distinct
+    }
+    peaks = {
+        frozenset(ends): largest(difference(*(values[name] for name in ends)), locate)
+        for ends in combinations(distinct, 2)
+    }
     return BlockOutput(
-        representative,
-        {name: _measure(values[name], eager, exact, locate, image=image) for name in distinct},
+        {runtime: (name,) for runtime, name in representative.items()},
+        {runtime: measured[name] for runtime, name in representative.items()},
         {
-            (a, b): largest(difference(values[a], values[b]), locate)
-            for a, b in combinations(distinct, 2)
+            (a, b): peaks[frozenset((representative[a], representative[b]))]
+            for a, b in combinations(values, 2)
+            if representative[a] != representative[b]
         },
         unequal,
     )

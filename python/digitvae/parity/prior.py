@@ -227,12 +227,8 @@ def _near(file: str, statement: str, z: Array, truth: Array) -> Check:
     limit = 2.0 * truth.shape[-1] * 2.0**-24 * max(1.0, float(np.abs(truth).max()))
     same_shape = z.shape[-2:] == truth.shape
     farthest = float(deviation(z, truth).max()) if same_shape else np.inf
-    return Check(
-        file,
-        statement,
-        "passed" if farthest <= limit else "failed",
-        f"largest difference {farthest:.1e}, limit {limit:.1e}",
-    )
+    detail = f"largest difference {farthest:.1e}, limit {limit:.1e}"
+    return Check.of(file, statement, farthest <= limit, detail)
 
 
 def _same(file: str, statement: str, expected: Any, found: Any) -> Check:

@@ -49,10 +49,14 @@ class Check:
     detail: str = ""
 
     @classmethod
+    def of(cls, subject: str, statement: str, holds: bool, detail: str = "") -> Check:
+        """One that passes if the statement holds, and fails if not."""
+        return cls(subject, statement, "passed" if holds else "failed", detail)
+
+    @classmethod
     def none_differ(cls, subject: str, statement: str, wrong: int, compared: int) -> Check:
         """One that passes if none of what was compared is wrong."""
-        status: Status = "failed" if wrong else "passed"
-        return cls(subject, statement, status, f"{wrong} of {compared} differ")
+        return cls.of(subject, statement, not wrong, f"{wrong} of {compared} differ")
 
     def __str__(self) -> str:
         return f"{self.subject}: {self.statement}: {self.status}" + (

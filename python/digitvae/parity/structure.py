@@ -147,7 +147,7 @@ def check_graph(
     checks += [
         _compare(subject, "inputs", signature(model.graph.input), inputs),
         _compare(subject, "outputs", signature(model.graph.output), outputs),
-        _check(
+        Check.of(
             subject,
             f"uses only the standard operators, of opset {OPSET} or later",
             list(opsets) == ["ai.onnx"] and opsets["ai.onnx"] >= OPSET,
@@ -181,7 +181,7 @@ def check_validity(subject: str, load: Callable[[], Any]) -> tuple[list[Check], 
     shown = ", ".join(f"{n} {name}" if n > 1 else name for name, n in Counter(operators).items())
     return [
         Check(subject, valid, "passed", shown),
-        _check(subject, "has no random operators", not random, ", ".join(random)),
+        Check.of(subject, "has no random operators", not random, ", ".join(random)),
     ], model
 
 
@@ -245,7 +245,7 @@ def check_paths(bundle: Bundle) -> Check:
                 found.append(f"{name}: {first.group().decode(errors='replace')}")
         except Exception as error:  # zip, protobuf: each with exceptions of its own
             found.append(f"{name} cannot be read: {error}")
-    return _check("bundle", "no file holds a local path", not found, "; ".join(found))
+    return Check.of("bundle", "no file holds a local path", not found, "; ".join(found))
 
 
 def _path_pattern() -> re.Pattern[bytes]:
@@ -351,10 +351,6 @@ def _bit_difference(found: NDArray[Any], expected: NDArray[Any]) -> str:
     )
 
 
-def _check(subject: str, statement: str, holds: bool, detail: str) -> Check:
-    return Check(subject, statement, "passed" if holds else "failed", detail)
-
-
 def _compare(
     subject: str,
     what: str,
@@ -372,4 +368,4 @@ def _compare(
     if ordered and not wrong and list(found) != list(expected):
         wrong = [f"the order is {', '.join(found)}, expected {', '.join(expected)}"]
     detail = "; ".join(wrong or (f"{name}: {value}" for name, value in found.items()))
-    return _check(subject, f"{what} are as specified", not wrong, detail)
+    return Check.of(subject, f"{what} are as specified", not wrong, detail)
