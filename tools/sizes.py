@@ -1,4 +1,4 @@
-"""Print lines of code by package, product and benchmarks and tests: ``python -m tools.sizes``."""
+"""Print lines of code by package, product, benchmarks and tests: ``python -m tools.sizes``."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ import math
 import os
 import shutil
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from tests.support.sizes import DIMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 SHORT = TrainConfig(epochs=3, batch_size=100, limit=500, anneal_epochs=2, threads=2)
 
@@ -400,10 +400,12 @@ def test_a_run_stopped_between_its_last_checkpoint_and_its_summary_is_completed(
         patch.setattr(run, "save_weights", killed)
         with pytest.raises(KeyboardInterrupt):
             train.train(SHORT, folder, data=few, say=quiet)
+    (folder / ".digitvae-0123456789abcdef.tmp").write_text("half a checkpoint")
     shown: list[Progress] = []
     train.train(SHORT, folder, data=few, say=quiet, resume=True, on_progress=shown.append)
     assert shown == []
     assert_same_run(folder, short_run)
+    assert {path.name for path in folder.iterdir()} == {*run.FILES}
 
 
 def test_a_resumed_run_keeps_the_threads_it_was_begun_with(
@@ -690,37 +692,6 @@ def test_what_is_no_file_is_no_checkpoint(small: Path) -> None:
         run.load_checkpoint(small)
 
 
-@pytest.mark.parametrize("name", run.FILES)
-def test_no_link_is_followed_at_a_temporary_name(tmp_path: Path, name: str) -> None:
-    (tmp_path / "thesis.txt").write_text("precious")
-    folder = tmp_path / "run"
-    folder.mkdir()
-    # Whatever a temporary file may be called: every name that a write opens leads elsewhere.
-    (folder / f".{name}.tmp").symlink_to("../thesis.txt")
-    run.write_whole(folder / name, b"content")
-    assert (tmp_path / "thesis.txt").read_text() == "precious"
-    assert [path.name for path in folder.iterdir()] == [name]
-    assert (folder / name).read_bytes() == b"content"
-    assert not (folder / name).is_symlink()
-
-
-def test_a_link_that_comes_back_is_not_followed_either(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "thesis.txt").write_text("precious")
-    unlink = Path.unlink
-
-    def unlink_in_vain(path: Path, missing_ok: bool = False) -> None:
-        unlink(path, missing_ok=missing_ok)
-        path.symlink_to("thesis.txt")
-
-    monkeypatch.setattr(Path, "unlink", unlink_in_vain)
-    with pytest.raises(OutputError, match="cannot be written"):
-        run.write_whole(tmp_path / "log.csv", b"content")
-    assert (tmp_path / "thesis.txt").read_text() == "precious"
-    assert not (tmp_path / "log.csv").exists()
-
-
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -765,7 +736,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(
     def no_space(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(OutputError, match=r"checkpoint\.safetensors: .*No space left"):
+    with pytest.raises(OutputError, match=r"checkpoint\.safetensors': No space left"):
         train.train(SHORT, folder, data=few, say=quiet, on_progress=fill_the_disk)
     assert (folder / run.CHECKPOINT).read_bytes() == before[0]
     assert not list(folder.glob(".*"))

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import io
 import os
+import re
 import stat
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from typing_extensions import Buffer
+
+UNFINISHED = re.compile(r"\.digitvae-[0-9a-f]{16}\.tmp")
+"""Names of files that are being written, or that a run which was killed has left behind."""
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
@@ -71,7 +75,7 @@ def output_errors(path: str | Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         if error.errno in _NO_ROOM:
-            reason = f"{reason}: free some space or write fewer digits"
+            reason = f"{reason}: free some space or write less"
         raise OutputError(f"cannot write {_quoted(path)}: {reason}") from error
 
 
@@ -118,6 +122,23 @@ def new_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
             temporary.unlink()
         raise
     sync_folder(target.parent)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file of this content, as :func:`new_file` does, in place of any other."""
+    with new_file(path, force=True) as file, output_errors(path):
+        file.write(content)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove files that writers left in a folder when they were killed. None must be at work.
+
+    Raises:
+        OSError: The folder, or a file in it, refuses.
+    """
+    for path in folder.iterdir():
+        if UNFINISHED.fullmatch(path.name):
+            path.unlink()
 
 
 def nothing(_folder: Path, _name: str) -> bool:
@@ -349,15 +370,12 @@ def sync_folder(folder: Path) -> None:
 
 def _sync_file_system(folder: Path) -> None:
     """Flush all files of a folder with one call: ten thousand calls of fsync take 1.6 s."""
-    import ctypes
-
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-        if syncfs is None:  # not Linux
+        code = exchange.call_libc("syncfs", descriptor)
+        if code == errno.ENOSYS:  # not Linux
             os.sync()
-        elif syncfs(descriptor) != 0:
-            code = ctypes.get_errno()
+        elif code:
             raise OSError(code, os.strerror(code))
     finally:
         os.close(descriptor)

@@ -75,10 +75,9 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     Raises:
         OutputError: It cannot be written; what was there is as it was.
     """
-    from digitvae.base.atomic import new_file, output_errors  # reading a bundle needs neither
+    from digitvae.base.atomic import write_whole  # reading a bundle does not need it
 
-    with new_file(folder / MANIFEST, force=True) as file, output_errors(folder / MANIFEST):
-        file.write(manifest_bytes(manifest))
+    write_whole(folder / MANIFEST, manifest_bytes(manifest))
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from digitvae.base.errors import DataError
+from digitvae.base.atomic import write_whole
+from digitvae.base.errors import DataError, OutputError
 from digitvae.base.files import open_regular
 from digitvae.data import idx
 
@@ -298,7 +299,6 @@ def _obtain(
         for source in SOURCES if sources is None else sources:
             if spec.name not in source.datasets:
                 continue
-            # On the same file system as the target, so that the last step is a rename.
             with tempfile.TemporaryDirectory(prefix=".fetch-", dir=root) as scratch:
                 say(f"fetching {spec.name} from {source.title}")
                 try:
@@ -309,7 +309,7 @@ def _obtain(
                 missing = _install(missing, Path(scratch), target, source.title, tried)
             if not missing:
                 return
-    except OSError as error:
+    except (OSError, OutputError) as error:
         raise DataError(
             f"{root}: cannot store {spec.name} there: {error}; DIGITVAE_DATA names another place"
         ) from error
@@ -336,10 +336,5 @@ def _install(
             tried.append(f"{title}: {str(error).removeprefix(f'{scratch}{os.sep}')}")
             left.append(file)
             continue
-        whole = scratch / "whole"
-        with whole.open("wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        whole.replace(target / file.name)
+        write_whole(target / file.name, content)
     return left

@@ -6,10 +6,10 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from digitvae.base.atomic import UNFINISHED
 from digitvae.base.errors import OutputError
 from digitvae.output import manifest
 from digitvae.output.formats import FORMATS
-from digitvae.output.stores.folder import UNFINISHED
 from digitvae.output.stores.store import exists_already, is_missing
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from digitvae.base.atomic import remove_unfinished
 from digitvae.base.errors import TrainingError
 from digitvae.bundle.dims import Dims
 from digitvae.data.sets import DATASETS, Split
@@ -520,6 +521,7 @@ def _open_run(
     """Begin a run, or find where to go on with the one that is there; settle the threads."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        remove_unfinished(folder)
         if force:
             for name in run.FILES:  # and nothing else that may lie there
                 (folder / name).unlink(missing_ok=True)

@@ -18,10 +18,8 @@ import csv
 import hashlib
 import io
 import json
-import os
 import platform
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +29,8 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from digitvae import __version__
-from digitvae.base.errors import OutputError, TrainingError
-from digitvae.base.exchange import keep_mode
+from digitvae.base.atomic import write_whole
+from digitvae.base.errors import TrainingError
 from digitvae.base.files import open_regular
 from digitvae.bundle.names import WEIGHTS
 
@@ -74,31 +72,6 @@ class Checkpoint:
 
     tensors: dict[str, Tensor]
     log: list[Row]
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name, flush it to the disk, and rename it into place.
-
-    Raises:
-        OutputError: the folder is read-only, the disk is full, or the like; ``path`` is as it was.
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        # What a killed run has left, or a link that somebody has put there: never written through.
-        temporary.unlink(missing_ok=True)
-        with temporary.open("xb") as out:
-            try:
-                with suppress(FileNotFoundError):
-                    keep_mode(path.stat(), out.fileno())
-                out.write(content)
-                out.flush()
-                os.fsync(out.fileno())
-                temporary.replace(path)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error}") from error
 
 
 def write_json(path: Path, value: object) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import BinaryIO
-
-UNFINISHED = re.compile(r"\.digitvae-[0-9a-f]{16}\.tmp")
-"""Names of files that are being written, or that a run which was killed has left behind."""
 
 
 @dataclass(frozen=True)
