@@ -1,6 +1,7 @@
-"""Which addresses there are, and what is at each of them.
+"""The addresses of the explorer, and the content of each.
 
-Nothing else can be asked for: an address is looked up, never turned into a path.
+Nothing else can be asked for: an address is looked up, never turned into a path. All is read once,
+before anything is served: what becomes of the files later changes no answer.
 """
 
 from __future__ import annotations
@@ -32,15 +33,10 @@ _PAGE_TYPES = {  # not those of the machine's registry, which may know others
 
 
 class Served(NamedTuple):
-    """What is at an address.
-
-    Attributes:
-        kind: The media type.
-        content: The bytes, or the file that holds them.
-    """
+    """The content of an address, and its media type."""
 
     kind: str
-    content: bytes | Path
+    content: bytes
 
 
 def page_files(page: Path = PAGE) -> dict[str, Served]:
@@ -59,7 +55,9 @@ def page_files(page: Path = PAGE) -> dict[str, Served]:
             "install again"
         )
     files = {
-        "/" + path.relative_to(page).as_posix(): Served(_PAGE_TYPES.get(path.suffix, _OTHER), path)
+        f"/{path.relative_to(page).as_posix()}": Served(
+            _PAGE_TYPES.get(path.suffix, _OTHER), path.read_bytes()
+        )
         for path in sorted(page.rglob("*"))
         if path.is_file() and not path.is_symlink()
     }
@@ -69,7 +67,6 @@ def page_files(page: Path = PAGE) -> dict[str, Served]:
 def bundle_files(bundle: Bundle) -> dict[str, Served]:
     """A bundle's manifest, and the files that it lists, by their addresses below ``/bundle/``.
 
-    They are read here, once: what is served later are these bytes, whatever becomes of the folder.
     None is served as something that a browser would run.
 
     Raises:

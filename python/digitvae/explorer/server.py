@@ -99,12 +99,6 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 60  # of a connection on which nothing happens
 
     def do_GET(self) -> None:
-        self._answer(with_body=True)
-
-    def do_HEAD(self) -> None:
-        self._answer(with_body=False)
-
-    def _answer(self, *, with_body: bool) -> None:
         if self.headers.get("Host", "").lower() not in self.server.hosts:
             self._refuse(HTTPStatus.MISDIRECTED_REQUEST, "this is not the server you asked for")
             return
@@ -113,25 +107,17 @@ class _Handler(BaseHTTPRequestHandler):
         if served is None:
             self._refuse(HTTPStatus.NOT_FOUND, "there is nothing at this address")
             return
-        content = served.content
-        if not isinstance(content, bytes):
-            try:
-                content = content.read_bytes()
-            except OSError:
-                self._refuse(HTTPStatus.NOT_FOUND, "it was there, and cannot be read now")
-                return
         # The names of assets hold their hashes.
         cache = "max-age=31536000, immutable" if address.startswith("/assets/") else "no-cache"
-        self._send(HTTPStatus.OK, served.kind, cache, content, with_body=with_body)
+        self._send(HTTPStatus.OK, cache, *served)
+
+    do_HEAD = do_GET  # noqa: N815 (http.server names methods so)
 
     def _refuse(self, status: HTTPStatus, reason: str) -> None:
         content = f"{status} {status.phrase}: {reason}\n".encode()
-        with_body = self.command != "HEAD"
-        self._send(status, "text/plain; charset=utf-8", "no-store", content, with_body=with_body)
+        self._send(status, "no-store", "text/plain; charset=utf-8", content)
 
-    def _send(
-        self, status: HTTPStatus, kind: str, cache: str, content: bytes, *, with_body: bool
-    ) -> None:
+    def _send(self, status: HTTPStatus, cache: str, kind: str, content: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
@@ -139,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in _HEADERS.items():
             self.send_header(name, value)
         self.end_headers()
-        if with_body:
+        if self.command != "HEAD":
             self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
