@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from digitvae.base import exchange
 from digitvae.base.errors import OutputError
-from digitvae.base.exchange import keep_mode
+from digitvae.base.exchange import keep_mode, temporary_name
 from digitvae.base.text import STDOUT
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def new_file(path: Path, *, force: bool = False) -> Iterator[BinaryIO]:
     """
     target = destination(path)
     replaced = _refuse_existing_file(path, target, force=force)
-    temporary = _temporary_name(target)
+    temporary = temporary_name(target)
     try:
         with output_errors(path):
             file = io.BufferedWriter(_SyncedOnTheWay(temporary))
@@ -170,7 +170,7 @@ def new_folder(
     with output_errors(path):
         exchange.recover(target)
     _refuse_existing_folder(path, target, force=force, ours=ours)
-    temporary = _temporary_name(target)
+    temporary = temporary_name(target)
     try:
         with output_errors(path):
             # Who may not look into the one that is replaced may not look into this one either.
@@ -205,12 +205,8 @@ def put_folder(
             sync_folder(target.parent)
             return
         exchange.keep_modes(target, folder)
-        old = exchange.replace_folder(folder, target)
-        try:
+        with exchange.replacing(target, folder) as old:
             refuse_foreign(path, old, ours)  # which may have come in the last moment
-        except BaseException:
-            exchange.put_back(old, folder, target)
-            raise
         sync_folder(target.parent)  # or the disk might have the old name and no content
         exchange.remove_folder(old)
 
@@ -335,11 +331,6 @@ def _exists(path: Path) -> OutputError:
 
 def _quoted(path: str | Path) -> str:
     return "standard output" if str(path) == STDOUT else f"'{path}'"
-
-
-def _temporary_name(target: Path) -> Path:
-    # Not derived from the name, which may already be as long as a name can be.
-    return target.parent / f".digitvae-{os.urandom(8).hex()}.tmp"
 
 
 def _rename_to_unused(temporary: Path, path: Path, target: Path) -> None:

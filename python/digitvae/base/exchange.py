@@ -14,12 +14,19 @@ import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _CANNOT = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
 """What a system says that has no such call (EPERM: in some containers), or a file system."""
+
+
+def temporary_name(target: Path) -> Path:
+    """A new name beside a file or folder that is to be written: one of ``atomic.UNFINISHED``."""
+    # Not derived from the target's, which may already be as long as a name can be.
+    return target.parent / f".digitvae-{os.urandom(8).hex()}.tmp"
 
 
 def swap(one: Path, other: Path) -> bool:
@@ -52,40 +59,43 @@ def call_libc(name: str, *arguments: object) -> int:
     return ctypes.get_errno() if function(*arguments) else 0
 
 
-def replace_folder(new: Path, target: Path) -> Path:
-    """Give a folder the name of another, which is to be removed then.
+@contextlib.contextmanager
+def replacing(target: Path, new: Path) -> Iterator[Path]:
+    """Give a folder the name of another, which is to be removed then. If the block fails, undo it.
 
     Args:
-        new: The folder, in the same file system.
         target: The other.
+        new: The folder, in the same file system.
 
-    Returns:
+    Yields:
         Where the other is now.
 
     Raises:
         OSError: It cannot be done; both are where they were.
     """
     if swap(new, target):
-        return new
+        try:
+            yield new
+        except BaseException:
+            if not swap(new, target):
+                reason = "Two names could be exchanged, and not back"
+                raise OSError(errno.ENOTSUP, reason, str(target)) from None
+            raise
+        return
     old = _moved_away(target)
     if os.path.lexists(old):  # of a run that died when all was done: as what others have left
-        old.rename(target.parent / f".digitvae-{os.urandom(8).hex()}.tmp")
+        old.rename(temporary_name(target))
     target.rename(old)
     try:
         new.rename(target)
+        try:
+            yield old
+        except BaseException:
+            target.rename(new)
+            raise
     except BaseException:
         old.rename(target)
         raise
-    return old
-
-
-def put_back(old: Path, new: Path, target: Path) -> None:
-    """Undo :func:`replace_folder`, which has returned ``old``."""
-    if old != new:
-        target.rename(new)
-        old.rename(target)
-    elif not swap(old, target):
-        raise OSError(errno.ENOTSUP, "Two names could be exchanged, and not back", str(target))
 
 
 def recover(target: Path) -> None:
