@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 
 from digitvae.data import sets as data
-from digitvae.evaluation.inputs import Inputs
+from digitvae.evaluation.measure import Inputs
 from digitvae.evaluation.measures import MEASURES
 from digitvae.evaluation.options import settings as usual_settings
 from digitvae.evaluation.recognition import Recognizer, classifier_path

@@ -1,18 +1,95 @@
-"""The interface of a measure, and what their tables have in common."""
+"""The interface of a measure: the inputs that it looks at, and the tables that it fills."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+import torch
+
 from digitvae.base.tables import Table
-from digitvae.evaluation.inputs import Inputs
-from digitvae.evaluation.report import EvaluationReport
-from digitvae.evaluation.settings import Size
+from digitvae.data.sets import Split
+from digitvae.engine.model import Posterior
+from digitvae.evaluation.recognition import Recognizer
+from digitvae.evaluation.report import (
+    MIXTURE,
+    RECONSTRUCTIONS,
+    STANDARD,
+    TEST,
+    TRAIN,
+    EvaluationReport,
+    Picture,
+    Source,
+)
+from digitvae.evaluation.settings import DRAWS, Settings, Size
+from digitvae.evaluation.subject import Subject
 
 NOTHING = "–"
 ABSENT = "the bundle has no prior"
+
+
+@dataclass
+class Inputs:
+    """Images and latents of the bundle under evaluation, made once, when a measure needs them.
+
+    Attributes:
+        subject: The model.
+        recognizer: Looks at images.
+        splits: The data set, "train" and "test", in its own order.
+        settings: How much to look at.
+        begin: A measure calls it before each of its steps, with the step's name.
+        sheets: A measure adds functions that draw; they are called if pictures are wanted.
+    """
+
+    subject: Subject
+    recognizer: Recognizer
+    splits: dict[str, Split]
+    settings: Settings
+    begin: Callable[[str], None]
+    sheets: list[Callable[[], Picture]] = field(default_factory=list)
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """A generator for one purpose: hashed, because neighbouring seeds are related."""
+        digest = hashlib.sha256(f"digitvae {self.settings.seed} {purpose}".encode()).digest()
+        return torch.Generator().manual_seed(int.from_bytes(digest[:7], "little"))
+
+    def some(self, name: str, n: int | None = None) -> Split:
+        """N images of a split at random, without repetition; ``None``: all, in another order."""
+        split = self.splits[name]
+        size = len(split.images)
+        places = torch.randperm(size, generator=self.generator(f"{size} images"))[:n].numpy()
+        return type(split)(split.images[places], split.labels[places])
+
+    @cached_property
+    def test(self) -> Split:
+        """All test images, in another order.
+
+        MNIST's first 5,000 are the easier ones: a measure of some images takes any of them.
+        """
+        return self.some("test")
+
+    @cached_property
+    def posterior(self) -> Posterior:
+        """Of ``test``."""
+        return self.subject.engine.encode(self.test.images)
+
+    @cached_property
+    def sources(self) -> dict[str, Source]:
+        """Images by where they come from; the mixture is left out if the bundle has none."""
+        subject, n, seed = self.subject, self.settings[DRAWS], self.settings.seed
+        test = self.test.head(n)
+        sources = {
+            TEST: Source(*test),
+            TRAIN: Source(*self.some("train", n)),
+            RECONSTRUCTIONS: Source(subject.engine.decode(self.posterior.mu[:n]), test.labels),
+            STANDARD: Source(subject.engine.sample(n, seed=seed), None),
+        }
+        if subject.has_mixture:
+            sources[MIXTURE] = Source(*subject.mixture(n, seed))
+        return sources
 
 
 @dataclass(frozen=True)
@@ -35,9 +112,34 @@ class Measure:
     sizes: tuple[Size[Any], ...] = ()
 
 
-def number(value: float | None, digits: int = 2) -> str:
-    """A cell."""
-    return NOTHING if value is None else f"{value:,.{digits}f}"
+def number(value: float | None, form: str = ",.2f") -> str:
+    """A cell: a number in a form of :func:`format`; percent signs stand apart."""
+    return NOTHING if value is None else format(value, form).replace("%", " %")
+
+
+def table(
+    title: str,
+    names: str,
+    columns: Mapping[str, tuple[str, str]],
+    found: Mapping[str, object | None],
+    note: str = "",
+) -> Table:
+    """A table with a row for each of some dataclasses.
+
+    Args:
+        title: What the numbers are.
+        names: Header of the column of the rows' names.
+        columns: By header, the attribute and the form of its numbers.
+        found: The dataclasses by name; ``None`` for a mixture that does not exist.
+        note: A line below.
+    """
+    rows = [
+        (name, ABSENT, *[NOTHING] * (len(columns) - 1))
+        if one is None
+        else (name, *(number(getattr(one, key), form) for key, form in columns.values()))
+        for name, one in found.items()
+    ]
+    return Table(title, (names, *columns), tuple(rows), note=note)
 
 
 def likelihood(rows: Sequence[tuple[str, str, str, str]]) -> Table:

@@ -13,8 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from digitvae.base.tables import Table
-from digitvae.evaluation.inputs import Inputs
-from digitvae.evaluation.measure import ABSENT, NOTHING, Measure, likelihood, number
+from digitvae.evaluation.measure import ABSENT, NOTHING, Inputs, Measure, likelihood, number
 from digitvae.evaluation.report import MIXTURE, STANDARD, TRAIN, EvaluationReport
 from digitvae.evaluation.settings import Size
 
@@ -29,11 +28,12 @@ _ROWS = 1000
 
 @dataclass(frozen=True)
 class LatentMeasures:
-    """Measures of the 40 latents over the test images, nats.
+    """Measures of the latents over the test images, nats.
 
     Attributes:
-        kl: KL(q(z|x) ‖ N(0, 1)) of each latent, the mean over images [40].
-        aggregate_kl: KL(N(mⱼ, Sⱼⱼ) ‖ N(0, 1)) of each, moments of the aggregate posterior [40].
+        kl: KL(q(z|x) ‖ N(0, 1)) of each latent, the mean over images [latents].
+        aggregate_kl: KL(N(mⱼ, Sⱼⱼ) ‖ N(0, 1)) of each, moments of the aggregate posterior
+            [latents].
         gaussian_kl: KL(N(m, S) ‖ N(0, I)) of all together.
         coincidence: By source, how well its draws can be told from posterior draws of the test
             images: share of nearest neighbours that are of the own set, ½ if not at all.
@@ -153,7 +153,7 @@ def _tables(report: EvaluationReport) -> list[Table]:
     found: LatentMeasures | None = report.latents
     rows, kl = [("an autoencoder has no posterior", NOTHING)], []
     if found is not None:
-        rows = [(name, number(value, 3)) for name, value in found.coincidence.items()]
+        rows = [(name, number(value, ".3f")) for name, value in found.coincidence.items()]
         if not report.has_mixture:
             rows.append((MIXTURE, ABSENT))
         images = f"{report.heldout.images:,}"

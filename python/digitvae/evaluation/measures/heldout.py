@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from digitvae.base.tables import Table
-from digitvae.evaluation.inputs import Inputs
-from digitvae.evaluation.measure import Measure, likelihood, number
+from digitvae.evaluation.measure import Inputs, Measure, likelihood, number
 from digitvae.evaluation.report import EvaluationReport
 from digitvae.vae.heldout import Evaluation, as_tensor, evaluate
 

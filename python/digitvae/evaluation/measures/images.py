@@ -7,8 +7,7 @@ from functools import partial
 
 from digitvae.base.tables import Table
 from digitvae.evaluation.frechet import frechet_distance
-from digitvae.evaluation.inputs import Inputs
-from digitvae.evaluation.measure import ABSENT, NOTHING, Measure, number
+from digitvae.evaluation.measure import Inputs, Measure, table
 from digitvae.evaluation.pictures import COLUMNS, grid, pairs
 from digitvae.evaluation.precision_recall import precision_recall
 from digitvae.evaluation.recognition import Recognition
@@ -87,34 +86,22 @@ def _compute(inputs: Inputs) -> dict[str, SourceMeasures]:
 
 
 def _tables(report: EvaluationReport) -> list[Table]:
-    rows = []
-    for name in KEYS:
-        found: SourceMeasures | None = report.sources.get(name)
-        if found is None:
-            rows.append((name, ABSENT, *[NOTHING] * 5))
-        else:
-            rows.append(
-                (
-                    name,
-                    f"{found.images:,}",
-                    number(found.frechet),
-                    number(found.precision, 3),
-                    number(found.recall, 3),
-                    number(found.recognizable, 3),
-                    number(found.label_accuracy, 4),
-                )
-            )
     classifier = report.classifier
     return [
-        Table(
+        table(
             "Images in the eyes of the classifier",
-            (
-                *("source", "images", "Fréchet", "precision", "recall"),
-                *("confidence > 0.9", "label accuracy"),
-            ),
-            tuple(rows),
-            note=f"the classifier of {classifier.dataset} has {100 * classifier.accuracy:.2f} % "
-            "test accuracy",
+            "source",
+            {
+                "images": ("images", ",d"),
+                "Fréchet": ("frechet", ",.2f"),
+                "precision": ("precision", ".3f"),
+                "recall": ("recall", ".3f"),
+                "confidence > 0.9": ("recognizable", ".3f"),
+                "label accuracy": ("label_accuracy", ".4f"),
+            },
+            {name: report.sources.get(name) for name in KEYS},
+            f"the classifier of {classifier.dataset} has {100 * classifier.accuracy:.2f} % test "
+            "accuracy",
         )
     ]
 

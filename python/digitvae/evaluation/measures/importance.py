@@ -20,8 +20,7 @@ import torch
 from torch import Tensor
 
 from digitvae.base.tables import Table
-from digitvae.evaluation.inputs import Inputs
-from digitvae.evaluation.measure import Measure, likelihood, number
+from digitvae.evaluation.measure import Inputs, Measure, likelihood, number
 from digitvae.evaluation.report import EvaluationReport
 from digitvae.evaluation.settings import Size
 from digitvae.vae.heldout import as_tensor

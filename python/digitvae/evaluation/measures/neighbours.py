@@ -15,8 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from digitvae.base.tables import Table
-from digitvae.evaluation.inputs import Inputs
-from digitvae.evaluation.measure import ABSENT, NOTHING, Measure, number
+from digitvae.evaluation.measure import Inputs, Measure, table
 from digitvae.evaluation.pictures import COLUMNS, pairs
 from digitvae.evaluation.report import MIXTURE, STANDARD, TEST, EvaluationReport, Picture
 from digitvae.evaluation.settings import Size
@@ -134,25 +133,18 @@ def _closest(name: str, images: Images, reference: Images, near: Nearest) -> Pic
 
 
 def _tables(report: EvaluationReport) -> list[Table]:
-    distances: dict[str, Distances] = report.neighbours
-    rows: list[tuple[str, ...]] = [
-        (
-            name,
-            f"{found.images:,}",
-            number(found.median),
-            number(found.low),
-            f"{100 * found.close:.2f} %",
-            str(found.copies),
-        )
-        for name, found in distances.items()
-    ]
-    if not report.has_mixture:
-        rows.append((MIXTURE, ABSENT, *[NOTHING] * 4))
     return [
-        Table(
+        table(
             "Distance to the nearest training image",
-            ("source", "images", "median", "1 % quantile", "closer than 1 % of test", "copies"),
-            tuple(rows),
+            "source",
+            {
+                "images": ("images", ",d"),
+                "median": ("median", ",.2f"),
+                "1 % quantile": ("low", ",.2f"),
+                "closer than 1 % of test": ("close", ".2%"),
+                "copies": ("copies", "d"),
+            },
+            {name: report.neighbours.get(name) for name in (TEST, STANDARD, MIXTURE)},
         )
     ]
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitvae.base.tables import Table
-from digitvae.evaluation.inputs import Inputs
-from digitvae.evaluation.measure import Measure, number
+from digitvae.evaluation.measure import Inputs, Measure, table
 from digitvae.evaluation.pictures import grid
 from digitvae.evaluation.recognition import CONFIDENT
 from digitvae.evaluation.report import EvaluationReport, Picture
@@ -102,23 +101,18 @@ def _sheet(paths: NDArray[np.uint8]) -> Picture:
 
 
 def _tables(report: EvaluationReport) -> list[Table]:
-    found: Smoothness = report.smoothness
-    row = (
-        f"{found.paths:,}",
-        f"{found.steps:,}",
-        number(found.squared_step, 1),
-        number(found.detour),
-        f"{100 * found.largest_step:.1f} %",
-        number(found.recognizable, 3),
-    )
     return [
-        Table(
+        table(
             "Interpolations between test images of different classes",
-            (
-                *("paths", "steps", "squared step", "detour", "largest step"),
-                "confidence > 0.9 between",
-            ),
-            (row,),
+            "paths",
+            {
+                "steps": ("steps", ",d"),
+                "squared step": ("squared_step", ",.1f"),
+                "detour": ("detour", ",.2f"),
+                "largest step": ("largest_step", ".1%"),
+                "confidence > 0.9 between": ("recognizable", ".3f"),
+            },
+            {f"{report.smoothness.paths:,}": report.smoothness},
         )
     ]
 
