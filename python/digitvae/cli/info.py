@@ -25,12 +25,7 @@ Examples:
 @click.argument("bundle", type=options.PATH, required=False)
 @click.option("--check", is_flag=True, help="Read every file and check its SHA-256.")
 @options.as_json
-def info(
-    *,
-    bundle: Path | None,
-    check: bool,
-    as_json: bool,
-) -> None:
+def info(*, bundle: Path | None, check: bool, as_json: bool) -> None:
     """Show what a bundle holds and what would run it.
 
     Without BUNDLE: the one that is shipped.
@@ -59,44 +54,38 @@ def info(
         }
         say_json(result)
         return
-    say(f"bundle    {opened.path}")
-    say(f"sha256    {opened.sha256}")
-    for line in _describe(opened.manifest):
-        say(line)
-    if check:
-        say("checked   every SHA-256 is right")
-    if "error" in runtime:
-        say(f"runtime   not available: {runtime['error']}")
-    else:
-        say(f"runtime   ONNX Runtime {runtime['version']}, {runtime['library']}")
+    found = (
+        f"not available: {runtime['error']}"
+        if "error" in runtime
+        else f"ONNX Runtime {runtime['version']}, {runtime['library']}"
+    )
+    facts = [("bundle", str(opened.path)), ("sha256", opened.sha256), *_facts(opened.manifest)]
+    facts += [("checked", "every SHA-256 is right")] if check else []
+    last = ""
+    for heading, fact in [*facts, ("runtime", found)]:
+        say(f"{'' if heading == last else heading:<8}  {fact}")
+        last = heading
 
 
-def _describe(manifest: dict[str, Any]) -> list[str]:
-    """The manifest as aligned lines. Only ``schema``, ``dims`` and ``files`` are sure to exist."""
+def _facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    """The manifest, with headings. Only ``schema``, ``dims`` and ``files`` are sure to exist."""
     dims = manifest["dims"]
     pixels = dims["height"] * dims["width"]
-    lines = [
-        f"schema    {manifest['schema']}",
-        f"network   {pixels} → {dims['hidden']} → {dims['latent']} latents → {dims['hidden']} → "
-        f"{pixels}, images {dims['height']} × {dims['width']}",
-    ]
-    training = [
-        f"{key} {manifest[key]}"
-        for key in ("dataset", "objective", "epochs", "seed")
-        if key in manifest
-    ]
-    if training:
-        lines.append(f"training  {', '.join(training)}")
+    sizes = (pixels, dims["hidden"], f"{dims['latent']} latents", dims["hidden"], pixels)
+    network = f"{' → '.join(map(str, sizes))}, images {dims['height']} × {dims['width']}"
+    facts = [("schema", manifest["schema"]), ("network", network)]
+    known = [key for key in ("dataset", "objective", "epochs", "seed") if key in manifest]
+    if known:
+        facts.append(("training", ", ".join(f"{key} {manifest[key]}" for key in known)))
     for heading, key in (("metrics", "metrics"), ("made by", "versions")):
         values = manifest.get(key)
         if isinstance(values, dict):
             for name, value in sorted(values.items()):
                 shown = f"{value:.6g}" if isinstance(value, float) else str(value)
-                lines.append(f"{heading:<8}  {name} {shown}")
-                heading = ""  # noqa: PLW2901 (once is enough)
-    heading = "files"
+                facts.append((heading, f"{name} {shown}"))
     width = max(len(name) for name in manifest["files"])
-    for name, entry in sorted(manifest["files"].items()):
-        lines.append(f"{heading:<8}  {name:<{width}}  {entry['bytes']:>9,}  {entry['sha256']}")
-        heading = ""
-    return lines
+    facts += [
+        ("files", f"{name:<{width}}  {entry['bytes']:>9,}  {entry['sha256']}")
+        for name, entry in sorted(manifest["files"].items())
+    ]
+    return facts
