@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +15,10 @@ import hypothesis
 import pytest
 
 import digitvae as dv
+from digitvae.bundle.folder import shipped_path
+from digitvae.bundle.names import PRIOR
 from digitvae.data.sets import Split
+from tests.support.bundles import altered
 from tests.support.once import made_once
 from tests.support.running import Runner
 from tests.support.s3_server import running_server
@@ -101,29 +102,14 @@ def labelled_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped bundle with a small prior of ten classes, two components each."""
     from cpp.fuzz.make_corpus import PRIOR as SMALL_PRIOR
 
-    from digitvae.bundle.folder import describe_files, shipped_path, write_manifest
-    from digitvae.bundle.names import MANIFEST, PRIOR
-
-    bundle = shutil.copytree(shipped_path(), tmp_path_factory.mktemp("labelled") / "bundle")
-    shutil.copyfile(SMALL_PRIOR, bundle / PRIOR)
-    manifest = json.loads((bundle / MANIFEST).read_bytes())
-    files = describe_files(bundle, {*manifest["files"], PRIOR})
-    write_manifest(bundle, manifest | {"files": files})
-    return bundle
+    folder = tmp_path_factory.mktemp("labelled") / "bundle"
+    return altered(shipped_path(), folder, {PRIOR: SMALL_PRIOR.read_bytes()})
 
 
 @pytest.fixture(scope="session")
 def unlabelled_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped bundle without a prior."""
-    from digitvae.bundle.folder import describe_files, shipped_path, write_manifest
-    from digitvae.bundle.names import MANIFEST, PRIOR
-
-    bundle = shutil.copytree(shipped_path(), tmp_path_factory.mktemp("unlabelled") / "bundle")
-    (bundle / PRIOR).unlink(missing_ok=True)
-    manifest = json.loads((bundle / MANIFEST).read_bytes())
-    files = describe_files(bundle, set(manifest["files"]) - {PRIOR})
-    write_manifest(bundle, manifest | {"files": files})
-    return bundle
+    return altered(shipped_path(), tmp_path_factory.mktemp("unlabelled") / "bundle", {PRIOR: None})
 
 
 @pytest.fixture(scope="session")

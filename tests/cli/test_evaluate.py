@@ -16,9 +16,9 @@ from tests.support.evaluating import SMALL, changed
 from tests.support.running import Runner, assert_explained
 
 
-@pytest.fixture(scope="module")
-def plain(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return changed(tiny_bundle, tmp_path_factory.mktemp("plain") / "bundle")
+@pytest.fixture
+def plain(unlabelled_bundle: Path) -> Path:
+    return unlabelled_bundle
 
 
 @pytest.fixture
@@ -60,10 +60,8 @@ def test_tables_are_printed_as_markdown_with_what_is_absent(run: Runner, plain: 
 
 
 @pytest.mark.usefixtures("few")
-def test_another_bundle_is_measured_on_the_same(
-    run: Runner, plain: Path, tiny_bundle: Path, tmp_path: Path
-) -> None:
-    other = changed(tiny_bundle, tmp_path / "ae", objective="autoencoder")
+def test_another_bundle_is_measured_on_the_same(run: Runner, plain: Path, tmp_path: Path) -> None:
+    other = changed(plain, tmp_path / "ae", objective="autoencoder")
     result = run("evaluate", plain, "--compare", other, "--json")
     assert result.code == 0, result.err
     found = json.loads(result.out)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Callable
+import webbrowser
 from pathlib import Path
 
 import pytest
@@ -110,67 +110,40 @@ def test_ports_are_numbers_of_ports(run: Runner, port: str) -> None:
     assert_explained(run("explore", "--port", port), 2, "--port")
 
 
-Opened = list[str]
-
-
-@pytest.fixture
-def browser(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], tuple[Opened, threading.Event]]:
-    """A browser that starts, or does not."""
-    import webbrowser
-
-    def install(starts: bool) -> tuple[Opened, threading.Event]:
-        opened: Opened = []
-        done = threading.Event()
-
-        def open_it(url: str) -> bool:
-            opened.append(url)
-            threading.Timer(0.1, done.set).start()
-            return starts
-
-        monkeypatch.setattr(webbrowser, "open", open_it)
-        return opened, done
-
-    return install
-
-
-def test_the_browser_is_sent_to_the_page(
-    browser: Callable[[bool], tuple[Opened, threading.Event]],
+@pytest.mark.parametrize(
+    ("screen", "starts", "said"),
+    [
+        ("DISPLAY", True, []),
+        ("BROWSER", False, ["no browser could be started: open http://127.0.0.1:4321/"]),
+        (None, True, ["no screen here", "ssh -L 4321:127.0.0.1:4321"]),
+    ],
+)
+def test_the_browser_is_sent_to_the_page_where_there_is_a_screen(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    screen: str | None,
+    starts: bool,
+    said: list[str],
 ) -> None:
-    opened, done = browser(True)
-    monkeypatch.setenv("DISPLAY", ":0")
-    command._open_browser("http://127.0.0.1:1/")
-    assert done.wait(10)
-    assert opened == ["http://127.0.0.1:1/"]
-    assert capsys.readouterr() == ("", "")
+    opened: list[str] = []
+    done = threading.Event()
 
+    def open_it(url: str) -> bool:
+        opened.append(url)
+        threading.Timer(0.1, done.set).start()
+        return starts
 
-def test_a_browser_that_does_not_start_is_told_of(
-    browser: Callable[[bool], tuple[Opened, threading.Event]],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    _, done = browser(False)
-    monkeypatch.setenv("BROWSER", "something")
-    command._open_browser("http://127.0.0.1:1/")
-    assert done.wait(10)
-    assert "no browser could be started: open http://127.0.0.1:1/" in capsys.readouterr().err
-
-
-def test_without_a_screen_no_browser_is_started(
-    browser: Callable[[bool], tuple[Opened, threading.Event]],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    opened, _ = browser(True)
+    monkeypatch.setattr(webbrowser, "open", open_it)
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
         monkeypatch.delenv(name, raising=False)
+    if screen is not None:
+        monkeypatch.setenv(screen, "something")
     command._open_browser("http://127.0.0.1:4321/")
+    assert screen is None or done.wait(10)
+    assert opened == ([] if screen is None else ["http://127.0.0.1:4321/"])
     err = capsys.readouterr().err
-    assert "no screen here" in err
-    assert "ssh -L 4321:127.0.0.1:4321" in err
-    assert opened == []
+    assert all(words in err for words in said)
+    assert bool(err) == bool(said)
 
 
 def test_the_program_reads_its_words_as_people_write_them() -> None:

@@ -34,11 +34,6 @@ from tests.support.evaluating import SMALL, changed
 
 
 @pytest.fixture(scope="module")
-def plain(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return changed(tiny_bundle, tmp_path_factory.mktemp("plain") / "bundle")
-
-
-@pytest.fixture(scope="module")
 def report(plain: Path) -> EvaluationReport:
     return evaluate_bundle(plain, SMALL, pictures=True)
 

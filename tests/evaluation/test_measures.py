@@ -7,19 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from digitvae.evaluation.bundle import evaluate_bundle
 from digitvae.evaluation.measure import Measure
 from digitvae.evaluation.measures import MEASURES, SIZES
 from digitvae.evaluation.report import EvaluationReport
 from digitvae.evaluation.views.tables import tables
-from tests.support.evaluating import SMALL
 
 DOCS = Path(__file__).parents[2] / "docs" / "evaluation.md"
-
-
-@pytest.fixture(scope="module")
-def report(tiny_bundle: Path) -> EvaluationReport:
-    return evaluate_bundle(tiny_bundle, SMALL)
 
 
 def test_keys_are_names_of_their_own() -> None:

@@ -34,11 +34,6 @@ from tests.support.evaluating import SMALL, changed
 WRITTEN = {CARD, EVALUATION, SAMPLES, MANIFEST}
 
 
-@pytest.fixture(scope="module")
-def report(tiny_bundle: Path) -> EvaluationReport:
-    return evaluate_bundle(tiny_bundle, SMALL, pictures=True)
-
-
 @pytest.fixture
 def folder(tiny_bundle: Path, tmp_path: Path) -> Path:
     return shutil.copytree(tiny_bundle, tmp_path / "copy")

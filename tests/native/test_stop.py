@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ctypes as c
-import json
-import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -15,10 +13,11 @@ import pytest
 
 import digitvae as dv
 from digitvae import _native
-from digitvae.bundle.folder import describe_files, shipped_path, write_manifest
-from digitvae.bundle.names import MANIFEST
+from digitvae.bundle.folder import shipped_path
+from digitvae.bundle.names import DECODER, ENCODER
 from digitvae.engine.runtime import open_runtime
 from tests.native import toy_models
+from tests.support.bundles import altered
 
 DVAE_CANCELLED = 6
 AFTER = 0.3  # seconds: a run takes ten times as long
@@ -31,12 +30,11 @@ class StopError(Exception):
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped one, whose networks take some seconds a run."""
-    bundle = shutil.copytree(shipped_path(), tmp_path_factory.mktemp("slow") / "bundle")
-    (bundle / "decoder.onnx").write_bytes(toy_models.slow(("z", 40), ("x", 784)))
-    (bundle / "encoder.onnx").write_bytes(toy_models.slow(("x", 784), ("mu", 40), ("logvar", 40)))
-    manifest = json.loads((bundle / MANIFEST).read_bytes())
-    write_manifest(bundle, manifest | {"files": describe_files(bundle, set(manifest["files"]))})
-    return bundle
+    networks = {
+        DECODER: toy_models.slow(("z", 40), ("x", 784)),
+        ENCODER: toy_models.slow(("x", 784), ("mu", 40), ("logvar", 40)),
+    }
+    return altered(shipped_path(), tmp_path_factory.mktemp("slow") / "bundle", networks)
 
 
 @pytest.fixture(scope="module")

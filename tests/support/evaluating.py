@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-from digitvae.bundle.folder import Bundle, write_manifest
 from digitvae.bundle.names import PRIOR
 from digitvae.evaluation.options import settings
+from tests.support.bundles import altered
 
 SMALL = settings(
     draws=300,
@@ -22,8 +21,4 @@ SMALL = settings(
 
 def changed(bundle: Path, folder: Path, **entries: object) -> Path:
     """A copy of a bundle without a prior, whose manifest has other entries."""
-    shutil.copytree(bundle, folder)
-    manifest = Bundle.open(folder).manifest
-    manifest["files"].pop(PRIOR, None)
-    write_manifest(folder, manifest | entries)
-    return folder
+    return altered(bundle, folder, {PRIOR: None}, **entries)

@@ -39,6 +39,20 @@ def hostile(name: str) -> Callable[[Maker], Maker]:
     return enter
 
 
+def spoiled(name: str) -> Callable[[Callable[[onnx.ModelProto, str, str], object]], None]:
+    """Enter what a function makes of the honest model; it is given the role and the secret."""
+
+    def enter(spoil: Callable[[onnx.ModelProto, str, str], object]) -> None:
+        def make(role: str, secret: Path) -> bytes:
+            model = honest(role)
+            spoil(model, role, str(secret))
+            return content(model)
+
+        MODELS[name] = make
+
+    return enter
+
+
 def external(role: str, location: str, offset: int = 0, name: str = "stolen") -> onnx.TensorProto:
     """As many bytes as the first output of that role has numbers, taken from elsewhere."""
     tensor = TensorProto(name=name, data_type=TensorProto.UINT8, dims=[width(role)])

@@ -2,50 +2,43 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from tests.native.hostile_models.making import TABLE, content, honest, hostile
+from tests.native.hostile_models.making import TABLE, spoiled
 
 
-def other_table(role: str) -> tuple[onnx.ModelProto, onnx.TensorProto]:
-    """The honest model, and a constant of its with other numbers under the same name."""
-    model = honest(role)
+def tables(model: onnx.ModelProto, role: str) -> tuple[onnx.TensorProto, onnx.TensorProto]:
+    """A constant of a model, and one with other numbers under the same name."""
     (table,) = (t for t in model.graph.initializer if t.name == TABLE[role])
-    return model, numpy_helper.from_array(numpy_helper.to_array(table) + np.float32(1), table.name)
+    return table, numpy_helper.from_array(numpy_helper.to_array(table) + np.float32(1), table.name)
 
 
-@hostile("two initializers of one name")
-def _two_initializers(role: str, secret: Path) -> bytes:
-    model, other = other_table(role)
+@spoiled("two initializers of one name")
+def _two_initializers(model: onnx.ModelProto, role: str, secret: str) -> None:
+    _, other = tables(model, role)
     model.graph.initializer.append(other)
-    return content(model)
 
 
-@hostile("two initializers of one name, the first another")
-def _two_initializers_first(role: str, secret: Path) -> bytes:
-    model, other = other_table(role)
+@spoiled("two initializers of one name, the first another")
+def _two_initializers_first(model: onnx.ModelProto, role: str, secret: str) -> None:
+    _, other = tables(model, role)
     model.graph.initializer.insert(0, other)
-    return content(model)
 
 
-@hostile("an initializer and a Constant node of one name")
-def _initializer_and_constant(role: str, secret: Path) -> bytes:
-    model, other = other_table(role)
+@spoiled("an initializer and a Constant node of one name")
+def _initializer_and_constant(model: onnx.ModelProto, role: str, secret: str) -> None:
+    _, other = tables(model, role)
     model.graph.node.insert(0, helper.make_node("Constant", [], [other.name], value=other))
-    return content(model)
 
 
-@hostile("an initializer and a computed value of one name")
-def _initializer_and_node(role: str, secret: Path) -> bytes:
-    model, other = other_table(role)
+@spoiled("an initializer and a computed value of one name")
+def _initializer_and_node(model: onnx.ModelProto, role: str, secret: str) -> None:
+    _, other = tables(model, role)
     name, other.name = other.name, "evil.other"
     model.graph.initializer.append(other)
     model.graph.node.insert(0, helper.make_node("Identity", ["evil.other"], [name]))
-    return content(model)
 
 
 def sparse_of(dense: onnx.TensorProto) -> onnx.SparseTensorProto:
@@ -60,66 +53,51 @@ def sparse_of(dense: onnx.TensorProto) -> onnx.SparseTensorProto:
     return made
 
 
-@hostile("a sparse and a dense initializer of one name")
-def _sparse_and_dense(role: str, secret: Path) -> bytes:
-    model, other = other_table(role)
+@spoiled("a sparse and a dense initializer of one name")
+def _sparse_and_dense(model: onnx.ModelProto, role: str, secret: str) -> None:
+    _, other = tables(model, role)
     model.graph.sparse_initializer.append(sparse_of(other))
-    return content(model)
 
 
-@hostile("two sparse initializers of one name")
-def _two_sparse(role: str, secret: Path) -> bytes:
-    model, other = other_table(role)
-    (table,) = (t for t in model.graph.initializer if t.name == other.name)
+@spoiled("two sparse initializers of one name")
+def _two_sparse(model: onnx.ModelProto, role: str, secret: str) -> None:
+    table, other = tables(model, role)
     model.graph.sparse_initializer.extend([sparse_of(table), sparse_of(other)])
     model.graph.initializer.remove(table)
-    return content(model)
 
 
-@hostile("two nodes that give one name")
-def _two_nodes(role: str, secret: Path) -> bytes:
-    model = honest(role)
+@spoiled("two nodes that give one name")
+def _two_nodes(model: onnx.ModelProto, role: str, secret: str) -> None:
     output = model.graph.output[0].name
     last = next(node for node in model.graph.node if output in node.output)
     model.graph.node.append(helper.make_node("Relu", [last.input[0]], [output]))
-    return content(model)
 
 
-@hostile("a node that gives the name of an input")
-def _node_and_input(role: str, secret: Path) -> bytes:
-    model = honest(role)
+@spoiled("a node that gives the name of an input")
+def _node_and_input(model: onnx.ModelProto, role: str, secret: str) -> None:
     taken = model.graph.input[0].name
     model.graph.node.insert(0, helper.make_node("Identity", [TABLE[role]], [taken]))
-    return content(model)
 
 
-@hostile("an initializer by the name of an input")
-def _initializer_and_input(role: str, secret: Path) -> bytes:
-    model = honest(role)
+@spoiled("an initializer by the name of an input")
+def _initializer_and_input(model: onnx.ModelProto, role: str, secret: str) -> None:
     wide = {"decoder": [1, 40], "encoder": [1, 784], "prior": [1]}[role]
     value = numpy_helper.from_array(np.zeros(wide, np.float32), model.graph.input[0].name)
     model.graph.initializer.append(value)
-    return content(model)
 
 
-@hostile("two inputs of one name")
-def _two_inputs(role: str, secret: Path) -> bytes:
-    model = honest(role)
+@spoiled("two inputs of one name")
+def _two_inputs(model: onnx.ModelProto, role: str, secret: str) -> None:
     model.graph.input.append(model.graph.input[0])
-    return content(model)
 
 
-@hostile("numbers in two fields of one tensor")
-def _two_fields(role: str, secret: Path) -> bytes:
-    model, other = other_table(role)
-    (table,) = (t for t in model.graph.initializer if t.name == other.name)
+@spoiled("numbers in two fields of one tensor")
+def _two_fields(model: onnx.ModelProto, role: str, secret: str) -> None:
+    table, other = tables(model, role)
     table.float_data.extend(numpy_helper.to_array(other).reshape(-1).tolist())
-    return content(model)
 
 
-@hostile("numbers in a field of another element type")
-def _other_field(role: str, secret: Path) -> bytes:
-    model, other = other_table(role)
-    (table,) = (t for t in model.graph.initializer if t.name == other.name)
+@spoiled("numbers in a field of another element type")
+def _other_field(model: onnx.ModelProto, role: str, secret: str) -> None:
+    table, _ = tables(model, role)
     table.double_data.extend([1.0] * int(np.prod(table.dims)))
-    return content(model)

@@ -20,6 +20,7 @@ from tests.native.hostile_models.making import (
     honest,
     hostile,
     ones,
+    spoiled,
     width,
 )
 
@@ -52,24 +53,20 @@ def _function_external(role: str, secret: Path) -> bytes:
     return with_function(role, function("evil", "Stolen", [node]))
 
 
-@hostile("external data in a local function that nothing calls")
-def _function_unused(role: str, secret: Path) -> bytes:
-    model = honest(role)
-    node = constant("value", external(role, str(secret)))
+@spoiled("external data in a local function that nothing calls")
+def _function_unused(model: onnx.ModelProto, role: str, secret: str) -> None:
+    node = constant("value", external(role, secret))
     model.functions.append(function("evil", "Stolen", [node]))
     model.opset_import.append(helper.make_opsetid("evil", 1))
-    return content(model)
 
 
-@hostile("external data in the default of a local function's attribute")
-def _function_default(role: str, secret: Path) -> bytes:
-    model = honest(role)
+@spoiled("external data in the default of a local function's attribute")
+def _function_default(model: onnx.ModelProto, role: str, secret: str) -> None:
     made = function("evil", "Ones", [ones(role)])
-    default = helper.make_attribute("value", external(role, str(secret)))
+    default = helper.make_attribute("value", external(role, secret))
     made.attribute_proto.append(default)
     model.functions.append(made)
     model.opset_import.append(helper.make_opsetid("evil", 1))
-    return content(model)
 
 
 def _functions_of_known_names() -> None:
@@ -100,22 +97,18 @@ def _functions_of_known_names() -> None:
 _functions_of_known_names()
 
 
-@hostile("training information")
-def _training(role: str, secret: Path) -> bytes:
-    model = honest(role)
+@spoiled("training information")
+def _training(model: onnx.ModelProto, role: str, secret: str) -> None:
     information = model.training_info.add()
     information.algorithm.name = "algorithm"
-    return content(model)
 
 
-@hostile("external data in training information")
-def _training_external(role: str, secret: Path) -> bytes:
-    model = honest(role)
+@spoiled("external data in training information")
+def _training_external(model: onnx.ModelProto, role: str, secret: str) -> None:
     information = model.training_info.add()
     for graph in (information.initialization, information.algorithm):
         graph.name = "graph"
-        graph.initializer.append(external(role, str(secret)))
-    return content(model)
+        graph.initializer.append(external(role, secret))
 
 
 @hostile("control flow, If")
