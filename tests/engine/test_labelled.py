@@ -7,7 +7,7 @@ import pickle
 import shutil
 import subprocess
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -298,16 +298,8 @@ def test_a_pickled_model_draws_the_same_digits(labelled: dv.Model) -> None:
 
 def test_many_threads_open_one_prior_and_get_the_same(labelled_bundle: Path) -> None:
     model = dv.load(labelled_bundle)
-    found: list[np.ndarray[Any, Any]] = []
-    threads = [
-        threading.Thread(target=lambda: found.append(model.sample(200, seed=1, digit=[2, 4])))
-        for _ in range(8)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 8
+    with ThreadPoolExecutor(8) as pool:
+        found = [*pool.map(lambda _: model.sample(200, seed=1, digit=[2, 4]), range(8))]
     for images in found[1:]:
         np.testing.assert_array_equal(images, found[0])
 

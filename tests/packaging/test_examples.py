@@ -73,15 +73,6 @@ def test_the_c_program_gives_the_bytes_of_the_python_module(
     assert must_run(programs["minimal"], DECODER, str(SEED), str(COUNT)) == expected.tobytes()
 
 
-def test_the_c_program_gives_the_bytes_of_digitvae_generate(
-    programs: Programs, tmp_path: Path
-) -> None:
-    raw = tmp_path / "digits.raw"
-    words: list[str | Path] = ["generate", str(COUNT), "--seed", str(SEED), "--output", raw]
-    must_run(sys.executable, "-m", "digitvae.cli.app", *words)
-    assert must_run(programs["minimal"], DECODER, str(SEED), str(COUNT)) == raw.read_bytes()
-
-
 def test_the_embedded_model_gives_the_same_bytes_without_any_file(
     programs: Programs, expected: Bytes, tmp_path: Path
 ) -> None:
