@@ -4,14 +4,10 @@
 all (``digitvae evaluate``).
 """
 
-_EARLIER = [
-    "ACTIVE_VARIANCE",
-    "BASELINE_TOLERANCE",
-    "Evaluation",
-    "as_tensor",
-    "baseline_bce",
-    "evaluate",
-]
+_EARLIER = (
+    *("ACTIVE_VARIANCE", "BASELINE_TOLERANCE", "Evaluation"),
+    *("as_tensor", "baseline_bce", "evaluate"),
+)
 
 
 def __getattr__(name: str) -> object:

@@ -51,10 +51,6 @@ class Recognition(NamedTuple):
         """Share of images that are taken for what their labels say."""
         return float((self.label == labels).mean())
 
-    def head(self, n: int) -> Recognition:
-        """The first n images."""
-        return Recognition(self.features[:n], self.confidence[:n], self.label[:n])
-
 
 @dataclass(frozen=True)
 class Recognizer:

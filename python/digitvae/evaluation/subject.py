@@ -94,15 +94,13 @@ class Subject:
     def posterior_draws(
         self, mu: NDArray[np.float32], logvar: NDArray[np.float32], generator: torch.Generator
     ) -> NDArray[np.float32]:
-        """One z ~ q(z|x) for each image; the mean itself where there is no posterior.
+        """One z ~ q(z|x) for each image.
 
         Args:
             mu: [n, latents].
             logvar: [n, latents].
             generator: Of the noise.
         """
-        if not self.has_posterior:
-            return mu
         noise = torch.randn(mu.shape, generator=generator)
         draws = torch.from_numpy(mu) + torch.exp(0.5 * torch.from_numpy(logvar)) * noise
         result: NDArray[np.float32] = draws.numpy()
