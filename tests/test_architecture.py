@@ -12,7 +12,8 @@ import pytest
 
 import digitvae
 
-PACKAGE = Path(__file__).parents[1] / "python" / "digitvae"
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "python" / "digitvae"
 
 ORDER = (
     "base",
@@ -117,3 +118,13 @@ def test_no_test_imports_another_test() -> None:
         if re.match(r"\s*(from (tests|\.)|import tests\.).*\btest_\w+", line)
     }
     assert not against  # what tests share is in tests/support/
+
+
+def test_folders_of_the_native_core_include_only_what_is_above_them() -> None:
+    order = ("base", "random", "onnx", "schedule", "kernels", "model", "c_api")
+    core = ROOT / "cpp" / "src"
+    folders = {path: path.relative_to(core).parts[0] for path in core.rglob("*.?pp")}
+    assert {*folders.values()} == {*order}
+    for path, folder in folders.items():
+        included = set(re.findall(r'#include "(\w+)/', path.read_text(encoding="utf-8")))
+        assert included <= {*order[: order.index(folder) + 1]}, path

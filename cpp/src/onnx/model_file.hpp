@@ -1,5 +1,5 @@
 // An ONNX file, read and checked before any runtime sees it, and what it says of its graph: as much as code of ours
-// needs that does the work of some nodes, or of all (sparse/, latent_mixture/).
+// needs that does the work of some nodes, or of all (kernels/).
 #pragma once
 
 #include <cstddef>
