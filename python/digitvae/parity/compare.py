@@ -123,8 +123,7 @@ def compare_runtimes(
             peaks = (output.deviations[runtime].noise_used for output in outputs)
             index, row = reduce(Peak.merge, peaks).place
             rows[runtime] = inputs.blocks[index][row : row + 1]
-    found = outputs[0].deviations
-    shown = _worst_cases(network, inputs, functions, comparisons, found=found, shape=image_shape)
+    shown = _worst_cases(network, inputs, functions, comparisons, image_shape)
     return Findings(tuple(comparisons), tuple(pairs), shown, rows)
 
 
@@ -209,8 +208,6 @@ def _worst_cases(
     inputs: InputSet,
     functions: Mapping[str, Function],
     comparisons: Sequence[Comparison],
-    *,
-    found: Mapping[str, BlockDeviations],
     shape: tuple[int, int] | None,
 ) -> tuple[WorstCase, ...]:
     """Eager's and another runtime's image where they are farthest from each other."""
@@ -219,11 +216,11 @@ def _worst_cases(
     eager = next(iter(functions))
     cases = []
     for comparison in comparisons:
-        if comparison.runtime == eager or comparison.deviations is None:
+        if comparison.deviations is None or comparison.deviations.to_eager is None:
             continue
         if inputs.separate and comparison.status != "failed":
             continue  # the same rows as elsewhere
-        peak = found[comparison.runtime].to_eager.peak
+        peak = comparison.deviations.to_eager.peak
         block, row = peak.place
         rows = inputs.blocks[block]
         with contextlib.suppress(Exception):  # it computed once; if not twice, there is no picture

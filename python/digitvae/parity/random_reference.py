@@ -108,9 +108,7 @@ def standard_normal(
 ) -> npt.NDArray[np.float32]:
     """float32 [count, dim]: row i is a function of (seed, stream, first + i) alone."""
     blocks = (dim + 3) // 4
-    index = [(first + i) % 2**64 for i in range(count)]
-    low = np.repeat(np.array([i & 0xFFFFFFFF for i in index], np.uint64), blocks)
-    high = np.repeat(np.array([i >> 32 for i in index], np.uint64), blocks)
+    low, high = (np.repeat(words, blocks) for words in _index_words(first, count))
     block = np.tile(np.arange(blocks, dtype=np.uint64), count)
     words = philox4x32_10(
         [block, np.full_like(block, stream), low, high], (seed & 0xFFFFFFFF, seed >> 32)
@@ -151,9 +149,13 @@ def mixture_latents(
 
 def mixture_uniform(seed: int, first: int, count: int) -> npt.NDArray[np.float32]:
     """float32 [count] in [0, 1): which component of a mixture row i takes."""
-    index = [(first + i) % 2**64 for i in range(count)]
-    low = np.array([i & 0xFFFFFFFF for i in index], np.uint64)
-    high = np.array([i >> 32 for i in index], np.uint64)
+    low, high = _index_words(first, count)
     zero, one = np.zeros_like(low), np.ones_like(low)
     words = philox4x32_10([zero, one, low, high], (seed & 0xFFFFFFFF, seed >> 32))
     return ((words[0] >> np.uint64(8)).astype(np.float64) * 2.0**-24).astype(np.float32)
+
+
+def _index_words(first: int, count: int) -> tuple[Words, Words]:
+    """The low and the high words of the indexes first … first + count − 1, modulo 2⁶⁴."""
+    index = np.array([(first + i) % 2**64 for i in range(count)], np.uint64)
+    return index & MASK, index >> SHIFT

@@ -48,29 +48,25 @@ def _suite(name: str, cases: Iterable[TestCase], facts: Mapping[str, str]) -> Te
 
 
 def _check(check: Check) -> TestCase:
-    return _with_result(TestCase(storable(check.statement), storable(check.subject)), check)
+    return _case(check.statement, check.subject, check)
 
 
 def _comparison(comparison: Comparison) -> TestCase:
-    name = f"{comparison.output} on {comparison.inputs}"
-    case = _with_result(TestCase(storable(name), storable(comparison.runtime)), comparison)
+    found = ""
     if comparison.same_bits_as is not None:
-        case.system_out = storable(f"{_out(case)}same bits as {comparison.same_bits_as}")
+        found = f"same bits as {comparison.same_bits_as}"
     elif comparison.deviations is not None:
         peak = comparison.deviations.to_truth.peak
         place = f"{peak.input}, element {peak.element}"
         found = f"largest deviation from truth: {peak.value:.3g} at {place}"
-        case.system_out = storable(f"{_out(case)}{found}")
-    return case
+    name = f"{comparison.output} on {comparison.inputs}"
+    return _case(name, comparison.runtime, comparison, found)
 
 
-def _out(case: TestCase) -> str:
-    return "" if case.system_out is None else f"{case.system_out}\n"
-
-
-def _with_result(case: TestCase, item: Check | Comparison) -> TestCase:
-    """Add what became of it; a passed case has no element that says so."""
-    detail = storable(item.detail)
+def _case(name: str, of: str, item: Check | Comparison, found: str = "") -> TestCase:
+    """A case and what became of it; a passed one has no element that says so."""
+    case = TestCase(storable(name), storable(of))
+    said, detail = [], storable(item.detail)
     if item.status == "failed":
         failure = Failure(detail.partition("\n")[0] or "failed", "failed")
         failure.text = storable(str(item))
@@ -78,5 +74,7 @@ def _with_result(case: TestCase, item: Check | Comparison) -> TestCase:
     elif item.status == "not run":
         case.result = [Skipped(detail or "not run")]
     elif detail or item.status == "measured":
-        case.system_out = f"{item.status}: {detail}" if detail else item.status
+        said = [f"{item.status}: {detail}" if detail else item.status]
+    if said or found:
+        case.system_out = "\n".join([*said, *[storable(found)] * bool(found)])
     return case

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from digitvae.base.tables import ALARM, Table
-from digitvae.parity.report import by, classes
+from digitvae.parity.report import Peak, by, classes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from digitvae.parity.report import Comparison, Deviations, ParityReport, Peak
+    from digitvae.parity.report import Comparison, Deviations, ParityReport
 
-_NUMBERS = (
-    "to eager",
-    "to truth",
-    "rms",
-    "ULP median",
-    "99.9 %",
-    "bytes/million",
-    "noise limit used",
-    "bound used",
-)
+_NUMBERS = ("to eager", "to truth", "rms", "ULP median", "99.9 %", "bytes/million")
 _MARKS = {"passed": "ok", "failed": ALARM, "measured": "info", "not run": "not run"}
 
 
@@ -33,8 +25,9 @@ def tables(report: ParityReport, *, details: bool = False) -> list[Table]:
         details: Every set of inputs on its own, every check, and runtimes against each other;
             otherwise the largest numbers over all inputs, and the checks that did not just pass.
     """
-    shown = [_details(report), _pairs(report)] if details else [_summary(report)]
-    shown = [_equals(report), *shown, _checks(report, details=details), _gate(report)]
+    shown = [_equals(report), _deviations(report, details=details)]
+    shown += [_pairs(report)] if details else []
+    shown += [_checks(report, details=details), _gate(report)]
     return [table for table in shown if table.rows]
 
 
@@ -85,31 +78,35 @@ def _gate(report: ParityReport) -> Table:
     return Table("The gate itself, on copies of this bundle", header, rows, left=4)
 
 
-def _summary(report: ParityReport) -> Table:
-    """One row for each output and each group of runtimes: the largest of all sets of inputs."""
+def _deviations(report: ParityReport, *, details: bool) -> Table:
+    """One row for each output and each class of runtimes, or for each set of inputs of it."""
     rows = []
-    for output, members in _places(report, "network", "output"):
-        leading = (c for c in members if c.runtime == members[0].runtime)
+    for output, members in _places(report, "network", "output", *["inputs"] * details):
+        leading = [c for c in members if c.runtime == members[0].runtime]
         known = [(c, found) for c in leading if (found := report.deviations(c))]
-        cells = _cells(
-            known[0][1] if known else None,
-            noise=[found.noise_used for c, found in known if c.typical],
-            bound=[found.bound_used for _, found in known],
+        first, found = known[0] if known else (leading[0], None)
+        shares = (
+            _largest([found.noise_used for c, found in known if details or c.typical]),
+            _largest([found.bound_used for _, found in known]),
         )
-        first_inputs = known[0][0].inputs if known else ""
-        rows.append((_mark(members), output, first_inputs, _title(members), *cells))
-    header = ("", "output", "inputs", "runtimes", *_NUMBERS)
+        cells = [_mark(members), output, first.inputs, _title(members), *_cells(found), *shares]
+        if details:
+            cells.insert(3, f"{first.count}")
+            cells.append("" if found is None else found.to_truth.peak.input)
+        rows.append(tuple(cells))
+    header = ["", "output", "inputs", "runtimes", *_NUMBERS, "noise limit used", "bound used"]
     title = "Deviations on the first inputs of each output; shares of the limits on all inputs"
-    return Table(title, header, tuple(rows), left=4)
+    if details:
+        header.insert(3, "rows")
+        header.append("farthest from the truth")
+        title = "Deviations by inputs"
+    return Table(title, tuple(header), tuple(rows), left=header.index("to eager"))
 
 
-def _cells(
-    found: Deviations | None, *, noise: Sequence[Peak | None], bound: Sequence[Peak | None]
-) -> tuple[str, ...]:
-    """The columns of ``_NUMBERS``: deviations, and the largest of the shares."""
-    shares = (_largest(noise), _largest(bound))
+def _cells(found: Deviations | None) -> Sequence[str]:
+    """The columns of ``_NUMBERS``."""
     if found is None:
-        return (*[""] * (len(_NUMBERS) - len(shares)), *shares)
+        return [""] * len(_NUMBERS)
     return (
         "" if found.to_eager is None else f"{found.to_eager.peak.value:.2e}",
         f"{found.to_truth.peak.value:.2e}",
@@ -117,31 +114,11 @@ def _cells(
         f"{found.ulps.median:.3g}",
         f"{found.ulps.q999:.3g}",
         "" if found.bytes_per_million is None else f"{found.bytes_per_million:.2f}",
-        *shares,
     )
 
 
-def _largest(peaks: Sequence[Peak | None]) -> str:
-    values = [peak.value for peak in peaks if peak is not None]
-    return f"{max(values):.1%}" if values else ""
-
-
-def _details(report: ParityReport) -> Table:
-    """One row for each output, set of inputs and group of runtimes."""
-    rows = []
-    for output, members in _places(report, "network", "output", "inputs"):
-        leader = members[0]
-        found = report.deviations(leader)
-        cells = _cells(
-            found,
-            noise=[] if found is None else [found.noise_used],
-            bound=[] if found is None else [found.bound_used],
-        )
-        worst = "" if found is None else found.to_truth.peak.input
-        head = (_mark(members), output, leader.inputs, f"{leader.count}", _title(members))
-        rows.append((*head, *cells, worst))
-    header = ("", "output", "inputs", "rows", "runtimes", *_NUMBERS, "farthest from the truth")
-    return Table("Deviations by inputs", header, tuple(rows), left=5)
+def _largest(peaks: Iterable[Peak | None]) -> str:
+    return f"{reduce(Peak.merge, known).value:.1%}" if (known := [*filter(None, peaks)]) else ""
 
 
 def _pairs(report: ParityReport) -> Table:
