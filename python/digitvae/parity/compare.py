@@ -50,7 +50,7 @@ def _deviations(found: BlockDeviations, *, is_eager: bool, image: bool) -> Devia
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found on one set of inputs."""
+    """All findings on one set of inputs."""
 
     comparisons: tuple[Comparison, ...]
     pairs: tuple[Pair, ...]

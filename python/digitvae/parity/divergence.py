@@ -1,4 +1,4 @@
-"""Where a faulty export leaves the truth: the first node whose value no step of the model explains.
+"""Finds the node where a faulty export leaves the truth: no step of the model explains its value.
 
 The exported graph is run with all its intermediate values shown, on the input of the worst
 deviation. A node agrees if some operation of the PyTorch module has its value there, within the

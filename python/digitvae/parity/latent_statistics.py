@@ -1,4 +1,4 @@
-"""Whether the engine's latents are those of the specification, and look like N(0, I)."""
+"""Checks the engine's latents against the specification, and against N(0, I)."""
 
 from __future__ import annotations
 

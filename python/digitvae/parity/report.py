@@ -1,4 +1,4 @@
-"""What a verification found: plain data, the same for the terminal, ``parity.json`` and the pages.
+"""The findings of a verification: plain data, for the terminal, ``parity.json`` and the pages.
 
 Everything here is small, quantiles and counts and no values: reports can be kept and compared.
 """
@@ -87,7 +87,7 @@ class Peak:
 
 @dataclass(frozen=True)
 class Spread:
-    """How a deviation is distributed over all values of an output.
+    """The distribution of a deviation over all values of an output.
 
     Attributes:
         peak: The largest, and where.
@@ -190,7 +190,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Pair:
-    """How far two runtimes are from each other.
+    """The distance of two runtimes from each other.
 
     Attributes:
         network: Which network.
@@ -234,7 +234,7 @@ class WorstCase:
 
 @dataclass(frozen=True)
 class GateTest:
-    """What became of the gate's own test: copies of the bundle, damaged or only rewritten.
+    """Results of the gate's own test, on copies of the bundle, damaged or only rewritten.
 
     Attributes:
         mutants: Faulty copies that were made.

@@ -9,6 +9,7 @@ import numpy as np
 
 from digitvae.base.page import render
 from digitvae.parity.report import by, classes
+from digitvae.parity.statistics import to_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -244,6 +245,5 @@ def _nice(value: float) -> float:
 
 
 def _grey(image: NDArray[np.float32]) -> NDArray[np.uint8]:
-    values = np.nan_to_num(image.astype(np.float32), nan=0.0, posinf=1.0, neginf=0.0)
-    grey: NDArray[np.uint8] = np.rint(np.float32(255) * np.clip(values, 0, 1)).astype(np.uint8)
-    return grey
+    """Intensities as bytes; what is not a number is black."""
+    return to_pixels(np.nan_to_num(image).clip(0.0, 1.0))
