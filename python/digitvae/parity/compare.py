@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from digitvae.base.threads import in_parallel
-from digitvae.parity.one_block import (
-    Block,
-    BlockDeviations,
-    BlockOutput,
-    Reference,
-    compute_block,
-)
+from digitvae.parity.one_block import BlockDeviations, BlockOutput, Reference, compute_block
 from digitvae.parity.report import Comparison, Deviations, Pair, Peak, WorstCase
 
 if TYPE_CHECKING:
@@ -87,7 +81,7 @@ def compare_runtimes(
         each runtime but eager the input of the worst deviation from the truth.
     """
 
-    def work(block: tuple[int, Float32]) -> Block:
+    def work(block: tuple[int, Float32]) -> tuple[tuple[BlockOutput, ...], dict[str, str]]:
         index, rows = block
 
         def locate(value: float, row: int, element: int) -> Peak:
@@ -98,11 +92,12 @@ def compare_runtimes(
     outputs: tuple[BlockOutput, ...] = ()
     errors: dict[str, str] = {}
     message = f"{network.name}: {inputs.name}"
-    for index, block in enumerate(in_parallel(work, enumerate(inputs.blocks), threads)):
+    work_done = in_parallel(work, enumerate(inputs.blocks), threads)
+    for index, (found, raised) in enumerate(work_done):
         on_block(message)
-        for runtime, error in block.errors.items():
+        for runtime, error in raised.items():
             errors.setdefault(runtime, f"{inputs.where(index, 0)} and on: {error}")
-        outputs = tuple(map(BlockOutput.merge, outputs, block.outputs)) or block.outputs
+        outputs = tuple(map(BlockOutput.merge, outputs, found)) or found
 
     comparisons: list[Comparison] = []
     pairs: list[Pair] = []

@@ -178,14 +178,6 @@ def _merged(one: Mapping[Any, Any], later: Mapping[Any, Any]) -> dict[Any, Any]:
     return {**one, **{k: one[k].merge(value) if k in one else value for k, value in later.items()}}
 
 
-@dataclass(frozen=True)
-class Block:
-    """All outputs on one block, and what runtimes raised."""
-
-    outputs: tuple[BlockOutput, ...]
-    errors: dict[str, str]
-
-
 def compute_block(
     rows: Float32,
     network: Network,
@@ -194,8 +186,12 @@ def compute_block(
     must_equal: Mapping[str, str],
     *,
     locate: Locate,
-) -> Block:
-    """Compare all runtimes on one block; see :func:`digitvae.parity.compare.compare_runtimes`."""
+) -> tuple[tuple[BlockOutput, ...], dict[str, str]]:
+    """Compare all runtimes on one block; see :func:`digitvae.parity.compare.compare_runtimes`.
+
+    Returns:
+        What was found of each output, and by runtime what was raised.
+    """
     exact = [_Exact.of(enclosure, bounded=truth.bounded) for enclosure in truth(rows)]
     computed: dict[str, tuple[Float32, ...]] = {}
     errors: dict[str, str] = {}
@@ -219,7 +215,7 @@ def compute_block(
         )
         for i in range(len(exact))
     )
-    return Block(outputs, errors)
+    return outputs, errors
 
 
 def _call(function: Function, rows: Float32, exact: Sequence[_Exact]) -> tuple[Float32, ...]:
