@@ -106,7 +106,7 @@ def test_the_bundle_holds_its_files_and_opens(tiny_bundle: Path) -> None:
     bundle.check_files()
     assert set(bundle.file_names) == FILES
     assert {p.name for p in tiny_bundle.iterdir()} == FILES | {MANIFEST}
-    assert not [*tiny_bundle.parent.glob(f".{tiny_bundle.name}-*")]
+    assert not [*tiny_bundle.parent.glob(".digitvae-*")]
     assert tiny_bundle.stat().st_mode & 0o777 == 0o777 & ~umask()
 
 
@@ -515,7 +515,7 @@ def test_a_place_that_cannot_be_written_is_an_output_error_before_anything_is_fi
 ) -> None:
     monkeypatch.setattr(export, "_fit", lambda *_: pytest.fail("it was fitted"))
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot write"):
         export.export_run(tiny_run, tmp_path / "file" / "bundle")
 
 

@@ -166,9 +166,7 @@ def new_folder(
     Raises:
         OutputError: As for :func:`new_file`; also when ``force`` would delete other files.
     """
-    target = destination(path)
-    with output_errors(path):
-        exchange.recover(target)
+    target = recover(path)
     _refuse_existing_folder(path, target, force=force, ours=ours)
     temporary = temporary_name(target)
     try:
@@ -176,27 +174,28 @@ def new_folder(
             # Who may not look into the one that is replaced may not look into this one either.
             temporary.mkdir(mode=0o700 if target.exists() else 0o777)
         yield temporary
-        put_folder(temporary, path, target, force=force, ours=ours)
+        _put_folder(temporary, path, target, force=force, ours=ours)
     except BaseException:
         exchange.remove_folder(temporary)
         raise
 
 
-def put_folder(
-    folder: Path, path: Path, target: Path, *, force: bool, ours: Callable[[Path, str], bool]
-) -> None:
-    """Give a finished folder its name, and remove the one that had it.
-
-    Args:
-        folder: The folder, beside ``target`` or below it in the same file system.
-        path: What to call the destination.
-        target: The destination.
-        force: As for :func:`new_folder`.
-        ours: As for :func:`new_folder`.
+def recover(path: Path) -> Path:
+    """Bring back a folder that a run had moved away when it died; returns where it really is.
 
     Raises:
-        OutputError: As for :func:`new_folder`; ``target`` is as it was.
+        OutputError: As for :func:`destination`, or it cannot be brought back.
     """
+    target = destination(path)
+    with output_errors(path):
+        exchange.recover(target)
+    return target
+
+
+def _put_folder(
+    folder: Path, path: Path, target: Path, *, force: bool, ours: Callable[[Path, str], bool]
+) -> None:
+    """Give a finished folder its name, and remove the one that had it."""
     with output_errors(path):
         _sync_file_system(folder)
         _refuse_existing_folder(path, target, force=force, ours=ours)

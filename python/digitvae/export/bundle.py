@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from contextlib import suppress
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -21,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import save as save_safetensors
 
-from digitvae.base import atomic, exchange
+from digitvae.base import atomic
 from digitvae.base.errors import DataError, OutputError, ParityError, TrainingError
 from digitvae.base.files import open_regular
 from digitvae.bundle.card import model_card
@@ -101,31 +99,27 @@ def export_run(
         )
     weights, model = _load_weights(source, summary.config.dims)
     manifest = _manifest(summary)
-    with atomic.output_errors(target):
-        exchange.recover(target)
-    _check_target(target, force=force)
-    scratch: Path | None = None
     made = [parent for parent in target.parents if not parent.exists()]  # the innermost first
     try:
         # First of all, so that nobody waits for a prior to learn that its place cannot be written.
-        target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-        fit = _fit(model, summary, data_root, say, on_progress) if prior else None
-        if fit is not None:
-            manifest["prior"] = fit.facts()
-        folder = scratch / "bundle"
-        folder.mkdir()
-        write_networks(folder, model, weights, summary.config.dataset, say)
-        if fit is not None:
-            write_prior(folder, fit.prior, summary.config.dataset, say)
-        say("verifying that every form computes what PyTorch computes")
-        _verify(folder, manifest, data_root, quick=quick, on_progress=on_progress)
-        _put_in_place(folder, target, force=force)
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be written: {error}") from error
+        with atomic.output_errors(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+        atomic.recover(target)
+        _check_target(target, force=force)
+        with (
+            atomic.new_folder(target, force=True, ours=_bundle_lists) as folder,
+            atomic.output_errors(target),
+        ):
+            fit = _fit(model, summary, data_root, say, on_progress) if prior else None
+            if fit is not None:
+                manifest["prior"] = fit.facts()
+            write_networks(folder, model, weights, summary.config.dataset, say)
+            if fit is not None:
+                write_prior(folder, fit.prior, summary.config.dataset, say)
+            say("verifying that every form computes what PyTorch computes")
+            _verify(folder, manifest, data_root, quick=quick, on_progress=on_progress)
+            _check_target(target, force=force)  # again: what is there may be another by now
     finally:
-        if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)
         for parent in made:
             with suppress(OSError):  # one that holds something, as after a success, stays
                 parent.rmdir()
@@ -314,9 +308,3 @@ def _bundle_lists(folder: Path, name: str) -> bool:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
     return schema.startswith("digitvae-bundle/") and (name == MANIFEST or name in listed)
-
-
-def _put_in_place(folder: Path, target: Path, *, force: bool) -> None:
-    """Give the finished folder its name; what had the name before is kept until then."""
-    _check_target(target, force=force)
-    atomic.put_folder(folder, target, target, force=True, ours=_bundle_lists)
