@@ -369,6 +369,10 @@ ALL = (
     _contender("jax", "JAX", "jax", install="pip install jax", program=True),
     _on_torch("pythae", "pythae", "pythae", "torch", install="pip install pythae", program=False),
 )
-"""All contenders, in the order of tables; the first is this package."""
+"""All contenders, in the order of tables; the first is this package.
+
+To add one: a function ``with_NAME`` here or in ``torch_contenders.py``, a line above, a colour and
+a marker in ``plot.py``; for times of whole processes a function of that name in ``programs.py``.
+"""
 
 NAMES = tuple(contender.name for contender in ALL)

@@ -120,6 +120,7 @@ def test_the_wheel_holds_the_product_and_nothing_else(dist: Distribution) -> Non
     assert bundled <= set(names)
     assert "digitvae/classifiers/mnist.onnx" in names
     assert {"digitvae/py.typed", "digitvae/_native.pyi", "digitvae/_version.pyi"} <= set(names)
+    assert "digitvae/bundle/card.md.jinja" in names
     assert any(name.startswith("digitvae/_native.") and name.endswith(".so") for name in names)
     top = {name.split("/")[0] for name in names}
     assert top == {"digitvae", f"digitvae-{dist.version}.dist-info"}
