@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from digitvae.base.errors import ParityError
 from digitvae.parity.inputs import GENERATED, SEARCHED
-from digitvae.parity.report import LOADED, SCHEMA, Check, first_line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from digitvae.parity.report import ParityReport
+from digitvae.parity.report import LOADED, SCHEMA, Check, ParityReport, first_line
 
 SUBJECT = "baseline"
 

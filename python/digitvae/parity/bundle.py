@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from digitvae.base.errors import DataError
 from digitvae.bundle.folder import Bundle
 from digitvae.bundle.names import PRIOR
 from digitvae.data import sets as data
+from digitvae.engine.model import Model
 from digitvae.parity import inputs, latent_statistics, prior, properties, structure
-from digitvae.parity.blocks import on_all_rows
 from digitvae.parity.elbo import check_elbo
 from digitvae.parity.generated import generated
-from digitvae.parity.loaded import load_all
-from digitvae.parity.networks import DECODER, ENCODER, NETWORKS, RECONSTRUCTION
-from digitvae.parity.report import Check, Status, first_line
+from digitvae.parity.loaded import Loaded, load_all
+from digitvae.parity.networks import DECODER, ENCODER, NETWORKS, RECONSTRUCTION, Float32, Function
+from digitvae.parity.report import Check, ParityReport, Status, first_line
 from digitvae.parity.runtimes.pytorch import EAGER
-from digitvae.parity.settings import FULL, QUICK
+from digitvae.parity.settings import FULL, QUICK, Settings
 from digitvae.parity.truth import Composed
-from digitvae.parity.verification import Case, Plan, Reach, require_positive, verify_subject
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from digitvae.engine.model import Model
-    from digitvae.parity.loaded import Loaded
-    from digitvae.parity.networks import Float32, Function
-    from digitvae.parity.report import ParityReport
-    from digitvae.parity.settings import Settings
-    from digitvae.parity.verification import Progress, Run
+from digitvae.parity.verification import (
+    Case,
+    Plan,
+    Progress,
+    Reach,
+    Run,
+    require_positive,
+    verify_subject,
+)
 
 _FARTHEST = 6.8
 """|z| of the prior's draws stays below it (docs/random-numbers.md): no need to look further."""
@@ -167,7 +165,7 @@ def _cases(run: Run, loaded: Loaded, z: Float32, images: NDArray[np.uint8] | Non
     """Decoder, encoder, and one after the other; inputs that a network has to make are eager's."""
     settings, functions, truths = run.settings, loaded.functions, loaded.truths
     decode, encode = (functions[network.name][EAGER] for network in NETWORKS)
-    (drawn,) = on_all_rows(decode, z[: settings.decoded], run.threads)
+    (drawn,) = inputs.on_all_rows(decode, z[: settings.decoded], run.threads)
     pixels = drawn.shape[1]
     decoder = [
         inputs.whole("prior draws", z),
@@ -191,7 +189,7 @@ def _cases(run: Run, loaded: Loaded, z: Float32, images: NDArray[np.uint8] | Non
     reconstruction = inputs.whole("decoded prior draws", drawn[: settings.decoded // 2])
     if images is not None:
         ink = inputs.ink(images)
-        mu, logvar = on_all_rows(encode, ink, run.threads)
+        mu, logvar = inputs.on_all_rows(encode, ink, run.threads)
         part = settings.images // 4
         others = slice(part, 2 * part)
         posterior = inputs.posterior_draws(mu[others], logvar[others])

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from digitvae import _native
+from digitvae.base.threads import in_parallel
 from digitvae.engine.sampling import LATENT_STREAM, POSTERIOR_STREAM
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from digitvae.parity.networks import Float32
+from digitvae.parity.networks import Float32, Function
 
 TILE = _native.TILE_ROWS
 AROUND_A_TILE = (1, TILE - 1, TILE + 1)
@@ -80,6 +76,12 @@ def in_blocks(rows: Float32, size: int = BLOCK_ROWS) -> tuple[Float32, ...]:
     return tuple(rows[i : i + size] for i in range(0, len(rows), size))
 
 
+def on_all_rows(function: Function, rows: Float32, threads: int) -> tuple[Float32, ...]:
+    """A function of rows, block by block, in whole."""
+    blocks = list(in_parallel(function, in_blocks(rows), threads))
+    return tuple(np.concatenate(output) for output in zip(*blocks, strict=True))
+
+
 def batches(rows: Float32, sizes: Sequence[int] = BATCHES) -> InputSet:
     """The first rows of an array, once for each size that it can fill; the smallest is 1."""
     sizes = [size for size in sizes if size <= len(rows)]
@@ -127,7 +129,7 @@ def extreme_latents(draws: Float32) -> InputSet:
         scaled = draws[:50] * np.float32(scale)
         rows += list(scaled)
         names += [f"draw {i} times {scale}" for i in range(len(scaled))]
-    return InputSet("extreme latents", (np.stack(rows),), typical=False, names=tuple(names))
+    return _extreme("extreme latents", rows, names)
 
 
 def extreme_images(pixels: int) -> InputSet:
@@ -135,8 +137,12 @@ def extreme_images(pixels: int) -> InputSet:
     rows, names = constants((pixels,), (0, 1, _SMALLEST_SUBNORMAL, _LARGEST_SUBNORMAL))
     rows += list(np.eye(pixels, dtype=np.float32))
     names += [f"only pixel {i} is 1" for i in range(pixels)]
-    blocks = in_blocks(np.stack(rows))
-    return InputSet("extreme images", blocks, typical=False, names=tuple(names))
+    return _extreme("extreme images", rows, names)
+
+
+def _extreme(name: str, rows: Sequence[Float32], names: Sequence[str]) -> InputSet:
+    """Rows with a name each, on which roundings need not be independent."""
+    return InputSet(name, in_blocks(np.stack(rows)), typical=False, names=tuple(names))
 
 
 def constants(shape: tuple[int, ...], values: Sequence[float]) -> tuple[list[Float32], list[str]]:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import onnxruntime
 import torch
 
+from digitvae.bundle.folder import Bundle
 from digitvae.bundle.names import WEIGHTS
 from digitvae.engine import model as engine
-from digitvae.parity.networks import DECODER, ENCODER, NETWORKS, RECONSTRUCTION
-from digitvae.parity.runtimes import RUNTIMES
-from digitvae.parity.runtimes.load import attempt, load
+from digitvae.engine.model import Model
+from digitvae.parity.networks import (
+    DECODER,
+    ENCODER,
+    NETWORKS,
+    RECONSTRUCTION,
+    Float32,
+    Function,
+    Network,
+)
+from digitvae.parity.report import Check
+from digitvae.parity.runtimes import RUNTIMES, attempt, load
 from digitvae.parity.runtimes.native import NATIVE
 from digitvae.parity.runtimes.runtime import Export
 from digitvae.parity.runtimes.trusted import TorchFiles
@@ -21,14 +32,6 @@ from digitvae.parity.structure import check_parameters
 from digitvae.parity.truth import Truth
 from digitvae.vae.model import VAE
 from digitvae.vae.weights import load_bundle
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from digitvae.bundle.folder import Bundle
-    from digitvae.engine.model import Model
-    from digitvae.parity.networks import Float32, Function, Network
-    from digitvae.parity.report import Check
 
 
 @dataclass
@@ -91,7 +94,7 @@ def load_all(
     for network in NETWORKS:
         export = _export(network, getattr(eager, network.name), model, torch_files)
         exports[network.name] = export
-        load(export, RUNTIMES, checks)
+        load(export, checks)
         checks += [
             check_parameters(export.files[kind], tensors, network, weights)
             for kind, tensors in export.parameters.items()

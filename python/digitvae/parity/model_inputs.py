@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 
 from digitvae.base.errors import ParityError
 from digitvae.parity.generated import generated
 from digitvae.parity.inputs import InputSet, batches, constants, in_blocks
+from digitvae.parity.networks import Float32
 from digitvae.parity.report import first_line
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from digitvae.parity.networks import Float32
 
 _BATCHES = (1, 2, 3, 7, 16)
 _ONE_HOTS = 32

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx as onnx_format
@@ -17,25 +20,25 @@ from digitvae.base.errors import ParityError
 from digitvae.parity import structure
 from digitvae.parity.inputs import InputSet
 from digitvae.parity.model_inputs import input_sets, typical_inputs
-from digitvae.parity.networks import Network
-from digitvae.parity.report import Check, first_line
+from digitvae.parity.networks import Float32, Function, Network
+from digitvae.parity.one_block import Reference
+from digitvae.parity.report import Check, ParityReport, first_line
 from digitvae.parity.rules import NoRuleError
-from digitvae.parity.runtimes import RUNTIMES
-from digitvae.parity.runtimes.load import load
+from digitvae.parity.runtimes import RUNTIMES, load
 from digitvae.parity.runtimes.pytorch import EAGER
 from digitvae.parity.runtimes.runtime import Export
 from digitvae.parity.settings import Settings
 from digitvae.parity.tolerated import Tolerated
 from digitvae.parity.truth import Truth
-from digitvae.parity.verification import Case, Plan, Reach, require_positive, verify_subject
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from digitvae.parity.networks import Float32, Function
-    from digitvae.parity.one_block import Reference
-    from digitvae.parity.report import ParityReport
-    from digitvae.parity.verification import Progress, Run
+from digitvae.parity.verification import (
+    Case,
+    Plan,
+    Progress,
+    Reach,
+    Run,
+    require_positive,
+    verify_subject,
+)
 
 FULL = Settings("full", draws=128, decoded=0, images=0, generated=20, generations=5)
 QUICK = Settings("quick", draws=16, decoded=0, images=0, generated=5, generations=0)
@@ -99,68 +102,57 @@ def verify_model(
     require_positive(draws=draws, threads=threads)
     if tolerance is not None and not tolerance > 0.0:
         raise ValueError(f"tolerance is {tolerance}, expected more than 0")
-    plan = partial(
-        _plan,
-        factory=factory,
-        files=files,
-        shape=shape,
-        inputs=inputs,
-        draws=draws,
-        tolerance=tolerance,
-    )
     settings = QUICK if quick else FULL
+
+    def plan(run: Run) -> Plan:
+        module = load_module(factory)
+        name = files.onnx.name
+        read = partial(_with_weights, _read(files.onnx), files.onnx.parent)
+        checks, graph = structure.check_validity(name, read)
+        run.checks += checks
+        if graph is None:
+            return Plan()
+        interface = _Interface.of(graph.graph, shape)
+        count = draws or max(settings.draws, interface.batch or 1)
+        rows = interface.whole_batches(typical_inputs(inputs, interface.shape, count, limit=draws))
+        run.settings = replace(settings, draws=len(rows))
+        export = _export(module, files, graph, interface.network)
+        load(export, run.checks)
+        few = rows[: interface.batch or _FEW_ROWS]
+        _require_outputs(export.functions[EAGER], interface.network, few)
+        truth = _truth(module, few, tolerance)
+        run.checks.append(_parameters(name, graph, module))
+        return Plan(_cases(run, export, truth, rows, interface.batch))
+
     return verify_subject(factory, plan, settings, threads=threads, on_progress=on_progress)
 
 
-def _plan(
-    run: Run,
-    *,
-    factory: str,
-    files: Files,
-    shape: tuple[int, ...] | None,
-    inputs: Path | None,
-    draws: int | None,
-    tolerance: float | None,
-) -> Plan:
-    module = load_module(factory)
-    name = files.onnx.name
-    read = partial(_with_weights, _read(files.onnx), files.onnx.parent)
-    checks, graph = structure.check_validity(name, read)
-    run.checks += checks
-    if graph is None:
-        return Plan()
-    interface = _Interface.of(graph.graph, shape)
-    network, batch = interface.network, interface.batch
-    count = draws or max(run.settings.draws, batch or 1)
-    typical = typical_inputs(inputs, interface.shape, count, limit=draws)
-    if batch is not None:
-        if len(typical) < batch:
-            raise ParityError(f"{len(typical)} inputs do not fill one of the batches of {batch}")
-        typical = typical[: len(typical) // batch * batch]
-    run.settings = replace(run.settings, draws=len(typical))
-
-    contents = {"onnx": graph.SerializeToString()}  # with the weights that lay in files beside it
-    names = {"onnx": name}
+def _export(module: torch.nn.Module, files: Files, graph: Any, network: Network) -> Export:
+    """The files as runtimes load them, all in memory."""
+    # The ONNX model has the weights that lay in files beside it.
+    contents, names = {"onnx": graph.SerializeToString()}, {"onnx": files.onnx.name}
     for kind, path in (("torchscript", files.torchscript), ("pt2", files.exported_program)):
         if path is not None:
             contents[kind], names[kind] = _read(path), path.name
-    export = Export(network, module, names, contents.__getitem__)
-    load(export, RUNTIMES, run.checks)
-    few = typical[: batch or _FEW_ROWS]
-    _require_outputs(export.functions[EAGER], network, few)
-    truth = _truth(module, few, tolerance)
-    run.checks.append(_parameters(name, graph, module))
+    return Export(network, module, names, contents.__getitem__)
 
+
+def _cases(
+    run: Run, export: Export, truth: Reference, rows: Float32, batch: int | None
+) -> list[Case]:
+    """What is fast, on all inputs, and everything on the first ones."""
     reach = None
     if run.settings.generations and batch is None:
-        spread = max(float(typical.std(dtype=np.float64)), 1e-6)
-        reach = Reach(typical[:16], float(typical.min()), float(typical.max()), spread)
+        spread = max(float(rows.std(dtype=np.float64)), 1e-6)
+        reach = Reach(rows[:16], float(rows.min()), float(rows.max()), spread)
     slow = {runtime.name for runtime in RUNTIMES if runtime.slow}
     fast = {name: one for name, one in export.functions.items() if name not in slow}
-    sets = input_sets(typical, run.settings.generated, batch)
-    first = InputSet("first inputs", (typical[: batch or _SLOW_ROWS],), typical=True)
-    all_of_them = Case(network, export.functions, truth, [first])
-    return Plan([Case(network, fast, truth, sets, reach, export), all_of_them])
+    sets = input_sets(rows, run.settings.generated, batch)
+    first = InputSet("first inputs", (rows[: batch or _SLOW_ROWS],), typical=True)
+    return [
+        Case(export.network, fast, truth, sets, reach, export),
+        Case(export.network, export.functions, truth, [first]),
+    ]
 
 
 def load_module(factory: str) -> torch.nn.Module:
@@ -245,15 +237,28 @@ class _Interface:
         network = Network(graph.name or "model", given[0].name, outputs)
         return cls(network, shape or tuple(sizes[1:]), sizes[0] or None)
 
+    def whole_batches(self, rows: Float32) -> Float32:
+        """As many rows as fill batches, where their size is fixed."""
+        if self.batch is None:
+            return rows
+        if len(rows) < self.batch:
+            raise ParityError(f"{len(rows)} inputs do not fill one of the batches of {self.batch}")
+        return rows[: len(rows) // self.batch * self.batch]
+
+
+@contextlib.contextmanager
+def _explained(doing: str, advice: str = "") -> Iterator[None]:
+    """Turn whatever somebody else's code, or torch.export, raises into an error that says why."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise ParityError(f"{doing}: {first_line(error)}{advice}") from error
+
 
 def _require_outputs(eager: Function, network: Network, rows: Float32) -> None:
     """Require that the module computes as many outputs as the ONNX model."""
-    try:
+    with _explained(f"the module cannot compute inputs of shape {list(rows.shape)}"):
         computed = len(eager(rows))
-    except (Exception, SystemExit) as error:  # whatever somebody else's code raises
-        raise ParityError(
-            f"the module cannot compute inputs of shape {list(rows.shape)}: {first_line(error)}"
-        ) from error
     if computed != len(network.outputs):
         raise ParityError(
             f"the module computes {computed} outputs, the ONNX model {len(network.outputs)}"
@@ -263,29 +268,23 @@ def _require_outputs(eager: Function, network: Network, rows: Float32) -> None:
 def _truth(module: torch.nn.Module, rows: Float32, tolerance: float | None) -> Reference:
     """Float64 truth, which has been evaluated once."""
     if tolerance is not None:
-        return _tolerated(module, rows, tolerance)
-    advice = "Without its graph there is no noise limit: say with --tolerance what may differ"
+        tolerated = Tolerated(module, tolerance)
+        advice = ". Tensors that it makes itself should take their type from its input"
+        with _explained("the module cannot be evaluated in float64", advice):
+            tolerated(rows)
+        return tolerated
+    advice = ". Without its graph there is no noise limit: say with --tolerance what may differ"
     try:
-        doing = "torch.export cannot capture the module"
-        truth = Truth(module, torch.zeros(2, *rows.shape[1:]))
-        doing = f"the graph of torch.export cannot be evaluated for {len(rows)} inputs"
-        truth(rows)
-    except NoRuleError as error:
-        raise ParityError(f"{error}: say with --tolerance what may differ") from error
-    except Exception as error:  # torch.export's exceptions have no base of their own
-        raise ParityError(f"{doing}: {first_line(error)}. {advice}") from error
-    return truth
-
-
-def _tolerated(module: torch.nn.Module, rows: Float32, tolerance: float) -> Tolerated:
-    truth = Tolerated(module, tolerance)
-    try:
-        truth(rows)
-    except Exception as error:  # whatever somebody else's code raises
-        raise ParityError(
-            f"the module cannot be evaluated in float64: {first_line(error)}. Tensors that it "
-            "makes itself should take their type from its input"
-        ) from error
+        with _explained("torch.export cannot capture the module", advice):
+            truth = Truth(module, torch.zeros(2, *rows.shape[1:]))
+        with _explained(
+            f"the graph of torch.export cannot be evaluated for {len(rows)} inputs", advice
+        ):
+            truth(rows)
+    except ParityError as error:
+        if isinstance(error.__cause__, NoRuleError):
+            raise ParityError(f"{error.__cause__}: say with --tolerance what may differ") from error
+        raise
     return truth
 
 

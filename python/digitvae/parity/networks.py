@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+import numpy as np
+from numpy.typing import NDArray
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Float32 = NDArray[np.float32]
-    Function = Callable[[Float32], tuple[Float32, ...]]
-    """Rows [n, …] to the network's outputs, each [n, m], in the order of ``Network.outputs``."""
+Float32 = NDArray[np.float32]
+Function = Callable[[Float32], tuple[Float32, ...]]
+"""Rows [n, …] to the network's outputs, each [n, m], in the order of ``Network.outputs``."""
 
 
 @dataclass(frozen=True)

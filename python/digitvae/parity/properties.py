@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
+from digitvae.engine.model import Model
 from digitvae.parity.inputs import BATCHES, ink
-from digitvae.parity.networks import DECODER, ENCODER
+from digitvae.parity.loaded import Loaded
+from digitvae.parity.networks import DECODER, ENCODER, Float32, Function
 from digitvae.parity.report import Check, first_line
 from digitvae.parity.runtimes import onnx
 from digitvae.parity.runtimes.native import NATIVE
@@ -21,17 +24,8 @@ from digitvae.parity.runtimes.onnx import ONNX_RUNTIME, ONNX_RUNTIME_TILES
 from digitvae.parity.runtimes.pytorch import EAGER
 from digitvae.parity.statistics import bits_differ, to_pixels
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from digitvae.engine.model import Model
-    from digitvae.parity.loaded import Loaded
-    from digitvae.parity.networks import Float32, Function
-
-    Finding = tuple[int, int]
-    """How many of what was compared are wrong, and how many were compared."""
+Finding = tuple[int, int]
+"""How many of what was compared are wrong, and how many were compared."""
 
 _ROWS = 1000
 _PIXEL_ROWS = 10_000

@@ -8,17 +8,13 @@ since the roundings of inputs that were selected for their roundings are not ind
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
 from digitvae.parity.inputs import SEARCHED, InputSet
+from digitvae.parity.networks import Float32, Function
 from digitvae.parity.statistics import difference
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from digitvae.parity.networks import Float32, Function
 
 _PARENTS = 16
 _CHILDREN = 64

@@ -8,27 +8,21 @@ import re
 import sys
 import zipfile
 from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from digitvae.bundle.folder import SCHEMA
+from digitvae.bundle.folder import SCHEMA, Bundle
 from digitvae.bundle.names import MANIFEST, PARITY, PRIOR
-from digitvae.parity.networks import NETWORKS
+from digitvae.parity.networks import NETWORKS, Float32, Network
 from digitvae.parity.report import Check, first_line
 from digitvae.parity.runtimes.onnx import load_model
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from numpy.typing import NDArray
-
-    from digitvae.bundle.folder import Bundle
-    from digitvae.parity.networks import Float32, Network
 
 """The report that a bundle carries: it cannot be part of what it reports on."""
 
@@ -77,12 +71,10 @@ def _check_network(bundle: Bundle, network: Network, weights: Mapping[str, Float
         lambda: load_model(bundle.read(subject), "network"),
         inputs={network.input: f"float32 [batch, {widths[network.input]}]"},
         outputs={name: f"float32 [batch, {widths[name]}]" for name in network.outputs},
-        metadata={
-            "digitvae.schema": SCHEMA,
-            "digitvae.latent_dim": str(dims["latent"]),
+        metadata=lambda _: {
+            **_said_of(bundle),
             "digitvae.height": str(dims["height"]),
             "digitvae.width": str(dims["width"]),
-            "digitvae.dataset": str(bundle.manifest.get("dataset")),
         },
     )
     if model is not None:
@@ -93,31 +85,32 @@ def _check_network(bundle: Bundle, network: Network, weights: Mapping[str, Float
 
 def check_prior(bundle: Bundle) -> list[Check]:
     """Check the structure of ``prior.onnx``, which a bundle need not have (export/README.md)."""
-    latent = bundle.latent_dim
-    checks, model = check_graph(
+
+    def metadata(found: dict[str, str]) -> dict[str, str]:
+        # Any number of classes will do, but it has to be there. Whether the number of latents that
+        # get noise is right, if it is there, the native runtimes' draws show.
+        free = {"digitvae.labels": "a number"} | found
+        names = ("digitvae.labels", "digitvae.noise_dim")
+        return _said_of(bundle) | {name: free[name] for name in names if name in free}
+
+    latents = f"float32 [batch, {bundle.latent_dim}]"
+    checks, _ = check_graph(
         PRIOR,
         lambda: load_model(bundle.read(PRIOR), "mixture"),
-        inputs={
-            "u": "float32 [batch]",
-            "digit": "int64 [batch]",
-            "eps": f"float32 [batch, {latent}]",
-        },
-        outputs={"z": f"float32 [batch, {latent}]", "label": "int64 [batch]"},
-        metadata=None,
+        inputs={"u": "float32 [batch]", "digit": "int64 [batch]", "eps": latents},
+        outputs={"z": latents, "label": "int64 [batch]"},
+        metadata=metadata,
     )
-    if model is not None:
-        found = {item.key: item.value for item in model.metadata_props}
-        expected = {
-            "digitvae.schema": SCHEMA,
-            "digitvae.latent_dim": str(latent),
-            "digitvae.dataset": str(bundle.manifest.get("dataset")),
-            # Any number of classes will do, but it has to be there.
-            "digitvae.labels": found.get("digitvae.labels", "a number"),
-        }
-        if "digitvae.noise_dim" in found:  # the native runtimes' draws show whether it is right
-            expected["digitvae.noise_dim"] = found["digitvae.noise_dim"]
-        checks.append(_compare(PRIOR, "metadata", found, expected, ordered=False))
     return checks
+
+
+def _said_of(bundle: Bundle) -> dict[str, str]:
+    """What every network's metadata must say."""
+    return {
+        "digitvae.schema": SCHEMA,
+        "digitvae.latent_dim": str(bundle.latent_dim),
+        "digitvae.dataset": str(bundle.manifest.get("dataset")),
+    }
 
 
 def check_graph(
@@ -126,7 +119,7 @@ def check_graph(
     *,
     inputs: dict[str, str],
     outputs: dict[str, str],
-    metadata: dict[str, str] | None,
+    metadata: Callable[[dict[str, str]], dict[str, str]],
 ) -> tuple[list[Check], Any]:
     """Check what every ONNX file of a bundle has to be.
 
@@ -135,7 +128,7 @@ def check_graph(
         load: Reads it.
         inputs: ``{name: "float32 [batch, 40]"}``, in order.
         outputs: The same of its outputs.
-        metadata: What it has to say of itself; ``None``: nothing is looked at.
+        metadata: What it has to say of itself, given what it says.
 
     Returns:
         The checks, and the model, or ``None`` where nothing more can be said of it.
@@ -144,6 +137,7 @@ def check_graph(
     if model is None:
         return checks, None
     opsets = {item.domain or "ai.onnx": item.version for item in model.opset_import}
+    said = {item.key: item.value for item in model.metadata_props}
     checks += [
         _compare(subject, "inputs", signature(model.graph.input), inputs),
         _compare(subject, "outputs", signature(model.graph.output), outputs),
@@ -153,10 +147,8 @@ def check_graph(
             list(opsets) == ["ai.onnx"] and opsets["ai.onnx"] >= OPSET,
             ", ".join(f"{domain} {opset}" for domain, opset in opsets.items()),
         ),
+        _compare(subject, "metadata", said, metadata(said), ordered=False),
     ]
-    if metadata is not None:
-        found = {item.key: item.value for item in model.metadata_props}
-        checks.append(_compare(subject, "metadata", found, metadata, ordered=False))
     return checks, model
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import copy
 from threading import Lock
-from typing import TYPE_CHECKING
 
 import torch
 
 from digitvae.parity.enclosure import NOISE_DEVIATIONS, Enclosure
+from digitvae.parity.networks import Float32
 from digitvae.parity.runtimes.pytorch import as_tuple
-
-if TYPE_CHECKING:
-    from digitvae.parity.networks import Float32
 
 
 class Tolerated:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,17 +22,15 @@ from digitvae._native import available_threads
 from digitvae.base.threads import in_parallel
 from digitvae.parity import divergence, search
 from digitvae.parity.compare import compare_runtimes
+from digitvae.parity.inputs import InputSet
+from digitvae.parity.networks import Float32, Function, Network
+from digitvae.parity.one_block import Reference
 from digitvae.parity.report import Check, Comparison, Pair, ParityReport, WorstCase
 from digitvae.parity.runtimes import RUNTIMES
 from digitvae.parity.runtimes.pytorch import load_exported_program, load_torchscript
+from digitvae.parity.runtimes.runtime import Export
+from digitvae.parity.settings import Settings
 from digitvae.parity.truth import Truth
-
-if TYPE_CHECKING:
-    from digitvae.parity.inputs import InputSet
-    from digitvae.parity.networks import Float32, Function, Network
-    from digitvae.parity.one_block import Reference
-    from digitvae.parity.runtimes.runtime import Export
-    from digitvae.parity.settings import Settings
 
 Progress = Callable[[int, int, str], None]
 """Called before each step with (steps done, steps in all, what this one does)."""

@@ -9,23 +9,18 @@ from __future__ import annotations
 import ctypes as c
 import os
 import weakref
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from digitvae import _native
 from digitvae.base.errors import RuntimeLibraryError
 from digitvae.engine.runtime import open_runtime
-from digitvae.parity.networks import DECODER
+from digitvae.parity.networks import DECODER, Float32, Function, Network
 from digitvae.parity.runtimes.native import NATIVE
 from digitvae.parity.runtimes.runtime import Export, Runtime
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from digitvae.parity.networks import Float32, Function, Network
-
-    Labels = NDArray[np.int32]
+Labels = NDArray[np.int32]
 
 PLACE = 3
 C_API = "C API"
@@ -90,9 +85,9 @@ class Handle:
         self._name = kind
         self._handle = c.c_void_p()
         options = _OpenOptions(c.sizeof(_OpenOptions), os.fsencode(open_runtime().path))
-        self._call(
-            "open_memory", model, c.c_size_t(len(model)), c.byref(options), c.byref(self._handle)
-        )
+        open_memory = getattr(self._library, f"dvae_{kind}_open_memory")
+        size = c.c_size_t(len(model))
+        self._require(open_memory(model, size, c.byref(options), c.byref(self._handle)))
 
     def close(self) -> None:
         """Release the model; once more does nothing."""
@@ -102,19 +97,13 @@ class Handle:
     def decode(self, z: Float32, pixels: int) -> Float32:
         """``dvae_decode_f32``: latents [n, 40] to intensities [n, pixels]."""
         images = np.empty((len(z), pixels), np.float32)
-        self._run("dvae_decode_f32", z, images.ctypes.data_as(_FLOATS), images.nbytes)
+        self._run("dvae_decode_f32", z, images)
         return images
 
     def encode(self, x: Float32, latents: int) -> tuple[Float32, Float32]:
         """``dvae_encode_f32``: images [n, 784] to (μ, log σ²), each [n, latents]."""
         mu, logvar = (np.empty((len(x), latents), np.float32) for _ in range(2))
-        self._run(
-            "dvae_encode_f32",
-            x,
-            mu.ctypes.data_as(_FLOATS),
-            logvar.ctypes.data_as(_FLOATS),
-            mu.nbytes,
-        )
+        self._run("dvae_encode_f32", x, mu, logvar)
         return mu, logvar
 
     def latents(self, prior: Handle, count: int, dim: int) -> tuple[Float32, Labels]:
@@ -138,22 +127,18 @@ class Handle:
         self._require(status)
         return z, labels
 
-    def _run(self, function: str, rows: Float32, *outputs: Any) -> None:
+    def _run(self, function: str, rows: Float32, *outputs: Float32) -> None:
         given = np.ascontiguousarray(rows)
         options = _RunOptions(struct_size=c.sizeof(_RunOptions), threads=1)
-        *arrays, size = outputs
         status = getattr(self._library, function)(
             self._handle,
             given.ctypes.data_as(_FLOATS),
             c.c_size_t(len(given)),
-            *arrays,
-            c.c_size_t(size),
+            *(output.ctypes.data_as(_FLOATS) for output in outputs),
+            c.c_size_t(outputs[0].nbytes),
             c.byref(options),
         )
         self._require(status)
-
-    def _call(self, verb: str, *arguments: Any) -> None:
-        self._require(getattr(self._library, f"dvae_{self._name}_{verb}")(*arguments))
 
     def _require(self, status: int) -> None:
         if status != 0:

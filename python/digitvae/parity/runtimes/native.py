@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from digitvae import _native
+from digitvae.engine.model import Model
 from digitvae.engine.runtime import open_runtime
-from digitvae.parity.networks import DECODER
+from digitvae.parity.networks import DECODER, Float32, Function, Network
 from digitvae.parity.runtimes.onnx import ONNX_RUNTIME_TILES
 from digitvae.parity.runtimes.runtime import Export, Runtime, UnavailableError
 from digitvae.parity.runtimes.wrap import in_parts
-
-if TYPE_CHECKING:
-    from digitvae.engine.model import Model
-    from digitvae.parity.networks import Float32, Function, Network
 
 PLACE = 2
 PART_ROWS = 37

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +12,13 @@ import onnxruntime
 from onnx.reference import ReferenceEvaluator
 
 from digitvae._native import TILE_ROWS, check_model
-from digitvae.parity.networks import DECODER
+from digitvae.parity.networks import DECODER, Float32, Function
 from digitvae.parity.report import first_line
 from digitvae.parity.runtimes.runtime import Export, Runtime, UnavailableError
 from digitvae.parity.runtimes.wrap import flat, in_unit_interval, tiled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from digitvae._native import Role
-    from digitvae.parity.networks import Float32, Function
 
 _LEVELS = onnxruntime.GraphOptimizationLevel
 OFF, BASIC, ALL = _LEVELS.ORT_DISABLE_ALL, _LEVELS.ORT_ENABLE_BASIC, _LEVELS.ORT_ENABLE_ALL

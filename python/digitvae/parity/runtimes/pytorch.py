@@ -6,18 +6,15 @@ import functools
 import io
 import logging
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 
+from digitvae.parity.networks import Float32, Function
 from digitvae.parity.runtimes.runtime import Export, Runtime
 from digitvae.parity.runtimes.wrap import flat, one_at_a_time
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from digitvae.parity.networks import Float32, Function
 
 PLACE = 0
 EAGER = "PyTorch eager"

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+import torch
+from numpy.typing import NDArray
 
-    import torch
-    from numpy.typing import NDArray
-
-    from digitvae.engine.model import Model
-    from digitvae.parity.networks import Function, Network
+from digitvae.engine.model import Model
+from digitvae.parity.networks import Function, Network
 
 
 class UnavailableError(Exception):

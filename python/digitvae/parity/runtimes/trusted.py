@@ -11,22 +11,18 @@ from __future__ import annotations
 import functools
 import io
 import re
-from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load as load_safetensors
+from torch import nn
 
 import digitvae
+from digitvae.bundle.dims import Dims
+from digitvae.bundle.folder import Bundle
 from digitvae.bundle.names import PRIOR_PARAMETERS, WEIGHTS
 from digitvae.mixture.model import LatentPrior
 from digitvae.vae.serialisation import SIGNATURES, exported_program_bytes, torchscript_bytes
 from digitvae.vae.weights import load
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from digitvae.bundle.dims import Dims
-    from digitvae.bundle.folder import Bundle
 
 PARAMETERS = {"decoder": WEIGHTS, "encoder": WEIGHTS, "prior": PRIOR_PARAMETERS}
 """Which file holds the parameters of each network."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from threading import Lock
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from digitvae.parity.networks import Float32, Function
+from digitvae.parity.networks import Float32, Function
 
 
 def flat(outputs: tuple[Float32, ...], rows: int) -> tuple[Float32, ...]:
