@@ -11,6 +11,7 @@ import pytest
 from digitvae.base.threads import in_parallel
 from digitvae.parity.inputs import InputSet, batches, on_all_rows
 from digitvae.parity.networks import ENCODER
+
 from .stand_ins import ERROR, WIDTH, by_runtime, doubled, find, half, numbered, off_by
 
 if TYPE_CHECKING:

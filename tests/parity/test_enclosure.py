@@ -16,8 +16,7 @@ from torch.nn import functional
 
 from digitvae.parity import enclosure
 from digitvae.parity.enclosure import NOISE_DEVIATIONS, UNIT_ROUNDOFF, Enclosure, Weights
-
-from .roundings import (
+from tests.support.roundings import (
     error_of,
     given_to_all,
     known,

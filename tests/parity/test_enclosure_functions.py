@@ -22,8 +22,7 @@ from digitvae.parity.enclosure import (
     UNIT_ROUNDOFF,
     Enclosure,
 )
-
-from .roundings import (
+from tests.support.roundings import (
     error_of,
     given_to_all,
     known,
@@ -294,7 +293,7 @@ def pairs_of(reduce: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
 
 def test_the_largest_of_a_window_is_off_by_no_more_than_what_moves_most() -> None:
     x = known([[1.0, 2.0, -5.0, -3.0]], [[0.5, 0.25, 0.0, 1.0]], [[1, 2, 4, 3]])
-    found = enclosure.largest_of_windows(x, pairs_of(lambda v: v.amax(1)))
+    found = x.through(pairs_of(lambda v: v.amax(1)))
     assert found.value.tolist() == [2.0, -3.0]
     assert found.error.tolist() == [0.5, 1.0]
     assert found.variance.tolist() == [2.0, 4.0]

@@ -31,15 +31,12 @@ terms are accurate to k·u, and ``_SLACK`` covers that.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 UNIT_ROUNDOFF = 2.0**-24
 """u of float32: rounding to nearest errs by at most u, relative to the result."""
@@ -290,11 +287,6 @@ def tanh(x: Enclosure) -> Enclosure:
     error = (x.error * slope).clamp(max=2.0) + SIGMOID_UNITS * UNIT_ROUNDOFF
     variance = x.variance * slope.square() + 3.0 * SIGMOID_NOISE_UNITS**2
     return Enclosure(y, error * _SLACK, variance)
-
-
-def largest_of_windows(x: Enclosure, pool: Callable[[Tensor], Tensor]) -> Enclosure:
-    """Max pooling: the largest moves by no more than the one that moves most."""
-    return x.through(pool)
 
 
 def mean_of_windows(x: Enclosure, pool: Callable[[Tensor], Tensor], terms: int) -> Enclosure:

@@ -1,14 +1,15 @@
 """A rule for each of PyTorch's operations: what ``enclosure.py`` makes of its arguments.
 
-Rules are called with the :class:`~digitvae.parity.truth.Truth` that evaluates a graph, and with the
-arguments of the operation: values as :class:`~digitvae.parity.enclosure.Enclosure`, sizes as
-numbers, and what :data:`WEIGHTED` operations apply to a value as nodes, which the truth prepares.
+Rules are called with the arguments of the operation: values as
+:class:`~digitvae.parity.enclosure.Enclosure`, sizes as numbers. To add one, write a function, and
+name it in :data:`RULES` below.
 """
 
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -17,18 +18,15 @@ from torch.nn import functional
 from digitvae.parity import enclosure
 from digitvae.parity.enclosure import Enclosure
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Protocol
 
-    class Truth(Protocol):
-        """What a rule asks of the :class:`~digitvae.parity.truth.Truth` that it is called with."""
+class Truth(Protocol):
+    """What a rule asks of the :class:`~digitvae.parity.truth.Truth` that it is called with."""
 
-        def weights(self, name: str) -> enclosure.Weights:
-            """A parameter as the rules for linear operations need it."""
+    def weights(self, name: str) -> enclosure.Weights:
+        """A parameter as the rules for linear operations need it."""
 
-        def tensor(self, node: Any) -> Tensor:
-            """A parameter or a constant."""
+    def tensor(self, node: Any) -> Tensor:
+        """A parameter or a constant."""
 
 
 aten = torch.ops.aten
@@ -113,30 +111,30 @@ def _number(value: float) -> float:
     return torch.tensor(float(value), dtype=torch.float32).item()
 
 
-def _add(_truth: Truth, a: Any, b: Any, alpha: float = 1.0) -> Enclosure:
+def _add(a: Any, b: Any, alpha: float = 1.0) -> Enclosure:
     if abs(alpha) != 1:
         b = enclosure.multiply(_operand(b), _operand(abs(alpha)))
     sign = 1.0 if alpha > 0 else -1.0
     return enclosure.add(_operand(a), _operand(b), sign)
 
 
-def _subtract(truth: Truth, a: Any, b: Any, alpha: float = 1.0) -> Enclosure:
-    return _add(truth, a, b, -alpha)
+def _subtract(a: Any, b: Any, alpha: float = 1.0) -> Enclosure:
+    return _add(a, b, -alpha)
 
 
-def _subtract_from(truth: Truth, a: Any, b: Any, alpha: float = 1.0) -> Enclosure:
-    return _add(truth, b, a, -alpha)
+def _subtract_from(a: Any, b: Any, alpha: float = 1.0) -> Enclosure:
+    return _add(b, a, -alpha)
 
 
-def _multiply(_truth: Truth, a: Any, b: Any) -> Enclosure:
+def _multiply(a: Any, b: Any) -> Enclosure:
     return enclosure.multiply(_operand(a), _operand(b))
 
 
-def _silu(_truth: Truth, x: Enclosure) -> Enclosure:
+def _silu(x: Enclosure) -> Enclosure:
     return enclosure.multiply(x, enclosure.sigmoid(x))
 
 
-def _hard_sigmoid(_truth: Truth, x: Enclosure) -> Enclosure:
+def _hard_sigmoid(x: Enclosure) -> Enclosure:
     sixth = Enclosure.exact(torch.tensor(1 / 6, dtype=torch.float32))
     three = Enclosure.exact(torch.tensor(3.0))
     y = enclosure.clamp(enclosure.multiply(enclosure.add(x, three), sixth), 0.0, 1.0)
@@ -148,30 +146,29 @@ def _hard_sigmoid(_truth: Truth, x: Enclosure) -> Enclosure:
     return Enclosure(functional.hardsigmoid(x.value), y.error + more, y.variance + own)
 
 
-def _hard_swish(truth: Truth, x: Enclosure) -> Enclosure:
-    return enclosure.multiply(x, _hard_sigmoid(truth, x))
+def _hard_swish(x: Enclosure) -> Enclosure:
+    return enclosure.multiply(x, _hard_sigmoid(x))
 
 
-def _leaky_relu(_truth: Truth, x: Enclosure, slope: float = 0.01) -> Enclosure:
+def _leaky_relu(x: Enclosure, slope: float = 0.01) -> Enclosure:
     return enclosure.leaky_relu(x, _number(slope))
 
 
-def _hard_tanh(_truth: Truth, x: Enclosure, low: float = -1.0, high: float = 1.0) -> Enclosure:
+def _hard_tanh(x: Enclosure, low: float = -1.0, high: float = 1.0) -> Enclosure:
     return enclosure.clamp(x, _number(low), _number(high))
 
 
-def _clamp(
-    _truth: Truth, x: Enclosure, low: float | None = None, high: float | None = None
-) -> Enclosure:
+def _clamp(x: Enclosure, low: float | None = None, high: float | None = None) -> Enclosure:
     low, high = (None if limit is None else _number(limit) for limit in (low, high))
     return enclosure.clamp(x, low, high)
 
 
-def _max_pool(_truth: Truth, x: Enclosure, *options: Any) -> Enclosure:
-    return enclosure.largest_of_windows(x, lambda v: functional.max_pool2d(v, *options))
+def _max_pool(x: Enclosure, *options: Any) -> Enclosure:
+    # The largest moves by no more than the one that moves most.
+    return x.through(lambda v: functional.max_pool2d(v, *options))
 
 
-def _average_pool(_truth: Truth, x: Enclosure, size: Any) -> Enclosure:
+def _average_pool(x: Enclosure, size: Any) -> Enclosure:
     height, width = x.value.shape[-2:]
     rows, columns = (size, size) if isinstance(size, int) else size
     # Windows overlap by one where the sizes do not divide.
@@ -183,16 +180,14 @@ def _average_pool(_truth: Truth, x: Enclosure, size: Any) -> Enclosure:
     )
 
 
-def _windows(_truth: Truth, x: Enclosure, size: Any, *options: Any) -> Enclosure:
+def _windows(x: Enclosure, size: Any, *options: Any) -> Enclosure:
     rows, columns = (size * 2)[:2] if isinstance(size, list) else (size, size)
     return enclosure.mean_of_windows(
         x, lambda v: functional.avg_pool2d(v, size, *options), rows * columns
     )
 
 
-def _mean(
-    _truth: Truth, x: Enclosure, dim: Any, keepdim: bool = False, *, dtype: Any = None
-) -> Enclosure:
+def _mean(x: Enclosure, dim: Any, keepdim: bool = False, *, dtype: Any = None) -> Enclosure:
     if dtype not in (None, torch.float32):
         raise NoRuleError(f"no rule describes the rounding of a mean in {dtype}")
     axes = [dim] if isinstance(dim, int) else list(dim)
@@ -202,53 +197,49 @@ def _mean(
     return enclosure.mean_of_windows(x, lambda v: v.mean(axes, keepdim), terms)
 
 
-def _concatenate(_truth: Truth, parts: list[Enclosure], dim: int = 0) -> Enclosure:
+def _concatenate(parts: list[Enclosure], dim: int = 0) -> Enclosure:
     pieces = [(part.value, part.error, part.variance) for part in parts]
     return Enclosure(*(torch.cat(piece, dim) for piece in zip(*pieces, strict=True)))
 
 
-def _to_type(_truth: Truth, x: Enclosure, dtype: Any, *_: Any) -> Enclosure:
+def _to_type(x: Enclosure, dtype: Any, *_: Any) -> Enclosure:
     if dtype != torch.float32:
         raise NoRuleError(f"no rule describes the rounding of what turns into {dtype}")
     return x
 
 
-def _dropout(_truth: Truth, x: Enclosure, share: float, train: bool) -> Enclosure:
+def _dropout(x: Enclosure, share: float, train: bool) -> Enclosure:
     if train and share > 0.0:
         raise NoRuleError("dropout is in training mode: no export computes the same")
     return x
 
 
-def _unchanged(_truth: Truth, x: Enclosure, *_: Any, **__: Any) -> Enclosure:
+def _unchanged(x: Enclosure, *_: Any, **__: Any) -> Enclosure:
     return x
 
 
 def _moved(function: Callable[..., Tensor]) -> Callable[..., Enclosure]:
     """A rule for an operation that only moves values around."""
 
-    def rule(_truth: Truth, x: Enclosure, *arguments: Any) -> Enclosure:
+    def rule(x: Enclosure, *arguments: Any) -> Enclosure:
         return x.through(lambda tensor: function(tensor, *arguments))
 
     return rule
 
 
-def _rows(_truth: Truth, x: Enclosure, dim: int) -> int:
+def _rows(x: Enclosure, dim: int) -> int:
     return x.value.shape[dim]
 
 
-def _arithmetic(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A rule for arithmetic on sizes."""
-    return lambda _truth, *arguments: function(*arguments)
-
-
-WEIGHTED = {
-    aten.linear.default,
-    aten.conv2d.default,
-    aten.conv2d.padding,
-    aten._native_batch_norm_legit_no_training.default,
-    aten.batch_norm.default,
+WEIGHTED: dict[Any, Callable[..., Any]] = {
+    aten.linear.default: _linear,
+    aten.conv2d.default: _convolution,
+    aten.conv2d.padding: _convolution,
+    aten._native_batch_norm_legit_no_training.default: _normalize,
+    aten.batch_norm.default: _normalize_in_training_graph,
 }
-"""Operations on a value and on parameters, which a rule prepares once."""
+"""Rules for operations on a value and on parameters, which are prepared once: they are called with
+the :class:`~digitvae.parity.truth.Truth` that has them, and with the parameters' nodes."""
 
 COPIES = {
     aten.clone.default,
@@ -273,21 +264,16 @@ MOVES: dict[Any, Callable[..., Tensor]] = {
 RULES: dict[Any, Callable[..., Any]] = {
     **dict.fromkeys(COPIES, _unchanged),
     **{operation: _moved(function) for operation, function in MOVES.items()},
-    aten.linear.default: _linear,
-    aten.conv2d.default: _convolution,
-    aten.conv2d.padding: _convolution,
-    aten._native_batch_norm_legit_no_training.default: _normalize,
-    aten.batch_norm.default: _normalize_in_training_graph,
     aten.add.Tensor: _add,
     aten.sub.Tensor: _subtract,
     aten.rsub.Scalar: _subtract_from,
     aten.mul.Tensor: _multiply,
-    aten.relu.default: lambda _truth, x: enclosure.relu(x),
+    aten.relu.default: enclosure.relu,
     aten.leaky_relu.default: _leaky_relu,
     aten.hardtanh.default: _hard_tanh,
     aten.clamp.default: _clamp,
-    aten.sigmoid.default: lambda _truth, x: enclosure.sigmoid(x),
-    aten.tanh.default: lambda _truth, x: enclosure.tanh(x),
+    aten.sigmoid.default: enclosure.sigmoid,
+    aten.tanh.default: enclosure.tanh,
     aten.silu.default: _silu,
     aten.hardsigmoid.default: _hard_sigmoid,
     aten.hardswish.default: _hard_swish,
@@ -300,8 +286,8 @@ RULES: dict[Any, Callable[..., Any]] = {
     aten.to.dtype: _to_type,
     aten._assert_tensor_metadata.default: lambda *_, **__: None,
     aten.sym_size.int: _rows,
-    operator.getitem: _arithmetic(operator.getitem),
-    operator.mul: _arithmetic(operator.mul),
-    operator.floordiv: _arithmetic(operator.floordiv),
+    operator.getitem: operator.getitem,
+    operator.mul: operator.mul,
+    operator.floordiv: operator.floordiv,
 }
-"""By what PyTorch calls; sizes are numbers, everything else an :class:`Enclosure`."""
+"""By what PyTorch calls."""

@@ -7,17 +7,16 @@ no exported file has a part in it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from digitvae.parity.enclosure import Enclosure, Weights
 from digitvae.parity.rules import COPIES, MOVES, RULES, WEIGHTED, NoRuleError
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 class Truth:
@@ -59,7 +58,8 @@ class Truth:
             {
                 str(node.target)
                 for node in self._nodes
-                if node.op == "call_function" and node.target not in RULES
+                if node.op == "call_function"
+                and node.target not in (RULES.keys() | WEIGHTED.keys())
             }
         )
         if missing:
@@ -129,10 +129,12 @@ class Truth:
                     values[node.name] = x
                 elif node.op == "call_function" and node.name not in self._held:
                     first, *others = node.args
-                    what = parameter if node.target in WEIGHTED else given
+                    what, rule = given, RULES.get(node.target)
+                    if rule is None:
+                        what, rule = parameter, partial(WEIGHTED[node.target], self)
                     arguments = [given(first), *map(what, others)]
                     options = {key: what(value) for key, value in node.kwargs.items()}
-                    result = RULES[node.target](self, *arguments, **options)
+                    result = rule(*arguments, **options)
                     values[node.name] = result
                     if steps is not None and isinstance(result, Enclosure):
                         steps[node.name] = result
