@@ -113,7 +113,7 @@ MUTANTS = (
     # Judging exports and models.
     Mutant(
         "the gate's faulty copies are caught by their hashes alone",
-        "python/digitvae/parity/gate/run.py",
+        "python/digitvae/parity/gate/trial.py",
         "or not copy.keeps_hashes:",
         "or copy.keeps_hashes:",
         "tests/parity/test_gate.py",

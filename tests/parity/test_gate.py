@@ -17,8 +17,7 @@ from digitvae.bundle.names import MANIFEST
 from digitvae.cli.app import main
 from digitvae.engine import model as engine
 from digitvae.parity.bundle import verify_with
-from digitvae.parity.gate import edits, gate_tested, honest, judge, mutants
-from digitvae.parity.gate import run as gate_run
+from digitvae.parity.gate import edits, gate_tested, honest, judge, trial
 from digitvae.parity.gate.honest import HonestCopy
 from digitvae.parity.gate.mutants import BIT_FLIPS, Mutant, all_mutants
 from digitvae.parity.report import Comparison
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from digitvae.parity import ParityReport
-    from digitvae.parity.gate.run import Outcome
+    from digitvae.parity.gate.trial import Outcome
 
 MUTANTS = {mutant.name: mutant for mutant in all_mutants(DIMS)}
 HONEST_COPIES = {copy.name: copy for copy in honest.all_honest_copies()}
@@ -212,12 +211,10 @@ def few_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     missed = Mutant("nothing at all", ("anything",), lambda _: None)
     blamed = Mutant("blamed on another place", ("the moon",), caught.damage)
     rejected = HonestCopy(
-        "not so honest", lambda folder: edits.edit_onnx(folder, "decoder", mutants._rename_input)
+        "not so honest", lambda folder: edits.edit_onnx(folder, "decoder", edits.fix_batch)
     )
-    monkeypatch.setattr(gate_run, "all_mutants", lambda _: [caught, missed, blamed])
-    monkeypatch.setattr(
-        gate_run, "all_honest_copies", lambda: [HONEST_COPIES["unchanged"], rejected]
-    )
+    monkeypatch.setattr(trial, "all_mutants", lambda _: [caught, missed, blamed])
+    monkeypatch.setattr(trial, "all_honest_copies", lambda: [HONEST_COPIES["unchanged"], rejected])
 
 
 @pytest.mark.usefixtures("few_copies")

@@ -16,8 +16,7 @@ import torch
 from digitvae import __version__
 from digitvae.bundle.folder import Bundle, describe_files, write_manifest
 from digitvae.parity.bundle import verify_with
-from digitvae.parity.gate import edits, gate_tested, honest, judge
-from digitvae.parity.gate import run as gate_run
+from digitvae.parity.gate import edits, gate_tested, honest, judge, trial
 from digitvae.parity.runtimes.pytorch import (
     EXPORTED_PROGRAM,
     TORCHSCRIPT,
@@ -279,7 +278,7 @@ def test_the_gate_is_tested_on_no_file_that_would_have_to_be_trusted(
     attacked: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = attacked("decoder.pt2")
-    monkeypatch.setattr(gate_run, "judge", lambda *_, **__: pytest.fail("a copy was made"))
+    monkeypatch.setattr(trial, "judge", lambda *_, **__: pytest.fail("a copy was made"))
     report = gate_tested(verify_with(folder, GATE), folder)
     assert not os.path.lexists(MARK)
     assert report.gate_test is None

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from digitvae import _native
+from digitvae.engine.model import Model, Posterior
 from digitvae.parity.statistics import to_pixels
 
-if TYPE_CHECKING:
-    from digitvae.engine.model import Model, Posterior
-
-    Array = np.ndarray[Any, np.dtype[Any]]
+Array = np.ndarray[Any, np.dtype[Any]]
 
 _TILE = _native.TILE_ROWS
 
 
 class FaultyEngine:
-    """A native engine, but for one thing; everything else is the right one's."""
+    """A native engine, but for one thing; everything else is the right one's.
 
-    def __init__(self, model: Model) -> None:
+    Args:
+        model: The right one.
+        spoil: Changes float32 images [n, height, width] in place, given the number of threads.
+        to_bytes: Turns intensities into bytes.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        spoil: Callable[[Array, int | None], None] = lambda *_: None,
+        to_bytes: Callable[[Array], Array] = to_pixels,
+    ) -> None:
         self._model = model
+        self._spoil = spoil
+        self._to_bytes = to_bytes
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
@@ -29,75 +41,45 @@ class FaultyEngine:
     def decode(self, z: Array, *, dtype: Any = "uint8", threads: int | None = None) -> Array:
         """Latents to images, faultily."""
         images = self._model.decode(z, dtype="float32", threads=threads)
-        self.spoil(images, threads)
-        if np.dtype(dtype) == np.uint8:
-            return self.to_bytes(images)
-        return images
-
-    def to_bytes(self, images: Array) -> Array:
-        """Intensities to bytes."""
-        return to_pixels(images)
-
-    def spoil(self, images: Array, threads: int | None) -> None:
-        """Change float32 images [n, 28, 28] in place."""
+        self._spoil(images, threads)
+        return self._to_bytes(images) if np.dtype(dtype) == np.uint8 else images
 
 
-class Truncating(FaultyEngine):
-    """Takes 255·x for the byte without rounding it."""
-
-    def to_bytes(self, images: Array) -> Array:
-        """Round towards zero."""
-        return (images * np.float32(255)).astype(np.uint8)
+def truncated(images: Array) -> Array:
+    """Take 255·x for the byte without rounding it."""
+    return (images * np.float32(255)).astype(np.uint8)
 
 
-class WronglyPadded(FaultyEngine):
-    """The last row of a tile that is not full gets the first one's image."""
-
-    def spoil(self, images: Array, threads: int | None) -> None:
-        """Copy the first row over the last."""
-        if len(images) % _TILE:
-            images[-1] = images[0]
+def wrongly_padded(images: Array, _threads: int | None) -> None:
+    """Give the last row of a tile that is not full the first one's image."""
+    if len(images) % _TILE:
+        images[-1] = images[0]
 
 
-class ThreadDependent(FaultyEngine):
-    """One bit depends on the number of threads."""
-
-    def spoil(self, images: Array, threads: int | None) -> None:
-        """Raise one pixel by one unit in the last place."""
-        if threads == 3:
-            images[0, 14, 14] = np.nextafter(images[0, 14, 14], np.float32(2))
+def place_dependent(images: Array, _threads: int | None) -> None:
+    """Raise one pixel of a call's first row by one unit in the last place."""
+    images[0, 14, 14] = np.nextafter(images[0, 14, 14], np.float32(2))
 
 
-class PlaceDependent(FaultyEngine):
-    """One bit depends on where in a call a row stands."""
-
-    def spoil(self, images: Array, threads: int | None) -> None:
-        """Raise one pixel of the first row by one unit in the last place."""
-        images[0, 14, 14] = np.nextafter(images[0, 14, 14], np.float32(2))
+def thread_dependent(images: Array, threads: int | None) -> None:
+    """Do so if there are three threads."""
+    if threads == 3:
+        place_dependent(images, threads)
 
 
-class AboveOne(FaultyEngine):
-    """A pixel brighter than white."""
-
-    def spoil(self, images: Array, threads: int | None) -> None:
-        """Set one to 1 + 2⁻²³."""
-        images[0, 0, 0] = np.nextafter(np.float32(1), np.float32(2))
+def above_one(images: Array, _threads: int | None) -> None:
+    """Make a pixel brighter than white: 1 + 2⁻²³."""
+    images[0, 0, 0] = np.nextafter(np.float32(1), np.float32(2))
 
 
-class NotANumber(FaultyEngine):
-    """A pixel that is no number."""
-
-    def spoil(self, images: Array, threads: int | None) -> None:
-        """Set one to NaN."""
-        images[-1, 3, 3] = np.nan
+def not_a_number(images: Array, _threads: int | None) -> None:
+    """Make a pixel NaN."""
+    images[-1, 3, 3] = np.nan
 
 
-class Raising(FaultyEngine):
-    """An engine that runs out of memory."""
-
-    def spoil(self, images: Array, threads: int | None) -> None:
-        """Raise."""
-        raise MemoryError("no memory for the tiles")
+def raising(_images: Array, _threads: int | None) -> None:
+    """Run out of memory."""
+    raise MemoryError("no memory for the tiles")
 
 
 class OffByOne(FaultyEngine):
@@ -119,8 +101,3 @@ class HalfOfLogvar(FaultyEngine):
         """Halve log σ²."""
         posterior = self._model.encode(x, threads=threads)
         return posterior._replace(logvar=posterior.logvar * np.float32(0.5))
-
-
-def disguised(engine: FaultyEngine) -> Model:
-    """The same object, as what it pretends to be."""
-    return cast("Model", engine)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save as save_safetensors
 
 from digitvae.parity.gate import edits
+from digitvae.vae.model import VAE
 from digitvae.vae.serialisation import write_networks
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from digitvae.vae.model import VAE
 
 
 @dataclass(frozen=True)

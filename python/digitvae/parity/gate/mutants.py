@@ -15,6 +15,7 @@ import torch
 
 from digitvae.parity.gate import edits, engines
 from digitvae.parity.gate.edits import edit_every_tensor, edit_tensor
+from digitvae.parity.gate.engines import FaultyEngine
 from digitvae.vae.model import VAE, Decoder
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from digitvae.bundle.dims import Dims
-    from digitvae.parity.gate.engines import FaultyEngine
+    from digitvae.engine.model import Model
 
     Damage = Callable[[Path], object]
     Edit = Callable[[Any], object]
@@ -48,7 +49,7 @@ class Mutant:
     wanted: tuple[str, ...]
     damage: Damage | None = None
     keeps_hashes: bool = False
-    engine: type[FaultyEngine] | None = None
+    engine: Callable[[Model], FaultyEngine] | None = None
     onnx: str | None = None
     prior: bool = False
 
@@ -343,23 +344,23 @@ _PRIOR_FAULTS = [
 
 _ENGINE_FAULTS = [
     Mutant("engine: truncation instead of rounding", ("native engine: uint8 is round-half-even",),
-           engine=engines.Truncating),
+           engine=partial(FaultyEngine, to_bytes=engines.truncated)),
     Mutant("engine: wrong tile padding",
            ("native engine, decoder x on prior draws: failed", "in any batch, anywhere in it: failed"),
-           engine=engines.WronglyPadded),
+           engine=partial(FaultyEngine, spoil=engines.wrongly_padded)),
     Mutant("engine: a bit that depends on threads",
            ("native engine, 3 threads, decoder x on prior draws: failed", "any number of threads"),
-           engine=engines.ThreadDependent),
+           engine=partial(FaultyEngine, spoil=engines.thread_dependent)),
     Mutant("engine: a bit that depends on the place",
            ("native engine, decoder x on prior draws: failed", "in any batch, anywhere in it: failed"),
-           engine=engines.PlaceDependent),
+           engine=partial(FaultyEngine, spoil=engines.place_dependent)),
     Mutant("engine: a pixel above 1", ("native engine: pixels lie in [0, 1]: failed",),
-           engine=engines.AboveOne),
+           engine=partial(FaultyEngine, spoil=engines.above_one)),
     Mutant("engine: a pixel that is not a number",
            ("native engine, decoder x on prior draws: failed", "not a number"),
-           engine=engines.NotANumber),
+           engine=partial(FaultyEngine, spoil=engines.not_a_number)),
     Mutant("engine: raises", ("native engine, decoder x on prior draws: failed", "no memory for the tiles"),
-           engine=engines.Raising),
+           engine=partial(FaultyEngine, spoil=engines.raising)),
     Mutant("engine: counter off by one",
            ("native engine: sample is decode of latents, bit for bit: failed",
             "latents: are those of docs/random-numbers.md, bit for bit: failed"),

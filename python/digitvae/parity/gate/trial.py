@@ -6,23 +6,20 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import cast
 
 from digitvae.base.errors import BundleError
 from digitvae.bundle.folder import Bundle, manifest_bytes
 from digitvae.bundle.names import MANIFEST, PRIOR
+from digitvae.engine.model import Model
 from digitvae.parity.bundle import verify_with
 from digitvae.parity.gate import edits
-from digitvae.parity.gate.engines import disguised
 from digitvae.parity.gate.honest import HonestCopy, all_honest_copies
 from digitvae.parity.gate.mutants import Mutant, all_mutants
-from digitvae.parity.report import Check, Comparison, GateTest
+from digitvae.parity.report import Check, Comparison, GateTest, ParityReport
 from digitvae.parity.runtimes.trusted import NotLoadedError, TorchFiles
 from digitvae.parity.settings import GATE
-
-if TYPE_CHECKING:
-    from digitvae.parity.report import ParityReport
-    from digitvae.parity.verification import Progress
+from digitvae.parity.verification import Progress
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ def judge(bundle: Path, copy: Mutant | HonestCopy, *, trust: bool = False) -> Ou
                 folder,
                 GATE,
                 trust=True,  # what is not the bundle's own, and may be loaded, was made here
-                disguise=None if engine is None else lambda model: disguised(engine(model)),
+                disguise=None if engine is None else lambda model: cast("Model", engine(model)),
             )
         except BundleError as error:
             return Outcome(copy, passed=False, by_numbers=False, said=str(error))
