@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from digitvae.parity import ParityReport
 
 _FILE = options.PATH
+_OF_BUNDLES = {"bundle", "data", "require_data", "self_test", "trust", "update"}
+_OF_MODULES = {"onnx_file", "torchscript", "exported_program", "inputs", "shape", "tolerance"}
 
 
 @click.command(
@@ -119,25 +121,7 @@ def verify(
 
     Exits with 1 if anything deviates more than rounding explains, and names it.
     """
-    _require_fitting(
-        factory,
-        {"--onnx": onnx_file},
-        {
-            "--torchscript": torchscript,
-            "--exported-program": exported_program,
-            "--inputs": inputs,
-            "--shape": shape,
-            "--tolerance": tolerance,
-        },
-        {
-            "BUNDLE": bundle,
-            "--data": data,
-            "--require-data": require_data,
-            "--self-test": self_test,
-            "--trust": trust,
-            "--update": update,
-        },
-    )
+    _require_fitting(click.get_current_context())
     if update and bundle is None:
         raise click.UsageError("--update needs BUNDLE: the folder to write into")
     require_places(
@@ -226,24 +210,20 @@ def _verify_bundle(
     return report
 
 
-def _require_fitting(
-    factory: str | None,
-    required: dict[str, object],
-    others: dict[str, object],
-    ours: dict[str, object],
-) -> None:
+def _require_fitting(context: click.Context) -> None:
     """Refuse options of the one use together with those of the other."""
-    if factory is None:
-        for name, value in (required | others).items():
-            if value is not None:
-                raise click.UsageError(f"{name} is for other models, which --torch names")
-        return
-    for name, value in required.items():
-        if value is None:
-            raise click.UsageError(f"--torch needs {name}: the file that was exported")
-    for name, value in ours.items():
-        if value:
-            raise click.UsageError(f"{name} is for bundles; --torch names another model")
+    given = context.params
+    if given["factory"] is None:
+        others, why = _OF_MODULES, "is for other models, which --torch names"
+    else:
+        others, why = _OF_BUNDLES, "is for bundles; --torch names another model"
+        if given["onnx_file"] is None:
+            raise click.UsageError("--torch needs --onnx: the file that was exported")
+    for parameter in context.command.params:
+        value = given.get(str(parameter.name)) if parameter.name in others else None
+        if value is not None and value is not False:
+            name = parameter.opts[0] if isinstance(parameter, click.Option) else "BUNDLE"
+            raise click.UsageError(f"{name} {why}")
 
 
 def _shape(text: str | None) -> tuple[int, ...] | None:
