@@ -12,8 +12,7 @@ import torch
 from digitvae.parity.compare import NOISE_RMS_LIMIT
 from digitvae.parity.enclosure import NOISE_DEVIATIONS
 from digitvae.parity.networks import ENCODER, Network
-
-from .stand_ins import (
+from tests.support.stand_ins import (
     ERROR,
     SIGMA,
     WIDTH,
