@@ -120,7 +120,7 @@ MUTANTS = (
     ),
     Mutant(
         "the noise limit leaves honest exports no room",
-        "python/digitvae/parity/enclosure.py",
+        "python/digitvae/parity/truth/enclosure.py",
         "NOISE_DEVIATIONS = 16.0",
         "NOISE_DEVIATIONS = 6.0",
         "tests/parity/test_honest_exports.py",

@@ -213,7 +213,7 @@ def test_what_the_rules_do_not_cover_needs_a_tolerance(name: str, words: str, fi
 def test_a_graph_that_holds_for_one_number_of_rows_needs_a_tolerance(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from digitvae.parity import truth
+    from digitvae.parity.truth import captured as truth
 
     monkeypatch.setattr(truth.Truth, "__call__", lambda *_: torch.zeros(2, 3).reshape(5))
     with pytest.raises(ParityError, match=r"cannot be evaluated for 3 inputs: .*--tolerance"):

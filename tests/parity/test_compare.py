@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from digitvae.parity.compare import NOISE_RMS_LIMIT
-from digitvae.parity.enclosure import NOISE_DEVIATIONS
 from digitvae.parity.networks import ENCODER, Network
+from digitvae.parity.truth.enclosure import NOISE_DEVIATIONS
 from tests.support.stand_ins import (
     ERROR,
     SIGMA,
@@ -26,10 +26,10 @@ from tests.support.stand_ins import (
 )
 
 if TYPE_CHECKING:
-    from digitvae.parity.enclosure import Enclosure
-    from digitvae.parity.inputs import InputSet
+    from digitvae.parity.inputs.sets import InputSet
     from digitvae.parity.networks import Float32, Function
     from digitvae.parity.report import Comparison
+    from digitvae.parity.truth.enclosure import Enclosure
 
 
 def compare(

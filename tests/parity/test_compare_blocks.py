@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from digitvae.base.threads import in_parallel
-from digitvae.parity.inputs import InputSet, batches, on_all_rows
+from digitvae.parity.inputs.sets import InputSet, batches, on_all_rows
 from digitvae.parity.networks import ENCODER
-
-from .stand_ins import ERROR, WIDTH, by_runtime, doubled, find, half, numbered, off_by
+from tests.support.stand_ins import ERROR, WIDTH, by_runtime, doubled, find, half, numbered, off_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,9 +20,9 @@ from digitvae.parity.divergence import (
     program_steps,
     torchscript_steps,
 )
-from digitvae.parity.enclosure import Enclosure
 from digitvae.parity.runtimes.pytorch import load_exported_program, load_torchscript
-from digitvae.parity.truth import Truth
+from digitvae.parity.truth.captured import Truth
+from digitvae.parity.truth.enclosure import Enclosure
 from digitvae.vae.model import VAE
 from tests.support.sizes import DIMS
 

@@ -19,6 +19,7 @@ from digitvae.parity.runtimes.c_api import C_API
 from digitvae.parity.runtimes.native import NATIVE, NATIVE_DENSE, NATIVE_THREADS
 from digitvae.parity.runtimes.pytorch import EAGER, EXPORTED_PROGRAM, TORCHSCRIPT
 from digitvae.parity.statistics import bits_differ
+from digitvae.parity.truth.enclosure import Enclosure
 from digitvae.vae.heldout import as_tensor, evaluate
 from digitvae.vae.weights import load_bundle
 
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from digitvae.data.sets import Split
-    from digitvae.parity.enclosure import Enclosure
     from digitvae.parity.loaded import Loaded
     from digitvae.parity.networks import Float32, Function, Network
     from digitvae.parity.report import Check
+    from digitvae.parity.truth.enclosure import Enclosure
 
 COUNT = 300
 LATENTS = 40

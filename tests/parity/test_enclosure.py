@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from digitvae.parity import enclosure
-from digitvae.parity.enclosure import NOISE_DEVIATIONS, UNIT_ROUNDOFF, Enclosure, Weights
+from digitvae.parity.truth import enclosure
+from digitvae.parity.truth.enclosure import NOISE_DEVIATIONS, UNIT_ROUNDOFF, Enclosure, Weights
 from tests.support.roundings import (
     error_of,
     given_to_all,

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from digitvae.parity import enclosure
-from digitvae.parity.enclosure import (
+from digitvae.parity.truth import enclosure
+from digitvae.parity.truth.enclosure import (
     SIGMOID_NOISE_UNITS,
     SIGMOID_UNITS,
     UNIT_ROUNDOFF,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from digitvae.engine.sampling import LATENT_STREAM
-from digitvae.parity.inputs import prior_draws as draw
+from digitvae.parity.inputs.sets import prior_draws as draw
 from digitvae.parity.latent_statistics import check_latents
 from digitvae.parity.random_reference import standard_normal
 from digitvae.parity.statistics import bits_differ

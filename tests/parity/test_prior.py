@@ -18,6 +18,7 @@ from digitvae.bundle.folder import Bundle, describe_files, write_manifest
 from digitvae.bundle.names import PRIOR
 from digitvae.parity import prior
 from digitvae.parity.bundle import verify_with
+from digitvae.parity.checks.structure import check_prior
 from digitvae.parity.gate import edits
 from digitvae.parity.prior import check_prior_runtimes, mixture_draws
 from digitvae.parity.random_reference import mixture_uniform, standard_normal
@@ -25,7 +26,6 @@ from digitvae.parity.runtimes import RUNTIMES
 from digitvae.parity.runtimes import onnx as onnx_runtimes
 from digitvae.parity.runtimes.c_api import Handle
 from digitvae.parity.settings import GATE
-from digitvae.parity.structure import check_prior
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from digitvae.parity import properties
+from digitvae.parity.checks import properties
 
 if TYPE_CHECKING:
     from pathlib import Path

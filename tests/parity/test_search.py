@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from digitvae.parity.generated import generated
-from digitvae.parity.search import farthest, searched
+from digitvae.parity.inputs.search import farthest, searched
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,9 +12,9 @@ import torch
 from safetensors.numpy import load_file
 from torch import Tensor, nn
 
-from digitvae.parity.enclosure import UNIT_ROUNDOFF
-from digitvae.parity.rules import NoRuleError
-from digitvae.parity.truth import Truth, capture
+from digitvae.parity.truth.captured import Truth, capture
+from digitvae.parity.truth.enclosure import UNIT_ROUNDOFF
+from digitvae.parity.truth.rules import NoRuleError
 from digitvae.vae.model import VAE
 from tests.support.sizes import DIMS
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from digitvae.data.sets import Split
-    from digitvae.parity.enclosure import Enclosure
+    from digitvae.parity.truth.enclosure import Enclosure
 
 
 class Function(nn.Module):

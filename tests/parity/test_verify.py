@@ -21,7 +21,7 @@ from digitvae.bundle.folder import describe_files, shipped_path, write_manifest
 from digitvae.bundle.names import MANIFEST
 from digitvae.parity import Comparison, ParityReport, verify
 from digitvae.parity.gate import edits
-from digitvae.parity.inputs import (
+from digitvae.parity.inputs.sets import (
     BATCHES,
     BLOCK_ROWS,
     batches,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from digitvae.parity.enclosure import Enclosure
+from digitvae.parity.truth.enclosure import Enclosure
 
 if TYPE_CHECKING:
     import random

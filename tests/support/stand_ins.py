@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from digitvae.parity.compare import Findings, compare_runtimes
-from digitvae.parity.enclosure import NOISE_DEVIATIONS, UNIT_ROUNDOFF, Enclosure
-from digitvae.parity.inputs import InputSet
+from digitvae.parity.inputs.sets import InputSet
 from digitvae.parity.networks import DECODER
+from digitvae.parity.truth.enclosure import NOISE_DEVIATIONS, UNIT_ROUNDOFF, Enclosure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

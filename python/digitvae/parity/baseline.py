@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from digitvae.base.errors import ParityError
-from digitvae.parity.inputs import GENERATED, SEARCHED
+from digitvae.parity.inputs.sets import GENERATED, SEARCHED
 from digitvae.parity.report import LOADED, SCHEMA, Check, ParityReport, first_line
 
 SUBJECT = "baseline"

@@ -16,7 +16,7 @@ from digitvae.parity.report import Comparison, Deviations, Pair, Peak, WorstCase
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from digitvae.parity.inputs import InputSet
+    from digitvae.parity.inputs.sets import InputSet
     from digitvae.parity.networks import Float32, Function, Network
 
 NOISE_RMS_LIMIT = 4.0

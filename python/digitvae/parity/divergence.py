@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from digitvae.parity.enclosure import Enclosure
     from digitvae.parity.networks import Float32
+    from digitvae.parity.truth.enclosure import Enclosure
 
 STATEMENT = "agrees with the model at every node"
 
@@ -150,7 +150,7 @@ def check_steps(
     Args:
         subject: Name of the file or model.
         run: Runs the exported graph.
-        trace: Every step of the model, by name (:meth:`digitvae.parity.truth.Truth.trace`).
+        trace: Every step of the model, by name (:meth:`Truth.trace`).
         outputs: Name of the step that each output of the network must be.
     """
     try:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from digitvae.base.threads import in_parallel
-from digitvae.parity.enclosure import UNIT_ROUNDOFF
-from digitvae.parity.inputs import in_blocks, on_all_rows, posterior_draws
+from digitvae.parity.inputs.sets import in_blocks, on_all_rows, posterior_draws
 from digitvae.parity.networks import DECODER, ENCODER
 from digitvae.parity.report import Check, first_line
+from digitvae.parity.truth.enclosure import UNIT_ROUNDOFF
 
 if TYPE_CHECKING:
     from collections.abc import Callable

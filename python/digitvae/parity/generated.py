@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import HypothesisWarning
 from hypothesis.extra.numpy import arrays
 
-from digitvae.parity.inputs import GENERATED, InputSet, in_blocks
+from digitvae.parity.inputs.sets import GENERATED, InputSet, in_blocks
 
 if TYPE_CHECKING:
     from digitvae.parity.networks import Float32

@@ -13,6 +13,7 @@ from digitvae.bundle.folder import Bundle
 from digitvae.bundle.names import WEIGHTS
 from digitvae.engine import model as engine
 from digitvae.engine.model import Model
+from digitvae.parity.checks.structure import check_parameters
 from digitvae.parity.networks import (
     DECODER,
     ENCODER,
@@ -28,8 +29,7 @@ from digitvae.parity.runtimes.native import NATIVE
 from digitvae.parity.runtimes.runtime import Export
 from digitvae.parity.runtimes.trusted import TorchFiles
 from digitvae.parity.runtimes.wrap import composed
-from digitvae.parity.structure import check_parameters
-from digitvae.parity.truth import Truth
+from digitvae.parity.truth.captured import Truth
 from digitvae.vae.model import VAE
 from digitvae.vae.weights import load_bundle
 

@@ -17,19 +17,19 @@ import torch
 from onnx.external_data_helper import load_external_data_for_model
 
 from digitvae.base.errors import ParityError
-from digitvae.parity import structure
-from digitvae.parity.inputs import InputSet
-from digitvae.parity.model_inputs import input_sets, typical_inputs
+from digitvae.parity.checks import structure
+from digitvae.parity.inputs.of_modules import input_sets, typical_inputs
+from digitvae.parity.inputs.sets import InputSet
 from digitvae.parity.networks import Float32, Function, Network
 from digitvae.parity.one_block import Reference
 from digitvae.parity.report import Check, ParityReport, first_line
-from digitvae.parity.rules import NoRuleError
 from digitvae.parity.runtimes import RUNTIMES, load
 from digitvae.parity.runtimes.pytorch import EAGER
 from digitvae.parity.runtimes.runtime import Export
 from digitvae.parity.settings import Settings
-from digitvae.parity.tolerated import Tolerated
-from digitvae.parity.truth import Truth
+from digitvae.parity.truth.captured import Truth
+from digitvae.parity.truth.rules import NoRuleError
+from digitvae.parity.truth.tolerated import Tolerated
 from digitvae.parity.verification import (
     Case,
     Plan,

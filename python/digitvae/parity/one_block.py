@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from digitvae.parity.enclosure import NOISE_DEVIATIONS, Enclosure
 from digitvae.parity.report import Peak, first_line
 from digitvae.parity.statistics import (
     Distribution,
@@ -22,6 +21,7 @@ from digitvae.parity.statistics import (
     share,
     to_pixels,
 )
+from digitvae.parity.truth.enclosure import NOISE_DEVIATIONS, Enclosure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Reference(Protocol):
-    """Float64 truth with bounds: :class:`digitvae.parity.truth.Truth`, or a stand-in."""
+    """Float64 truth with bounds: :class:`Truth`, or a stand-in."""
 
     @property
     def bounded(self) -> bool:

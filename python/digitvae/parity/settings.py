@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from digitvae.parity.inputs import AROUND_A_TILE, BATCHES
+from digitvae.parity.inputs.sets import AROUND_A_TILE, BATCHES
 
 
 @dataclass(frozen=True)

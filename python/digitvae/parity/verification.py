@@ -20,9 +20,10 @@ from threadpoolctl import threadpool_limits
 import digitvae
 from digitvae._native import available_threads
 from digitvae.base.threads import in_parallel
-from digitvae.parity import divergence, search
+from digitvae.parity import divergence
 from digitvae.parity.compare import compare_runtimes
-from digitvae.parity.inputs import InputSet
+from digitvae.parity.inputs import search
+from digitvae.parity.inputs.sets import InputSet
 from digitvae.parity.networks import Float32, Function, Network
 from digitvae.parity.one_block import Reference
 from digitvae.parity.report import Check, Comparison, Pair, ParityReport, WorstCase
@@ -30,7 +31,7 @@ from digitvae.parity.runtimes import RUNTIMES
 from digitvae.parity.runtimes.pytorch import load_exported_program, load_torchscript
 from digitvae.parity.runtimes.runtime import Export
 from digitvae.parity.settings import Settings
-from digitvae.parity.truth import Truth
+from digitvae.parity.truth.captured import Truth
 
 Progress = Callable[[int, int, str], None]
 """Called before each step with (steps done, steps in all, what this one does)."""

@@ -7,9 +7,9 @@ from threading import Lock
 
 import torch
 
-from digitvae.parity.enclosure import NOISE_DEVIATIONS, Enclosure
 from digitvae.parity.networks import Float32
 from digitvae.parity.runtimes.pytorch import as_tuple
+from digitvae.parity.truth.enclosure import NOISE_DEVIATIONS, Enclosure
 
 
 class Tolerated:

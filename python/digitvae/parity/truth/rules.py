@@ -1,7 +1,7 @@
 """A rule for each of PyTorch's operations: what ``enclosure.py`` makes of its arguments.
 
 Rules are called with the arguments of the operation: values as
-:class:`~digitvae.parity.enclosure.Enclosure`, sizes as numbers. To add one, write a function, and
+:class:`Enclosure`, sizes as numbers. To add one, write a function, and
 name it in :data:`RULES` below.
 """
 
@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from digitvae.parity import enclosure
-from digitvae.parity.enclosure import Enclosure
+from digitvae.parity.truth import enclosure
+from digitvae.parity.truth.enclosure import Enclosure
 
 
 class Truth(Protocol):
-    """What a rule asks of the :class:`~digitvae.parity.truth.Truth` that it is called with."""
+    """What a rule asks of the :class:`Truth` that it is called with."""
 
     def weights(self, name: str) -> enclosure.Weights:
         """A parameter as the rules for linear operations need it."""
@@ -239,7 +239,7 @@ WEIGHTED: dict[Any, Callable[..., Any]] = {
     aten.batch_norm.default: _normalize_in_training_graph,
 }
 """Rules for operations on a value and on parameters, which are prepared once: they are called with
-the :class:`~digitvae.parity.truth.Truth` that has them, and with the parameters' nodes."""
+the :class:`Truth` that has them, and with the parameters' nodes."""
 
 COPIES = {
     aten.clone.default,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from digitvae.parity.inputs import SEARCHED, InputSet
+from digitvae.parity.inputs.sets import SEARCHED, InputSet
 from digitvae.parity.networks import Float32, Function
 from digitvae.parity.statistics import difference
 

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from digitvae.parity.enclosure import Enclosure, Weights
-from digitvae.parity.rules import COPIES, MOVES, RULES, WEIGHTED, NoRuleError
+from digitvae.parity.truth.enclosure import Enclosure, Weights
+from digitvae.parity.truth.rules import COPIES, MOVES, RULES, WEIGHTED, NoRuleError
 
 
 class Truth:

@@ -9,7 +9,7 @@ import numpy as np
 
 from digitvae.base.errors import ParityError
 from digitvae.parity.generated import generated
-from digitvae.parity.inputs import InputSet, batches, constants, in_blocks
+from digitvae.parity.inputs.sets import InputSet, batches, constants, in_blocks
 from digitvae.parity.networks import Float32
 from digitvae.parity.report import first_line
 

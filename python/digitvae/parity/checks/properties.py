@@ -14,7 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from digitvae.engine.model import Model
-from digitvae.parity.inputs import BATCHES, ink
+from digitvae.parity.inputs.sets import BATCHES, ink
 from digitvae.parity.loaded import Loaded
 from digitvae.parity.networks import DECODER, ENCODER, Float32, Function
 from digitvae.parity.report import Check, first_line

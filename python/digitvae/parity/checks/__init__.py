@@ -1,0 +1,1 @@
+"""What must hold beside numbers: structure, and the promises of the native engine."""

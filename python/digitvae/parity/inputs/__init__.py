@@ -1,0 +1,1 @@
+"""The inputs that runtimes are compared on, made or searched for."""
