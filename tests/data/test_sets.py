@@ -299,6 +299,25 @@ def test_many_at_once_may_fetch_into_one_cache(cache: Path) -> None:
     assert contents(cache) == {f"MNIST/raw/{name}": c for name, c in DIGITS.items()}
 
 
+def test_images_of_one_s_own_have_any_size_and_a_name(tmp_path: Path) -> None:
+    images, labels = np.full((3, 5, 7), 9, np.uint8), np.arange(3, dtype=np.uint8)
+    files = {"images-idx3": images, "labels-idx1": labels}
+    content = {f"train-{k}-ubyte": idx.header(v.shape) + v.tobytes() for k, v in files.items()}
+    for packed in (False, True):
+        fill(tmp_path / str(packed), content, packed=packed)
+        (split,) = data.load("glyphs-1", tmp_path / str(packed), ("train",)).values()
+        assert np.array_equal(split.images, images)
+        assert np.array_equal(split.labels, labels)
+    with pytest.raises(DataError, match="t10k-images"):
+        data.load("glyphs-1", tmp_path / "False")
+    (tmp_path / "False" / "train-labels-idx1-ubyte").write_bytes(idx.header((2,)) + bytes(2))
+    with pytest.raises(DataError, match=r"train images \[3, 5, 7\], labels \[2\]"):
+        data.load("glyphs-1", tmp_path / "False", ("train",))
+    for name, root in (("glyphs", None), ("../glyphs", tmp_path), ("", tmp_path)):
+        with pytest.raises(ValueError, match="IDX files of your own"):
+            data.load(name, root)
+
+
 def test_unknown_names_are_value_errors() -> None:
     with pytest.raises(ValueError, match=r"'cifar'.*mnist, fashion-mnist"):
         data.load("cifar")

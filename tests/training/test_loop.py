@@ -139,7 +139,7 @@ def test_the_kl_weight_rises_by_a_tenth_each_epoch_and_stays_at_one() -> None:
     ("field", "value"),
     [
         ("objective", "mse"),
-        ("dataset", "cifar"),
+        ("dataset", "../cifar"),
         ("precision", "float16"),
         ("epochs", 0),
         ("batch_size", 0),

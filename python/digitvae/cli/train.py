@@ -59,7 +59,8 @@ Examples:
 @click.option(
     "--dataset",
     type=str,
-    help="mnist or fashion-mnist. [default: mnist]",
+    help="mnist, fashion-mnist, or a name for your own IDX files in --data, called as MNIST's are. "
+    "[default: mnist]",
     shell_complete=options.complete_dataset,
 )
 @click.option(
@@ -183,6 +184,7 @@ def train(
             published = training.recipe(objective or "elbo")
             base = replace(published, precision=training.fast_precision())
         config = replace(base, **changes)
+        datasets.check_name(config.dataset, data)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
 

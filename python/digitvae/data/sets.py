@@ -1,9 +1,12 @@
-"""MNIST and Fashion-MNIST: found, checked, and if need be fetched.
+"""MNIST and Fashion-MNIST, found, checked, and if need be fetched; and data sets of one's own.
 
 Files live where torchvision keeps them: ``ROOT/MNIST/raw/train-images-idx3-ubyte`` and so on. The
 ROOT is the one given, else the environment variable ``DIGITVAE_DATA``, else the user's cache
 folder. A folder that the caller names may also hold the files directly, and compressed (``.gz``).
 Nothing is used before its SHA-256 (of the uncompressed file) was checked.
+
+A data set of one's own is a folder with IDX files of the names that MNIST's have, of images of any
+one size, under any name that is not taken. Nothing is known of its SHA-256.
 
 This module must not import torch: generating and parity checks use it too.
 """
@@ -15,6 +18,7 @@ import hashlib
 import io
 import logging
 import os
+import re
 import sys
 import tempfile
 import zlib
@@ -62,7 +66,7 @@ class DatasetSpec:
 
 
 class Split(NamedTuple):
-    """Part of a data set: images uint8 [n, 28, 28] (0 is background), labels uint8 [n], 0 to 9."""
+    """Part of a data set: images uint8 [n, height, width] (0 is background), labels uint8 [n]."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
@@ -72,6 +76,7 @@ class Split(NamedTuple):
         return Split(self.images[:n], self.labels[:n])
 
 
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _PREFIX = {"train": "train", "test": "t10k"}
 
 
@@ -120,7 +125,7 @@ def load(
     """Read a data set, fetching it into the cache when it is not there yet.
 
     Args:
-        name: "mnist" or "fashion-mnist".
+        name: "mnist" or "fashion-mnist", or one of your own for the files in ``root``.
         root: a folder that holds the files already; nothing is fetched into it or changed in it.
             ``None``: the cache folder (see ``cache_root``).
         splits: which of "train" and "test" to read.
@@ -130,14 +135,18 @@ def load(
         ``{split: Split}`` in the order asked for.
 
     Raises:
-        ValueError: unknown name or split.
+        ValueError: unknown split, or unknown name without ``root``.
         DataError: a file is missing from ``root`` or is not the file it should be; or nothing
             can be fetched.
     """
-    spec, splits = _spec(name), tuple(splits)
+    check_name(name, root)
+    splits = tuple(splits)
     for split in splits:
         if split not in _PREFIX:
             raise ValueError(f"split: {split!r}; expected train or test")
+    if root is not None and name not in DATASETS:
+        return {split: _own_split(split, Path(root)) for split in splits}
+    spec = _spec(name)
     if root is not None:
         return {split: _split(spec, split, Path(root)) for split in splits}
     try:
@@ -222,6 +231,24 @@ def _cache_root() -> Path:
     return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "digitvae" / "data"
 
 
+def check_name(name: str, root: str | Path | None) -> None:
+    """Refuse what names no data set.
+
+    Args:
+        name: Of a known one, or a new one of lower-case letters, digits, dots, hyphens and
+            underscores.
+        root: The folder of its files, without which no other than the known ones can be had.
+
+    Raises:
+        ValueError: It is unknown, or cannot be a name.
+    """
+    if name not in DATASETS and (root is None or not _NAME.fullmatch(name)):
+        raise ValueError(
+            f"dataset: {name!r}; expected one of {', '.join(DATASETS)}, or a short lower-case name "
+            "for IDX files of your own, with their folder (--data DIR)"
+        )
+
+
 def _spec(name: str) -> DatasetSpec:
     if name not in DATASETS:
         raise ValueError(f"dataset: {name!r}; expected one of {', '.join(DATASETS)}")
@@ -235,6 +262,21 @@ def _find(spec: DatasetSpec, file: FileSpec, root: Path) -> Path | None:
             if place.exists():
                 return place
     return None
+
+
+def _own_split(split: str, root: Path) -> Split:
+    """A split of a data set of which only the names of the files are known."""
+    arrays = []
+    for file in (DATASETS["mnist"].file(split, kind) for kind in ("images", "labels")):
+        place = root / file.name
+        arrays.append(idx.read(place if place.exists() else place.with_name(f"{file.name}.gz")))
+    images, labels = arrays
+    if images.ndim != 3 or not images[:1].size or labels.shape != images.shape[:1]:
+        raise DataError(
+            f"{root}: {split} images {list(images.shape)}, labels {list(labels.shape)}; expected "
+            "[n, height, width] and [n], n ≥ 1"
+        )
+    return Split(images, labels)
 
 
 def _split(spec: DatasetSpec, split: str, root: Path) -> Split:

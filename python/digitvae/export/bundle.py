@@ -165,7 +165,7 @@ def _fit(
     say(f"fitting the prior to the training images of {config.dataset}")
     try:
         split = data.load(config.dataset, data_root, splits=("train",))["train"]
-    except DataError as error:
+    except (DataError, ValueError) as error:
         raise DataError(
             f"the prior cannot be fitted without the training images: {error.args[0]}",
             *error.args[1:],
@@ -196,8 +196,9 @@ def _verify(
     from digitvae.parity import verify
 
     names = [file.name for file in folder.iterdir()]
-    (folder / CARD).write_text(model_card(manifest, None, names), encoding="utf-8")
-    names.append(CARD)
+    if manifest["dataset"] in data.DATASETS:  # of others nobody can say what they show
+        (folder / CARD).write_text(model_card(manifest, None, names), encoding="utf-8")
+        names.append(CARD)
     write_manifest(folder, manifest | {"files": describe_files(folder, names)})
     report = verify(folder, quick=quick, data_root=data_root, on_progress=on_progress)
     if not report.passed:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from digitvae.base.atomic import remove_unfinished
 from digitvae.base.errors import TrainingError
 from digitvae.bundle.dims import Dims
-from digitvae.data.sets import DATASETS, Split
+from digitvae.data.sets import Split, check_name
 from digitvae.training import run_directory as run
 from digitvae.training.distributed import Group
 from digitvae.vae import objective as objectives
@@ -41,7 +41,7 @@ class TrainConfig:
 
     Attributes:
         objective: "elbo", "pixel-mean" or "autoencoder" (see ``digitvae.vae.objective``).
-        dataset: "mnist" or "fashion-mnist".
+        dataset: "mnist" or "fashion-mnist", or a name for a data set of your own.
         epochs: passes over the training images.
         batch_size: images a step; the last batch of an epoch may be smaller.
         learning_rate: Adam's largest; it falls to 0 along a half cosine over the whole run.
@@ -89,13 +89,13 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name, known in (
             ("objective", objectives.OBJECTIVES),
-            ("dataset", tuple(DATASETS)),
             ("precision", PRECISIONS),
         ):
             if getattr(self, name) not in known:
                 raise ValueError(
                     f"{name}: {getattr(self, name)!r}; expected one of {', '.join(known)}"
                 )
+        check_name(self.dataset, "its folder")
         least_values = {
             "epochs": 1,
             "batch_size": 1,

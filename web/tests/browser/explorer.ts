@@ -49,6 +49,16 @@ export type Manifest = {
   files: Record<string, { bytes: number; sha256: string }>;
 };
 
+export const readManifest = (bundle: string): Manifest =>
+  JSON.parse(readFileSync(join(bundle, "manifest.json"), "utf8"));
+
+/** 16 latents, 256 hidden units, images of 20 × 24 pixels. */
+export function bundleOfOtherSizes(): string {
+  const folder = join(newFolder(), "bundle");
+  python("-m", "tests.support.sizes", folder);
+  return folder;
+}
+
 /** A bundle of what the page reads, in a folder of its own. */
 export class TestBundle {
   readonly folder = join(newFolder(), "bundle");
@@ -56,7 +66,7 @@ export class TestBundle {
 
   constructor() {
     cpSync(SHIPPED, this.folder, { recursive: true });
-    this.manifest = JSON.parse(readFileSync(this.path("manifest.json"), "utf8"));
+    this.manifest = readManifest(this.folder);
     for (const name of Object.keys(this.manifest.files)) {
       if (/^(decoder|encoder)\.onnx$/.test(name)) continue;
       delete this.manifest.files[name];

@@ -6,6 +6,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Console } from "../../src/console.ts";
 import {
+  bundleOfOtherSizes,
   type Explorer,
   explore,
   hasPrior,
@@ -14,6 +15,7 @@ import {
   numbers,
   open,
   ROOT,
+  readManifest,
   reference,
   removeFolders,
   SHIPPED,
@@ -91,6 +93,7 @@ describe("latents", () => {
 const bundles: [string, () => string][] = [
   ["the shipped bundle", () => SHIPPED],
   ["a bundle with a small prior", () => TestBundle.labelled().folder],
+  ["a bundle of other sizes", bundleOfOtherSizes],
 ];
 
 describe.each(bundles)("samples of %s", (_, make) => {
@@ -98,8 +101,12 @@ describe.each(bundles)("samples of %s", (_, make) => {
   let watched: Watched;
   let made: (name: string) => ArrayBuffer;
   let names: string[];
+  let latents: number;
+  let pixels: number;
   beforeAll(async () => {
     const bundle = make();
+    const { dims } = readManifest(bundle);
+    [latents, pixels] = [dims.latent, dims.height * dims.width];
     names = Object.keys(REQUESTS).filter((name) => hasPrior(bundle) || !name.startsWith("mixture"));
     explorer = await explore(bundle);
     watched = await newPage(browser);
@@ -120,7 +127,7 @@ describe.each(bundles)("samples of %s", (_, make) => {
       const call = `sample({ ...${request}, type: "float32" })`;
       const x = new Float32Array(await numbers(watched.page, of("images", call)));
       const expected = new Float32Array(made(`${name}.float32`));
-      expect(x.length).toBe(COUNT * 784);
+      expect(x.length).toBe(COUNT * pixels);
       const furthest = x.reduce(
         (most, value, i) => Math.max(most, Math.abs(value - expected[i])),
         0,
@@ -146,7 +153,8 @@ describe.each(bundles)("samples of %s", (_, make) => {
 
   test("are to be had in the console, as docs/explorer.md has it", async () => {
     const document = readFileSync(join(ROOT, "docs/explorer.md"), "utf8");
-    const block = /```js\n(.*?)```/s.exec(document)![1];
+    const shown = /```js\n(.*?)```/s.exec(document)![1]; // with the sizes of the shipped bundle
+    const block = shown.replaceAll("784", `${pixels}`).replaceAll("40", `${latents}`);
     const result = `(async () => {
       ${names.includes("mixture") ? block : block.replace("digits: [3, 8], ", "")}
       if (z.join() !== noise.join()) throw new Error("the noise is not z");
@@ -155,7 +163,10 @@ describe.each(bundles)("samples of %s", (_, make) => {
     })()`;
     const sizes = [...new Int32Array(await numbers(watched.page, result))];
     const labels = names.includes("mixture") ? 100 : 0;
-    expect(sizes).toEqual([78_400, labels, 80, 1568, 40, 40, 12_544]);
+    expect(sizes).toEqual([
+      ...[100 * pixels, labels, 2 * latents, 2 * pixels],
+      ...[latents, latents, 16 * pixels],
+    ]);
   });
 
   test("do not depend on what is made with them, to the bit", async () => {
@@ -166,7 +177,10 @@ describe.each(bundles)("samples of %s", (_, make) => {
         const first = /first: ([^,]+)/.exec(request)?.[1] ?? "0n";
         const alone = `sample({ ${request}, first: ${first} + ${i}n, count: 1 })`;
         const image = await numbers(watched.page, of("images", alone));
-        expect(differences(image, all.slice(i * 3136, (i + 1) * 3136)), `${name} ${i}`).toBe(0);
+        expect(
+          differences(image, all.slice(4 * i * pixels, 4 * (i + 1) * pixels)),
+          `${name} ${i}`,
+        ).toBe(0);
       }
     }
   });
@@ -174,7 +188,7 @@ describe.each(bundles)("samples of %s", (_, make) => {
   test("are encoded, and varied, as the native engine does it", async () => {
     const { page } = watched;
     // The same image for both: its bytes may have been rounded differently.
-    const image = [...new Uint8Array(made("standard.uint8"), 0, 784)];
+    const image = [...new Uint8Array(made("standard.uint8"), 0, pixels)];
     await page.evaluate(async (bytes) => {
       const { digitvae } = globalThis as unknown as { digitvae: Console };
       const x = Float32Array.from(bytes, (value) => value / 255);
@@ -183,13 +197,13 @@ describe.each(bundles)("samples of %s", (_, make) => {
     for (const part of ["mu", "logvar"]) {
       const found = new Float32Array(await numbers(page, `posterior.${part}`));
       const expected = new Float32Array(made(`posterior.${part}`));
-      expect(found.length).toBe(40);
+      expect(found.length).toBe(latents);
       expect(found.every((value, j) => Math.abs(value - expected[j]) <= 1e-5)).toBe(true);
     }
     const z = "digitvae.variations(posterior, 100, 2n ** 63n + 1n, 0.8)";
     const x = new Float32Array(await numbers(page, `digitvae.decode(${z}, "float32")`));
     const expected = new Float32Array(made("variations.float32"));
-    expect(x.length).toBe(100 * 784);
+    expect(x.length).toBe(100 * pixels);
     expect(x.every((value, i) => Math.abs(value - expected[i]) <= 1e-5)).toBe(true);
   });
 });
