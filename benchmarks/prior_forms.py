@@ -26,17 +26,17 @@ from torch import Tensor
 
 from digitvae.data import sets as data
 from digitvae.evaluation.subject import Subject
-from digitvae.mixture import codes
-from digitvae.mixture.model import (
+from digitvae.mixture import posteriors as codes
+from digitvae.mixture.fit import (
     HELD_OUT,
     SHRINKAGE,
     ClassMixture,
-    LatentPrior,
     assemble,
     cluster,
     log_likelihood,
     principal_factor,
 )
+from digitvae.mixture.model import LatentPrior
 from digitvae.vae.serialisation import onnx_bytes
 
 if TYPE_CHECKING:

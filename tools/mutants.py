@@ -69,10 +69,10 @@ MUTANTS = (
     ),
     Mutant(
         "the codes of images depend on the number of threads",
-        "python/digitvae/mixture/codes.py",
+        "python/digitvae/mixture/posteriors.py",
         "torch.set_num_threads(1)",
         "torch.set_num_threads(threads)",
-        "tests/mixture/test_codes.py",
+        "tests/mixture/test_posteriors.py",
     ),
     # The command line, and what it writes.
     Mutant(

@@ -38,7 +38,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
     monkeypatch.setattr(export, "write_networks", write)
     monkeypatch.setattr(export, "_fit", lambda *_: None)
-    monkeypatch.setattr("digitvae.parity.verify", verify)
+    monkeypatch.setattr(export, "verify", verify)
     return calls
 
 

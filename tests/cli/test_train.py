@@ -265,12 +265,18 @@ def python_path() -> list[str]:
     return [entry for entry in sys.path if entry]
 
 
+DEFAULTS = (
+    *("objective", "dataset", "epochs", "batch_size", "learning_rate", "warmup_epochs"),
+    *("latents", "hidden", "seed"),
+)
+
+
 def test_help_needs_no_torch_and_shows_the_defaults(run: Runner) -> None:
     result = run("train", "--help")
     assert result.code == 0
     for word in (
         "--resume",
         "--force",
-        *(f"[default: {d}]" for d in ("elbo", 30, 256, 0.008)),
+        *(f"[default: {getattr(train.TrainConfig(), name)}]" for name in DEFAULTS),
     ):
         assert word in result.out

@@ -26,8 +26,8 @@ from digitvae.evaluation.bundle import evaluate_bundle
 from digitvae.evaluation.options import command_options, settings
 from digitvae.evaluation.report import EvaluationReport
 from digitvae.evaluation.update import write_evaluation
-from digitvae.export.bundle import write_report
 from digitvae.parity.checks.structure import check_paths
+from digitvae.parity.update import write_report
 from tests.support.cards import front_matter
 from tests.support.evaluating import SMALL, changed
 

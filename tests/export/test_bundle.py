@@ -27,7 +27,7 @@ from digitvae.base.errors import DataError, OutputError, ParityError, TrainingEr
 from digitvae.bundle.folder import Bundle
 from digitvae.bundle.names import MANIFEST, WEIGHTS
 from digitvae.export import bundle as export
-from digitvae.mixture.model import RANK
+from digitvae.mixture.fit import RANK
 from digitvae.training import loop as train
 from digitvae.training import run_directory as run
 from digitvae.vae import serialisation as forms
@@ -86,7 +86,7 @@ def verdict(monkeypatch: pytest.MonkeyPatch, *, passed: bool) -> None:
         Bundle.open(folder).check_files()  # as the real one does first
         return Report()
 
-    monkeypatch.setattr("digitvae.parity.verify", verify)
+    monkeypatch.setattr(export, "verify", verify)
 
 
 def parts(content: bytes) -> Iterator[bytes]:

@@ -12,13 +12,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digitvae.mixture import model as prior
-from digitvae.mixture.model import (
+from digitvae.mixture import fit as prior
+from digitvae.mixture.fit import (
     CANDIDATES,
     LEAST_IMAGES,
     RANK,
     ClassMixture,
-    LatentPrior,
     PriorFit,
     assemble,
     cluster,
@@ -32,6 +31,8 @@ from tests.support.sizes import DIMS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from digitvae.mixture.model import LatentPrior
 
     Array = NDArray[Any]
 

@@ -12,9 +12,9 @@ from digitvae.base.errors import BundleError, ParityError
 from digitvae.bundle.folder import Bundle
 from digitvae.bundle.names import MANIFEST
 from digitvae.cli.app import main
-from digitvae.export.bundle import write_report
 from digitvae.parity import verify
 from digitvae.parity.report import LOADED, Check, GateTest
+from digitvae.parity.update import write_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -130,6 +130,13 @@ def write_whole(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def write_json(path: Path, value: object) -> None:
+    """Write JSON that a person can read; floats keep every digit."""
+    import json  # which nothing that writes digits needs
+
+    write_whole(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+
+
 def remove_unfinished(folder: Path) -> None:
     """Remove files that writers left in a folder when they were killed. None must be at work.
 

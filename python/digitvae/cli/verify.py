@@ -189,7 +189,7 @@ def verify(
 
             junit_out.write(to_junit(report).encode())
     if update and report.passed and bundle is not None:
-        from digitvae.export.bundle import write_report
+        from digitvae.parity.update import write_report
 
         write_report(bundle, report, force=force)
     _show(report, as_json=as_json, details=details)

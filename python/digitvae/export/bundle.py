@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors.torch import save as save_safetensors
@@ -27,25 +28,21 @@ from digitvae.bundle.dims import Dims
 from digitvae.bundle.folder import (
     MAX_MANIFEST_BYTES,
     SCHEMA,
-    Bundle,
     describe_files,
     write_manifest,
 )
-from digitvae.bundle.names import CARD, MANIFEST, PARITY, PRIOR_PARAMETERS, WEIGHTS
+from digitvae.bundle.names import CARD, MANIFEST, PRIOR_PARAMETERS, WEIGHTS
 from digitvae.data import sets as data
-from digitvae.mixture.codes import encode, refine
-from digitvae.mixture.model import fit_prior
+from digitvae.mixture.fit import PriorFit, fit_prior
+from digitvae.mixture.model import LatentPrior
+from digitvae.mixture.posteriors import encode, refine
+from digitvae.parity import verify
+from digitvae.parity.update import write_report
 from digitvae.training import run_directory as run
 from digitvae.training.loop import Summary, read_summary
 from digitvae.vae import weights as vae
 from digitvae.vae.model import VAE
 from digitvae.vae.serialisation import write_forms, write_networks
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from digitvae.mixture.model import LatentPrior, PriorFit
-    from digitvae.parity import ParityReport
 
 LEAST_FITTED = 4096
 """Images that a prior is fitted to, even for a run of fewer: every class has enough among them."""
@@ -193,8 +190,6 @@ def _verify(
     on_progress: Callable[[int, int, str], None] | None,
 ) -> None:
     """Write card and manifest, verify, and add the report and the manifest that knows it too."""
-    from digitvae.parity import verify
-
     names = [file.name for file in folder.iterdir()]
     if manifest["dataset"] in data.DATASETS:  # of others nobody can say what they show
         (folder / CARD).write_text(model_card(manifest, None, names), encoding="utf-8")
@@ -204,31 +199,6 @@ def _verify(
     if not report.passed:
         raise ParityError(*f"nothing was exported: {report.summary()}".split("\n  "))
     write_report(folder, report)
-
-
-def write_report(folder: Path, report: ParityReport, *, force: bool = False) -> None:
-    """Put the report of a bundle into it, as ``parity.json``, and make the manifest know it.
-
-    Args:
-        folder: The bundle.
-        report: Of its verification.
-        force: Replace even the report of a verification that looked at more.
-
-    Raises:
-        BundleError: The folder is not an intact bundle.
-        OutputError: It cannot be written.
-        ParityError: The report that is there looked at more.
-    """
-    bundle = Bundle.open(folder)
-    bundle.check_files()
-    if PARITY in bundle.file_names and not force:
-        from digitvae.parity.baseline import refuse_less
-
-        refuse_less(report, bundle.read(PARITY))
-    run.write_json(bundle.path / PARITY, report.to_dict())
-    files = bundle.manifest["files"] | describe_files(bundle.path, [PARITY])
-    write_manifest(bundle.path, bundle.manifest | {"files": files})
-    Bundle.open(bundle.path).check_files()
 
 
 def _manifest(summary: Summary) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from digitvae.base.atomic import remove_unfinished
+from digitvae.base.atomic import remove_unfinished, write_json
 from digitvae.base.errors import TrainingError
 from digitvae.bundle.dims import Dims
 from digitvae.data.sets import Split, check_name
@@ -326,7 +326,7 @@ def _train(
     if not group.is_first:
         return summary
     run.save_weights(folder, model.state_dict())
-    run.write_json(folder / run.SUMMARY, summary.to_dict())
+    write_json(folder / run.SUMMARY, summary.to_dict())
     if test.collapsed:
         say(f"WARNING: {test.collapse_message()}")
     return summary
@@ -539,7 +539,7 @@ def _open_run(
                 )
         return config, _load_checkpoint(folder, config)
     config = replace(config, threads=config.threads or torch.get_num_threads())
-    run.write_json(
+    write_json(
         folder / run.CONFIG,
         {"schema": run.SCHEMA, "config": asdict(config), "versions": run.versions()},
     )

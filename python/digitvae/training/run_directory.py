@@ -21,7 +21,8 @@ import json
 import platform
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -29,13 +30,10 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from digitvae import __version__
-from digitvae.base.atomic import write_whole
+from digitvae.base.atomic import write_json, write_whole
 from digitvae.base.errors import TrainingError
 from digitvae.base.files import open_regular
 from digitvae.bundle.names import WEIGHTS
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SCHEMA = "digitvae-run/1"
 CONFIG = "config.json"
@@ -72,11 +70,6 @@ class Checkpoint:
 
     tensors: dict[str, Tensor]
     log: list[Row]
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write JSON that a person can read; floats keep every digit."""
-    write_whole(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 
 
 def read_json(path: Path) -> dict[str, Any]:

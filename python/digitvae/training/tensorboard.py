@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from torch.utils.tensorboard import SummaryWriter
 
-    from torch.utils.tensorboard import SummaryWriter
-
-    from digitvae.training.loop import Progress
+from digitvae.training.loop import Progress
 
 FOLDER = "tensorboard"
 _LOSS = "loss/step"
@@ -53,7 +50,5 @@ class Board:
 
     def _open(self) -> SummaryWriter:
         if self._writer is None:
-            from torch.utils.tensorboard import SummaryWriter
-
             self._writer = SummaryWriter(str(self._folder), purge_step=self._step)
         return self._writer

@@ -10,9 +10,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from digitvae.bundle.dims import Dims
 from digitvae.evaluation.subject import Subject
-from digitvae.mixture import codes
-from digitvae.mixture.codes import PRIOR_WEIGHT, encode, refine
+from digitvae.mixture import posteriors
+from digitvae.mixture.posteriors import PRIOR_WEIGHT, encode, refine
 from digitvae.vae.heldout import as_tensor
 from digitvae.vae.model import VAE
 
@@ -138,14 +139,14 @@ def test_progress_counts_images(trained: VAE, mnist: dict[str, Any]) -> None:
 def test_an_interruption_ends_it_and_gives_the_threads_back(
     trained: VAE, mnist: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(codes, "_BLOCK", 10)
+    monkeypatch.setattr(posteriors, "_BLOCK", 10)
     begun: list[Array] = []
 
-    def begin(images: Array) -> torch.Tensor:
+    def begin(images: Array, dims: Dims) -> torch.Tensor:
         begun.append(images)
-        return as_tensor(images)
+        return as_tensor(images, dims)
 
-    monkeypatch.setattr(codes, "as_tensor", begin)
+    monkeypatch.setattr(posteriors, "as_tensor", begin)
     before = torch.get_num_threads()
 
     def interrupt(_done: int, _total: int) -> None:

@@ -4,32 +4,28 @@ An encoder gives every image the posterior that one pass of one network can (Cre
 "Inference Suboptimality in Variational Autoencoders" (2018), section 3, on what that costs), and
 its means are drawn towards 0 by the KL of the ELBO: decoded, they are blurred. ``refine`` goes on
 from there by gradient ascent, as Kim et al., "Semi-Amortized Variational Autoencoders" (2018), do
-in training. The latent mixture is fitted to what it finds (model.py); docs/prior.md has what that
+in training. The latent mixture is fitted to what it finds (fit.py); docs/prior.md has what that
 gains.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.optim.lr_scheduler import PolynomialLR
 
 from digitvae.base.threads import in_parallel
 from digitvae.vae.heldout import as_tensor
+from digitvae.vae.model import VAE
 from digitvae.vae.objective import reconstruction
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import numpy as np
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from digitvae.vae.model import VAE
-
-    Float64 = NDArray[np.float64]
+Float64 = NDArray[np.float64]
 
 STEPS = 20
 """Of Adam, for each image."""
