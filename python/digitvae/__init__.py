@@ -32,6 +32,8 @@ from digitvae.base.errors import (
 if TYPE_CHECKING:
     from digitvae.bundle.folder import Bundle
     from digitvae.engine.model import Model, Posterior, load
+    from digitvae.generation.check import check
+    from digitvae.generation.generate import generate
 
 moved.install()
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read once, when ONNX Runtime starts
@@ -55,6 +57,8 @@ __all__ = [
     "RuntimeLibraryError",
     "TrainingError",
     "__version__",
+    "check",
+    "generate",
     "load",
 ]
 
@@ -62,6 +66,8 @@ _LAZY = {
     "Bundle": "digitvae.bundle.folder",
     "Model": "digitvae.engine.model",
     "Posterior": "digitvae.engine.model",
+    "check": "digitvae.generation.check",
+    "generate": "digitvae.generation.generate",
     "load": "digitvae.engine.model",
 }
 

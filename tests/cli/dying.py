@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import digitvae.cli.commands
-import digitvae.cli.generate_shards  # noqa: F401  # so that no process has to import it
+import digitvae.generation.check  # noqa: F401  # so that no process has to import it
 from digitvae.cli.app import main
 from digitvae.engine.runtime import open_in_background
 

@@ -173,7 +173,7 @@ def test_a_test_set_is_for_mnist_and_must_have_indices(run: Runner) -> None:
     assert_explained(run("generate", 5, "--test", 0, "-o", "a", "--format", "mnist"), 2, "--test")
     mnist = ("-o", "a", "--format", "mnist")
     last = run("generate", 5, "--first", 2**64 - 5, "--test", 1, *mnist)
-    assert_explained(last, 2, f"the last index, {2**64:,}, is more than")
+    assert_explained(last, 2, f"the last index {2**64:,}")
     assert not list(Path().iterdir())
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from digitvae.base.errors import OutputError
 from digitvae.output import manifest
-from digitvae.output.shards import ShardedOutput, folder_and_format, make_shard, open_shards
+from digitvae.output.shards import folder_and_format, make_shard, open_shards, shard_name
 from digitvae.output.stores import Folder
 from tests.support.readers import READERS
 from tests.support.shards import (
@@ -30,6 +30,7 @@ from tests.support.trees import tree
 
 if TYPE_CHECKING:
     from digitvae.output import Sink
+    from digitvae.output.spec import OutputSpec
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -54,7 +55,9 @@ def test_a_shard_is_byte_for_byte_the_output_of_its_range(tmp_path: Path, kind: 
 
     with open_sink(tmp_path / "part", format=kind, count=SIZE, first=2 * SIZE) as sink:
         fill(2 * SIZE, SIZE, sink)
-    assert (tmp_path / "part").read_bytes() == (tmp_path / "out" / output.name(2)).read_bytes()
+    assert (tmp_path / "part").read_bytes() == (
+        tmp_path / "out" / shard_name(output, 2)
+    ).read_bytes()
 
 
 def test_a_shard_is_hashed_to_its_end(tmp_path: Path) -> None:
@@ -102,8 +105,8 @@ def test_the_manifest_has_what_was_asked_for_and_what_was_made(tmp_path: Path, k
 
 def test_names_grow_with_their_number() -> None:
     output = wanted(Path("out"), count=100_000, size=1)
-    assert output.name(7) == "digits-000007-of-100000.npy"
-    assert wanted(Path("out"), count=99_999, size=1).name(7) == "digits-00007-of-99999.npy"
+    assert shard_name(output, 7) == "digits-000007-of-100000.npy"
+    assert shard_name(wanted("out", count=99_999, size=1), 7) == "digits-00007-of-99999.npy"
 
 
 @pytest.mark.parametrize("first", [1000, 2**64 - COUNT])
@@ -156,7 +159,7 @@ def test_the_folder_is_the_path_without_its_extension(
     ],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: ShardedOutput, message: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: OutputSpec, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=message):

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from digitvae.base.errors import OutputError
+from digitvae.engine.sampling import LatentSource
 from digitvae.output import manifest
-from digitvae.output.shards import open_shards
+from digitvae.output.shards import open_shards, shard_name
+from digitvae.output.stores import open_store
 from tests.support.shards import COUNT, KINDS, ORIGIN, SHARDS, fill, make, names, wanted
 from tests.support.trees import file_size_limit, tree
 
@@ -87,8 +89,8 @@ def test_lost_shards_of_a_complete_output_are_made_again(tmp_path: Path, kind: s
     output = wanted(tmp_path / "out", kind)
     make(output)
     before = tree(tmp_path)
-    (tmp_path / "out" / output.name(1)).unlink()
-    os.truncate(tmp_path / "out" / output.name(3), 50)
+    (tmp_path / "out" / shard_name(output, 1)).unlink()
+    os.truncate(tmp_path / "out" / shard_name(output, 3), 50)
     assert make(output, resume=True) == [1, 3]
     assert tree(tmp_path) == before
 
@@ -106,7 +108,7 @@ def test_a_shard_of_the_wrong_size_is_none(tmp_path: Path, kind: str, dtype: str
     with open_shards(output) as shards:
         for index in range(4):
             shards.make(index, write)
-    path = tmp_path / "out" / output.name(2)
+    path = tmp_path / "out" / shard_name(output, 2)
     os.truncate(path, path.stat().st_size - 1)
     with open_shards(output, resume=True) as shards:
         assert shards.missing == [2, 4]
@@ -123,15 +125,17 @@ def test_what_a_killed_run_has_not_finished_is_removed(tmp_path: Path) -> None:
 
 
 CHANGES: dict[str, Any] = {
-    "count": lambda output: replace(output, whole=replace(output.whole, count=COUNT + 1)),
-    "first": lambda output: replace(output, whole=replace(output.whole, first=1)),
-    "dtype": lambda output: replace(output, whole=replace(output.whole, dtype="float32")),
-    "format": lambda output: replace(output, whole=replace(output.whole, format="raw")),
-    "height": lambda output: replace(output, whole=replace(output.whole, height=14)),
-    "width": lambda output: replace(output, whole=replace(output.whole, width=14)),
+    "count": lambda output: replace(output, count=COUNT + 1),
+    "first": lambda output: replace(output, first=1),
+    "dtype": lambda output: replace(output, dtype="float32"),
+    "format": lambda output: replace(output, format="raw"),
+    "height": lambda output: replace(output, height=14),
+    "width": lambda output: replace(output, width=14),
     "shard_size": lambda output: replace(output, shard_size=6),
-    "seed": lambda output: replace(output, origin=replace(ORIGIN, seed=8)),
-    "prior": lambda output: replace(output, origin=replace(ORIGIN, prior="mixture")),
+    "seed": lambda output: replace(output, origin=replace(ORIGIN, source=LatentSource(seed=8))),
+    "prior": lambda output: replace(
+        output, origin=replace(ORIGIN, source=ORIGIN.source._replace(prior="mixture"))
+    ),
     "bundle_sha256": lambda output: replace(output, origin=replace(ORIGIN, bundle_sha256="cd")),
     "dataset": lambda output: replace(output, origin=replace(ORIGIN, dataset="fashion")),
     "digitvae": lambda output: replace(output, origin=replace(ORIGIN, digitvae="2")),
@@ -146,7 +150,7 @@ def test_resuming_another_output_is_refused_with_the_difference(tmp_path: Path, 
     (tmp_path / "out" / ".digitvae-0123456789abcdef.tmp").write_text("half a shard")
     before = tree(tmp_path)
     other = CHANGES[field](output)
-    old, new = output.asked()[field], other.asked()[field]
+    old, new = output.to_dict()[field], other.to_dict()[field]
     with pytest.raises(ValueError, match=f"begun with {field} {old!r}, not {new!r}"):
         make(other, resume=True)
     assert tree(tmp_path) == before
@@ -267,7 +271,7 @@ def test_force_never_deletes_anything_else(tmp_path: Path, foreign: str) -> None
 def test_force_deletes_shards_that_were_not_finished(tmp_path: Path) -> None:
     output = wanted(tmp_path / "out")
     make(output, 2)
-    (tmp_path / "out" / output.name(4)).write_text("of a run that was killed")
+    (tmp_path / "out" / shard_name(output, 4)).write_text("of a run that was killed")
     assert make(wanted(tmp_path / "out", "tar"), force=True) == [0, 1, 2, 3, 4]
 
 
@@ -289,7 +293,7 @@ def test_with_force_what_says_complete_goes_first(
 
     def unlink(self: Path, missing_ok: bool = False) -> None:
         if self.name.startswith("digits-"):
-            told = manifest.read(wanted(tmp_path / "out").store)
+            told = manifest.read(open_store(tmp_path / "out"))
             assert (told.complete, told.files) == (False, [])
         if not self.name.startswith(".digitvae-"):
             gone.append(self.name)
@@ -350,7 +354,7 @@ def test_a_full_disk_tells_how_far_it_came_and_resuming_goes_on(tmp_path: Path, 
 
     with pytest.raises(OutputError, match=r"free some space.*3 of 5 shards.*--resume"):
         run()
-    assert names(tmp_path / "out") == [*(output.name(i) for i in range(3)), "manifest.json"]
+    assert names(tmp_path / "out") == [*(shard_name(output, i) for i in range(3)), "manifest.json"]
     assert make(output, resume=True) == [3, 4]
     make(wanted(tmp_path / "whole", kind))
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
@@ -361,7 +365,7 @@ def test_a_full_disk_tells_how_far_it_came_and_resuming_goes_on(tmp_path: Path, 
 def test_resuming_never_writes_through_a_link(tmp_path: Path, kind: str, name: str) -> None:
     output = wanted(tmp_path / "out", kind)
     make(output, 2)
-    link = tmp_path / "out" / (output.name(3) if name == "shard" else name)
+    link = tmp_path / "out" / (shard_name(output, 3) if name == "shard" else name)
     link.unlink(missing_ok=True)
     (tmp_path / "thesis.txt").write_text("precious")
     link.symlink_to("../thesis.txt")
@@ -376,8 +380,8 @@ def test_a_shard_of_the_wrong_size_never_passes_for_a_whole_one(tmp_path: Path, 
     output = wanted(tmp_path / "out", kind)
     make(output)
     make(wanted(tmp_path / "whole", kind))
-    (tmp_path / "out" / output.name(0)).unlink()
-    cut = tmp_path / "out" / output.name(3)
+    (tmp_path / "out" / shard_name(output, 0)).unlink()
+    cut = tmp_path / "out" / shard_name(output, 3)
     cut.write_bytes(cut.read_bytes()[:-100])
     assert make(output, 1, resume=True) == [0]  # and then it is interrupted
     assert not cut.exists()
@@ -389,7 +393,7 @@ def test_force_deletes_nothing_where_the_new_output_cannot_fit(tmp_path: Path) -
     make(wanted(tmp_path / "out"))
     before = tree(tmp_path)
     output = wanted(tmp_path / "out")
-    huge = replace(output, whole=replace(output.whole, count=10**12), shard_size=10**9)
+    huge = replace(output, count=10**12, shard_size=10**9)
     with pytest.raises(OutputError, match="needs at least"):
         make(huge, force=True)
     assert tree(tmp_path) == before
@@ -404,11 +408,11 @@ def test_a_manifest_of_an_unfinished_output_lists_what_is_finished(
     with open_shards(output) as shards:
         for index in (2, 0):
             shards.make(index, fill)
-        told = manifest.read(output.store)
+        told = manifest.read(open_store(output.path))
     assert not told.complete
-    assert [record.name for record in told.files] == [output.name(0), output.name(2)]
+    assert [record.name for record in told.files] == [shard_name(output, 0), shard_name(output, 2)]
     assert make(output, resume=True) == [1, 3, 4]
-    assert manifest.read(output.store).files[2] == told.files[1]
+    assert manifest.read(open_store(output.path)).files[2] == told.files[1]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -419,10 +423,12 @@ def test_what_the_manifest_does_not_list_is_made_again_whatever_it_holds(
     make(whole)
     with open_shards(output) as shards:
         shards.make(0, fill)
-    right = [(tmp_path / "whole" / output.name(index)).read_bytes() for index in range(SHARDS)]
+    right = [
+        (tmp_path / "whole" / shard_name(output, index)).read_bytes() for index in range(SHARDS)
+    ]
     # As left by a run that was killed before it could list it; and what was never ours.
     for index, content in ((1, right[1]), (2, bytes(len(right[2]))), (4, right[0]), (3, b"")):
-        (tmp_path / "out" / output.name(index)).write_bytes(content)
+        (tmp_path / "out" / shard_name(output, index)).write_bytes(content)
     with open_shards(output, resume=True) as shards:
         assert shards.missing == [1, 2, 3, 4]
         assert shards.state.startswith(f"1 of 5 shards in '{tmp_path / 'out'}' are finished")
@@ -438,7 +444,7 @@ def test_what_the_manifest_lists_is_made_again_where_its_hash_is_another(
     make(wanted(tmp_path / "whole", kind))
     output = wanted(tmp_path / "out", kind)
     make(output, number)
-    path = tmp_path / "out" / output.name(1)
+    path = tmp_path / "out" / shard_name(output, 1)
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
@@ -500,20 +506,20 @@ def test_resuming_deletes_nothing_that_came_after_it_looked(
     make(whole)
 
     def describe(*arguments: Any) -> Any:
-        name = output.name(4)  # the other run finishes a shard
+        name = shard_name(output, 4)  # the other run finishes a shard
         (tmp_path / "out" / name).write_bytes((tmp_path / "whole" / name).read_bytes())
         return original(*arguments)
 
     monkeypatch.setattr(manifest, "describe", describe)
     with open_shards(output, resume=True) as shards:
         assert shards.missing == [2, 3, 4]
-        assert (tmp_path / "out" / output.name(4)).exists()
+        assert (tmp_path / "out" / shard_name(output, 4)).exists()
 
 
 def test_what_is_about_to_be_made_again_is_listed_no_longer(tmp_path: Path) -> None:
     output = wanted(tmp_path / "out", "tar")
     make(output, 3)
-    (tmp_path / "out" / output.name(1)).unlink()
+    (tmp_path / "out" / shard_name(output, 1)).unlink()
     with open_shards(output, resume=True):
-        told = manifest.read(output.store)
-    assert [record.name for record in told.files] == [output.name(0), output.name(2)]
+        told = manifest.read(open_store(output.path))
+    assert [record.name for record in told.files] == [shard_name(output, 0), shard_name(output, 2)]

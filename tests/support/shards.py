@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from digitvae.engine.sampling import LatentSource
 from digitvae.output import FORMATS
-from digitvae.output.manifest import Origin
-from digitvae.output.shards import ShardedOutput, open_shards
-from digitvae.output.spec import OutputSpec
-from digitvae.output.stores import Folder
+from digitvae.output.shards import open_shards
+from digitvae.output.spec import Origin, OutputSpec
 from tests.support.images import some_images
 
 if TYPE_CHECKING:
@@ -20,21 +19,18 @@ KINDS = [name for name, kind in FORMATS.items() if kind.shards]
 COUNT, SIZE = 23, 5
 SHARDS = 5
 ORIGIN = Origin(
-    seed=7,
-    prior="standard",
+    source=LatentSource(seed=7, digits=(1, 7), truncation=0.5),
     bundle_sha256="ab" * 32,
     dataset="mnist",
     digitvae="1",
     onnxruntime="2",
-    digits=[1, 7],
-    truncation=0.5,
 )
 IMAGES = some_images(COUNT)
 
 
-def wanted(folder: Path, kind: str = "npy", *, size: int = SIZE, **options: Any) -> ShardedOutput:
-    spec = OutputSpec(str(folder), kind, options.pop("count", COUNT), **options)
-    return ShardedOutput(Folder(folder), spec, size, ORIGIN)
+def wanted(folder: Path | str, kind: str = "npy", *, size: int = SIZE, **more: Any) -> OutputSpec:
+    count = more.pop("count", COUNT)
+    return OutputSpec(str(folder), kind, count, shard_size=size, origin=ORIGIN, **more)
 
 
 def fill(first: int, count: int, sink: Sink) -> None:
@@ -43,7 +39,7 @@ def fill(first: int, count: int, sink: Sink) -> None:
         sink.write(memoryview(IMAGES[start : min(start + 2, first + count)]))
 
 
-def make(output: ShardedOutput, number: int | None = None, **options: Any) -> list[int]:
+def make(output: OutputSpec, number: int | None = None, **options: Any) -> list[int]:
     """Make the first ``number`` of the missing shards; the numbers of those that are made."""
     with open_shards(output, **options) as shards:
         made = shards.missing[:number]

@@ -52,3 +52,8 @@ class ExplorerError(DigitVAEError):
 
 class ClusterError(DigitVAEError):
     """A Ray cluster is missing, cannot be reached, fails, or has machines that will not do."""
+
+
+def add_note(error: BaseException, note: str) -> None:
+    """Have an exception that goes on its way tell more, as ``BaseException.add_note`` (PEP 678)."""
+    error.__dict__.setdefault("__notes__", []).append(note)  # Python 3.10 has no add_note

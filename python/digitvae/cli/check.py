@@ -56,61 +56,36 @@ def check(
     made again, too, with the bundle that they were made with: files that are as they were written
     may have been made by a broken machine.
 
-    Nothing is said of files that the manifest does not list; one with the name of a shard fails.
-    What is wrong with an output is told, and it fails. Delete what is wrong, and have the command
-    that made it make it again, with --resume.
+    Exits with 1 and lists the damaged shards. Delete them, then repeat the original command with
+    --resume. A file that the manifest does not list fails the check if it has the name of a shard;
+    nothing is said of others.
     """
-    from digitvae.base.errors import BundleError, OutputError
-    from digitvae.cli.checking import refuse_problems
-    from digitvae.engine.model import load
-    from digitvae.generation.check import Output, other_version
-    from digitvae.generation.executor import executor_of
-    from digitvae.output.stores import open_store
+    import digitvae as dv
+    from digitvae.cli.progress import bars
 
     began = time.perf_counter()
     cluster = options.cluster(engine, address)
-    found = Output.open(open_store(output))
-    if found.missing:
-        raise OutputError(
-            f"'{output}' is not complete: {found.missing:,} of {found.shards.number:,} shards are "
-            "still to be made, by the command that began it, with --resume"
+    with bars(quiet=quiet) as progress:
+        found = dv.check(
+            output, again=again, bundle=bundle, threads=threads, cluster=cluster, progress=progress
         )
-    others = found.unlisted()
-    model = load(bundle)
-    if again and model.bundle.sha256 != found.origin.bundle_sha256:
-        raise BundleError(
-            f"'{output}' was made with the bundle {found.origin.bundle_sha256[:12]}…, and "
-            f"'{model.bundle.path}' is {model.bundle.sha256[:12]}…: name the other with --bundle, "
-            "or make nothing again with --again 0"
-        )
-    other = other_version(found.origin.digitvae, found.origin.onnxruntime, model)
-    if again and other is not None:
-        what, there, here = other
-        raise OutputError(
-            f"'{output}' was made with {what} {there}, and this is {here}, whose bytes may "
-            "differ: install that version, or make nothing again with --again 0"
-        )
-    with executor_of(
-        found.shards, found.origin, model, threads=threads, cluster=cluster
-    ) as executor:
-        again = refuse_problems(found, executor, again=again, quiet=quiet)
     seconds = time.perf_counter() - began
-    size = sum(record.bytes for record in found.manifest.files)
     if as_json:
         result = {
             "command": "check",
             "path": output,
-            "shards": found.shards.number,
-            "bytes": size,
-            "shards_made_again": again,
-            "not_looked_at": others,
+            "shards": found.shards,
+            "bytes": found.bytes,
+            "shards_made_again": found.made_again,
+            "not_looked_at": found.not_looked_at,
             "seconds": round(seconds, 6),
         }
         say_json(result)
     elif not quiet:
         say(
-            f"{output}: {found.shards.number:,} shards, {size:,} bytes, are what they should be; "
-            f"{again:,} made again: the same; in {seconds:.2f} s{_told(others)}"
+            f"{output}: {found.shards:,} shards, {found.bytes:,} bytes, are what they should be; "
+            f"{found.made_again:,} made again: the same; in {seconds:.2f} s"
+            f"{_told(found.not_looked_at)}"
         )
 
 

@@ -69,4 +69,4 @@ def encode(
             advance(len(chunk))
     arrays = {"mu": mu, "logvar": logvar} if kind == "npz" else {"mu": mu}
     save_latents(output, arrays, format=kind, force=force)
-    report.finish(model, "latents", len(x), {"format": kind, "input": str(images)})
+    report.finish(model.bundle, "latents", len(x), {"format": kind, "input": str(images)})

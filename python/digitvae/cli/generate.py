@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from digitvae.base.arguments import check_digits, check_truncation
 from digitvae.cli import options
 from digitvae.cli.numbers import MAX_COUNT
 from digitvae.output.formats import FORMATS, able
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from digitvae.base.arguments import PriorName
 
 _EXAMPLES = """\b
@@ -99,115 +96,60 @@ def generate(
     *,
     count: int | None,
     output: str,
-    seed: int,
-    first: int,
     prior: PriorName | None,
     digit: list[int] | None,
     per_digit: int | None,
-    truncation: float,
-    test: int | None,
-    shard_size: int | None,
-    resume: bool,
     again: int | None,
     engine: str,
     address: str | None,
     mixed_processors: bool,
-    threads: int | None,
-    dtype: options.PixelType,
     output_format: str | None,
-    columns: int | None,
-    scale: int | None,
-    padding: int | None,
-    invert: bool,
-    bundle: Path | None,
-    force: bool,
     as_json: bool,
     quiet: bool,
+    **asked: Any,
 ) -> None:
     """Generate digits."""
+    import digitvae as dv
+    from digitvae.cli.progress import bars
     from digitvae.cli.result import Report
-    from digitvae.output import format_of
 
     count = _images_asked(count, digit, per_digit)
     if prior == "standard" and digit is not None:
         raise click.UsageError("--digit needs --prior mixture: N(0, I) knows no digits")
-    prior = prior or ("standard" if digit is None else "mixture")
-    truncation = check_truncation(truncation)
-    if again and mixed_processors:
-        raise click.UsageError(
-            "--again compares bytes, which --mixed-processors lets differ: give one of them"
-        )
     cluster = options.cluster(engine, address, mixed_processors=mixed_processors)
-    in_shards = resume or shard_size is not None or cluster is not None
-    if in_shards:
-        from digitvae.cli.generate_shards import ShardPlan, generate_shards, place_of
-
-        store, kind = place_of(output, output_format)
-        output = str(store)
-    else:
-        _refuse_what_needs_shards(output, again)
-        kind = format_of(output, output_format)
-    tested = FORMATS[kind].test_images(count) if test is None else test
     report = Report("generate", output, as_json=as_json, quiet=quiet)
-
-    from digitvae import __version__
-    from digitvae.engine.model import load
-    from digitvae.output.manifest import Origin
-    from digitvae.output.spec import Layout, OutputSpec
-
-    model = load(bundle)
-    if prior == "mixture":
-        check_digits(digit, model.labels)
-    spec = OutputSpec(
-        path=output,
-        format=kind,
-        count=count,
-        dtype=dtype,
-        first=first,
-        height=model.height,
-        width=model.width,
-        labels=prior == "mixture" and FORMATS[kind].labels,
-        sheet=Layout.asked(columns, scale, padding, invert=invert),
-        test=tested,
-    )
-    origin = Origin(
-        seed=seed,
-        prior=prior,
-        bundle_sha256=model.bundle.sha256,
-        dataset=model.bundle.manifest["dataset"],
-        digitvae=__version__,
-        onnxruntime=model.runtime_version,
-        digits=digit,
-        truncation=truncation,
-    )
-    details: dict[str, object] = {
-        "format": kind,
-        "dtype": dtype,
-        "seed": seed,
-        "first": first,
-        "prior": prior,
-        "digits": digit,
-        "truncation": truncation,
-        "labels": spec.labels,
-    }
-    if tested:
-        details["test"] = tested
-    if in_shards:
-        plan = ShardPlan(shard_size, resume, force, again or 0, cluster, threads)
-        done = generate_shards(store, spec, origin, model, plan, quiet=quiet)
-        report.finish(model, done.what, done.images, details | done.details)
-        return
-    from digitvae.cli.progress import progress
-    from digitvae.generation.maker import DigitMaker
-    from digitvae.output.sink import open_output
-
-    maker = DigitMaker(model, spec, origin, threads)
-    with (
-        open_output(spec, force=force, threads=threads, origin=origin) as sink,
-        progress("generating", spec.total, quiet=quiet) as advance,
-    ):
-        maker.fill(first, spec.total, sink, advance)
-    report.finish(model, "digits", count, details)
+    with bars(quiet=quiet) as progress:
+        done = dv.generate(
+            output,
+            count,
+            prior=prior or "standard",
+            digit=digit,
+            again=again or 0,
+            cluster=cluster,
+            same_bits=not mixed_processors,
+            format=output_format,
+            progress=progress,
+            **asked,
+        )
+    spec, what = done.spec, "digits"
+    told = spec.to_dict()
+    names = ("format", "dtype", "seed", "first", "prior", "digits", "truncation")
+    details = {name: told[name] for name in names} | {"labels": spec.labels}
+    if spec.test:
+        details["test"] = spec.test
+    if spec.shard_size is not None:
+        what = f"digits, {done.shards_made:,} of {spec.shards:,} shards,"
+        if not done.shards_made:
+            what = "digits, already complete,"
+        if done.shards_made_again:
+            what = f"{what} {done.shards_made_again:,} made twice,"
+        details |= {
+            "shard_size": spec.shard_size,
+            "shards": spec.shards,
+            "shards_made": done.shards_made,
+            "shards_made_again": done.shards_made_again,
+        }
+    report.finish(done.bundle, what, done.images, details, path=spec.path)
 
 
 def _images_asked(count: int | None, digit: list[int] | None, per_digit: int | None) -> int:
@@ -223,15 +165,3 @@ def _images_asked(count: int | None, digit: list[int] | None, per_digit: int | N
     if per_digit * len(digit) > MAX_COUNT:
         raise click.UsageError(f"{per_digit * len(digit):,} images are more than {MAX_COUNT:,}")
     return per_digit * len(digit)
-
-
-def _refuse_what_needs_shards(output: str, again: int | None) -> None:
-    if again is not None:
-        raise click.UsageError("--again makes shards twice: give --shard-size, too")
-    if "://" in output:
-        from digitvae.output.stores import is_uri
-
-        if is_uri(output):
-            raise click.UsageError(
-                f"'{output}' is an address, where outputs go in shards: give --shard-size"
-            )

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from digitvae.cli import options
+from digitvae.cli.images import image_output
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from digitvae.cli.images import ImageOutput
     from digitvae.data.sets import Split
     from digitvae.engine.model import Model
 
@@ -42,16 +44,8 @@ Examples:
     show_default=True,
     help="Straight line, or great circle.",
 )
-@options.output("strip.png")
-@options.threads
-@options.dtype
-@options.output_format
-@options.scale
-@options.bundle
+@image_output("strip.png")
 @options.data
-@options.force
-@options.as_json
-@options.quiet
 def interpolate(
     *,
     from_digit: int | None,
@@ -61,16 +55,8 @@ def interpolate(
     to_index: int | None,
     steps: int,
     method: Literal["lerp", "slerp"],
-    output: str,
-    threads: int | None,
-    dtype: options.PixelType,
-    output_format: str | None,
-    scale: int | None,
-    bundle: Path | None,
     data: Path | None,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
+    to: ImageOutput,
 ) -> None:
     """Turn one digit into another, step by step.
 
@@ -78,43 +64,28 @@ def interpolate(
     decoded. Unless told otherwise, they are the most typical ones of their digits: those whose
     means are closest to the average of all.
     """
-    from digitvae.cli.result import Report
-    from digitvae.output import format_of, open_sink
-
-    report = Report("interpolate", output, as_json=as_json, quiet=quiet)
-    kind = format_of(output, output_format)
     _require_one("from", from_digit, from_index)
     _require_one("to", to_digit, to_index)
 
     from digitvae.cli.testset import load_test_set
-    from digitvae.engine.model import load
 
-    model = load(bundle)
+    model = to.model
     test = load_test_set(model, data)
     start = _choose(model, test, from_digit, from_index, pick)
     end = _choose(model, test, to_digit, to_index, pick)
-    mu = model.encode(test.images[[start, end]], threads=threads).mu
-    images = model.interpolate(mu[0], mu[1], steps, method=method, dtype=dtype, threads=threads)
-    with open_sink(
-        output,
-        count=steps,
-        format=kind,
-        dtype=dtype,
-        height=model.height,
-        width=model.width,
-        columns=steps if kind == "png" else None,
-        scale=scale,
-        force=force,
-    ) as sink:
+    mu = model.encode(test.images[[start, end]], threads=to.threads).mu
+    images = model.interpolate(
+        mu[0], mu[1], steps, method=method, dtype=to.dtype, threads=to.threads
+    )
+    columns = to.columns or (steps if to.is_sheet else None)
+    with to.open("interpolating", steps, columns=columns) as (sink, _):
         sink.write(memoryview(images))
     details = {
-        "format": kind,
-        "dtype": dtype,
         "method": method,
         "from": {"index": start, "label": int(test.labels[start])},
         "to": {"index": end, "label": int(test.labels[end])},
     }
-    report.finish(model, f"images from {test.labels[start]} to {test.labels[end]}", steps, details)
+    to.finish(f"images from {test.labels[start]} to {test.labels[end]}", steps, details)
 
 
 def _require_one(end: str, digit: int | None, index: int | None) -> None:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
-    from digitvae.generation.executor import Cluster
-
     ParamType = click.ParamType[int]
     ListType = click.ParamType[list[int]]
 else:
@@ -213,16 +211,14 @@ data = click.option(
 )
 
 
-def cluster(engine: str, address: str | None, *, mixed_processors: bool = False) -> Cluster | None:
-    """What the options for a cluster ask for; ``None``: none.
+def cluster(engine: str, address: str | None, *, mixed_processors: bool = False) -> str | None:
+    """Address of the cluster that the options ask for; ``None``: none.
 
     Raises:
         UsageError: Some of them ask for a cluster, and ``--engine`` for none.
     """
     if engine == "ray":
-        from digitvae.generation.executor import Cluster
-
-        return Cluster(address or "auto", same_bits=not mixed_processors)
+        return address or "auto"
     for given, name in (
         (address is not None, "--address"),
         (mixed_processors, "--mixed-processors"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from digitvae.base.text import printable
+from digitvae.cli.say import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,6 +57,37 @@ def progress(what: str, total: int, *, quiet: bool = False) -> Iterator[Callable
     finally:
         if bar is not None:
             bar.stop()
+
+
+@contextmanager
+def bars(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Show the parts of a run, one bar after the other; and how to go on, where it is interrupted.
+
+    Args:
+        quiet: Show nothing.
+
+    Yields:
+        A function to call with what is done, the steps done, and the steps in all.
+    """
+    with ExitStack() as stack:
+        current, before = "", 0
+        advance: Callable[[int], None]
+
+        def show(what: str, done: int, total: int) -> None:
+            nonlocal current, before, advance
+            if what != current:
+                stack.close()
+                advance = stack.enter_context(progress(what, total))
+                current, before = what, 0
+            advance(done - before)
+            before = done
+
+        try:
+            yield show if not quiet else lambda _what, _done, _total: None
+        except (KeyboardInterrupt, SystemExit) as error:
+            for note in () if quiet else getattr(error, "__notes__", ()):
+                tell(f"digitvae: interrupted: {note}")
+            raise
 
 
 @contextmanager

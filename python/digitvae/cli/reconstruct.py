@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from digitvae.cli import numbers, options
+from digitvae.cli.images import image_output
 
 if TYPE_CHECKING:
     from typing import Any
 
     from numpy.typing import NDArray
 
+    from digitvae.cli.images import ImageOutput
     from digitvae.data.rows import Rows
     from digitvae.engine.model import Model
 
@@ -43,32 +45,16 @@ Examples:
 )
 @options.first
 @options.number("--seed", low=0, high=numbers.MAX_SEED, help="Take images at random instead.")
-@options.output("pairs.png")
-@options.threads
-@options.output_format
-@options.columns
-@options.scale
-@options.bundle
+@image_output("pairs.png", dtype=False)
 @options.data
-@options.force
-@options.as_json
-@options.quiet
 def reconstruct(
     *,
     images: Path | None,
     count: int | None,
     first: int,
     seed: int | None,
-    output: str,
-    threads: int | None,
-    output_format: str | None,
-    columns: int | None,
-    scale: int | None,
-    bundle: Path | None,
     data: Path | None,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
+    to: ImageOutput,
 ) -> None:
     """Encode images, decode the means, and show both.
 
@@ -77,41 +63,24 @@ def reconstruct(
     A contact sheet (.png) has rows of images, each above a row of their reconstructions. Every
     other kind of output gets the reconstructions alone, in order.
     """
-    from digitvae.cli.result import Report
-    from digitvae.output import format_of, open_sink
-
-    report = Report("reconstruct", output, as_json=as_json, quiet=quiet)
-    kind = format_of(output, output_format)
     if seed is not None and first:
         raise click.BadParameter("--first takes images in order, --seed at random: choose one")
 
     import numpy as np
 
     from digitvae.cli.inputs import CHUNK, image_chunks
-    from digitvae.cli.progress import progress
-    from digitvae.engine.model import load
 
-    model = load(bundle)
+    model, threads = to.model, to.threads
     origin, x = _select(model, images, data, count=count, first=first, seed=seed)
     total, across, step = len(x), None, CHUNK
-    if kind == "png":
-        across = min(len(x), _COLUMNS) if columns is None else columns
+    if to.is_sheet:
+        across = to.columns or min(len(x), _COLUMNS)
         rows = -(-len(x) // across)
         total, step = 2 * rows * across, max(CHUNK // across, 1) * across
-    error = 0.0
-    with (
-        open_sink(
-            output,
-            count=total,
-            format=kind,
-            first=first,
-            height=model.height,
-            width=model.width,
-            columns=across if kind == "png" else columns,
-            scale=scale,
-            force=force,
-        ) as sink,
-        progress("reconstructing", len(x), quiet=quiet) as advance,
+    columns, error = across or to.columns, 0.0
+    with to.open("reconstructing", len(x), count=total, first=first, columns=columns) as (
+        sink,
+        advance,
     ):
         for _, chunk in image_chunks(origin, x, step):
             before = _as_uint8(chunk)
@@ -120,15 +89,12 @@ def reconstruct(
             sink.write(memoryview(after if across is None else _pairs(before, after, across)))
             advance(len(chunk))
     details = {
-        "format": kind,
         "input": str(origin),
         "seed": seed,
         "first": first if seed is None else None,
         "mean_squared_error": error / x.size,
     }
-    report.finish(
-        model, f"reconstructions, mean squared error {error / x.size:.4f},", len(x), details
-    )
+    to.finish(f"reconstructions, mean squared error {error / x.size:.4f},", len(x), details)
 
 
 def _select(

@@ -11,7 +11,7 @@ from digitvae.output.descriptors import is_standard_output
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from digitvae.engine.model import Model
+    from digitvae.bundle.folder import Bundle
 
 
 class Report:
@@ -36,27 +36,37 @@ class Report:
         self._as_json = as_json
         self._quiet = quiet or is_standard_output(path)
 
-    def finish(self, model: Model, what: str, count: int, details: Mapping[str, object]) -> None:
+    def finish(
+        self,
+        bundle: Bundle,
+        what: str,
+        count: int,
+        details: Mapping[str, object],
+        *,
+        path: str | None = None,
+    ) -> None:
         """Print the result.
 
         Args:
-            model: The model that was used.
+            bundle: The bundle that was used.
             what: What ``count`` counts.
             count: Images or latents that were written.
             details: What the JSON object tells beyond that.
+            path: Where its output has gone, if that is another place.
         """
+        path = path or self._path
         seconds = time.perf_counter() - self._began
         if self._as_json:
             result = {
                 "command": self._command,
-                "path": self._path,
+                "path": path,
                 "count": count,
                 **details,
                 "seconds": round(seconds, 6),
                 "per_second": round(count / seconds, 1),
-                "bundle": str(model.bundle.path),
-                "bundle_sha256": model.bundle.sha256,
+                "bundle": str(bundle.path),
+                "bundle_sha256": bundle.sha256,
             }
             say_json(result)
         elif not self._quiet:
-            say(f"{self._path}: {count:,} {what} in {seconds:.2f} s")
+            say(f"{path}: {count:,} {what} in {seconds:.2f} s")

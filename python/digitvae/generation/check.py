@@ -1,223 +1,208 @@
-"""Whether an output of several files still is what its manifest says, and what the engine makes."""
+"""Check that an output in shards is what its manifest says, and what the engine makes."""
 
 from __future__ import annotations
 
-import io
 import random
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
-from digitvae import __version__
-from digitvae.base.errors import OutputError
+from digitvae.base.errors import BundleError, OutputError
+from digitvae.engine.model import Model, load
+from digitvae.generation.audit import Question, other_version
+from digitvae.generation.executor import Executor, executor_of
+from digitvae.generation.progress import nothing, steps
 from digitvae.output import manifest
 from digitvae.output.earlier_run import is_shard
 from digitvae.output.formats import FORMATS
-from digitvae.output.manifest import Origin
-from digitvae.output.shards import ShardedOutput, write_shard
+from digitvae.output.shards import check_shards, shard, shard_name
 from digitvae.output.spec import OutputSpec
+from digitvae.output.stores import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import BinaryIO
+    from pathlib import Path
 
-    from typing_extensions import Buffer
-
-    from digitvae.engine.model import Model
-    from digitvae.generation.maker import DigitMaker
-    from digitvae.output.manifest import FileRecord, Manifest
+    from digitvae.bundle.folder import Bundle
+    from digitvae.generation.progress import Progress
+    from digitvae.output.manifest import Manifest
     from digitvae.output.stores import Store
 
-
-@dataclass(frozen=True)
-class Output:
-    """An output that is there.
-
-    Attributes:
-        store: Where it is.
-        manifest: What it says of itself.
-        shards: What it is to be.
-        origin: What has made its images.
-    """
-
-    store: Store
-    manifest: Manifest
-    shards: ShardedOutput
-    origin: Origin
-
-    @classmethod
-    def open(cls, store: Store) -> Output:
-        """Read the manifest of an output in shards.
-
-        Raises:
-            OutputError: There is none, or one that makes no sense, or of an output of another kind.
-        """
-        found = manifest.read(store)
-        asked = found.asked
-        try:
-            kind = str(asked["format"])
-            if not FORMATS[kind].shards:
-                raise OutputError(
-                    f"'{store}' is not in shards but a {FORMATS[kind].what}, which is not checked"
-                )
-            spec, size, origin = _spec(store, asked)
-            shards = ShardedOutput(store, spec, size, origin)
-            shards.check()
-            _refuse_other_files(shards, found)
-        except (KeyError, TypeError, ValueError) as error:
-            raise OutputError(
-                f"'{store.of(manifest.NAME)}' makes no sense ({type(error).__name__}: {error})"
-            ) from error
-        return cls(store, found, shards, origin)
-
-    @property
-    def missing(self) -> int:
-        """How many shards have not been finished."""
-        return self.shards.number - len(self.manifest.files)
-
-    def unlisted(self) -> list[str]:
-        """Names of what is there, but for the manifest and what it lists, sorted.
-
-        Raises:
-            OutputError: The place cannot be read, or holds what anybody would take for a shard.
-        """
-        listed = {manifest.NAME, *(record.name for record in self.manifest.files)}
-        others = [each.name for each in self.store.entries() if each.name not in listed]
-        for name in others:
-            if is_shard(name):
-                raise OutputError(
-                    f"'{self.store}' holds '{name}', which its manifest does not list and which "
-                    "nobody can vouch for: move it away"
-                )
-        return others
-
-    def questions(self, again: int) -> list[Question]:
-        """All finished shards; so many of them, by chance, are to be made again, too."""
-        files = self.manifest.files
-        chosen = {*random.sample(range(len(files)), min(again, len(files)))}
-        return [Question(record, place in chosen) for place, record in enumerate(files)]
+_MOST_TOLD = 5
 
 
-def other_version(digitvae: str, onnxruntime: str, model: Model) -> tuple[str, str, str] | None:
-    """What of an engine has another version, so that its bytes may differ; ``None``: nothing.
-
-    Args:
-        digitvae: The version that the bytes were made with, or are to be made with.
-        onnxruntime: That of ONNX Runtime.
-        model: The engine.
-
-    Returns:
-        What it is, its version there, and its version here.
-    """
-    for what, there, here in (
-        ("digitvae", digitvae, __version__),
-        ("onnxruntime", onnxruntime, model.runtime_version),
-    ):
-        if there != here:
-            return what, there, here
-    return None
-
-
-class Question(NamedTuple):
-    """Which shard to look at, and how closely.
+class Checked(NamedTuple):
+    """An output that is as it should be.
 
     Attributes:
-        record: What the manifest tells of it.
-        again: Whether to make it again.
+        shards: Number of its shards.
+        bytes: Their size.
+        made_again: How many of them were made again.
+        not_looked_at: Names of other files beside them, of which nothing is said.
     """
 
-    record: FileRecord
-    again: bool
+    shards: int
+    bytes: int
+    made_again: int
+    not_looked_at: list[str]
 
 
-def problem(
-    output: ShardedOutput, maker: Callable[[], DigitMaker], question: Question
-) -> str | None:
-    """What is wrong with one shard; ``None``: nothing.
+def check(
+    path: str | Path,
+    *,
+    again: int = 1,
+    bundle: str | Path | Bundle | Model | None = None,
+    threads: int | None = None,
+    cluster: str | None = None,
+    progress: Progress = nothing,
+) -> Checked:
+    """Check that every shard of an output has the SHA-256 that its manifest says.
+
+    Some are made again, too: files that are as they were written may have been made by a broken
+    machine.
 
     Args:
-        output: What it is part of.
-        maker: Gives what makes its digits; not called unless one is to be made again.
-        question: Which shard.
+        path: A folder or an address such as ``s3://bucket/digits``, written in shards.
+        again: How many shards to make again, by chance, and to compare.
+        bundle: The bundle that it was made with; as for :func:`digitvae.generate`.
+        threads: As for :func:`digitvae.generate`.
+        cluster: As for :func:`digitvae.generate`.
+        progress: As for :func:`digitvae.generate`.
 
     Raises:
-        OutputError: It is there, and cannot be read.
+        OutputError: It is not in shards, not complete, not what it should be (the message names the
+            first shards that are not), or was made with other versions than these.
+        BundleError: The bundle cannot be used, or is not the one that it was made with.
+        ClusterError: The cluster cannot be used.
     """
-    record = question.record
-    if (wrong := manifest.problem(output.store, record)) is not None:
-        return wrong
-    return _problem_again(output, record, maker()) if question.again else None
-
-
-def _problem_again(output: ShardedOutput, record: FileRecord, maker: DigitMaker) -> str | None:
-    """What is wrong with a shard that is what the manifest says, compared with the engine's."""
-    try:
-        again = _made_again(output, record, maker)
-    except (TypeError, ValueError) as error:  # what the engine refuses is the manifest's
-        return f"cannot be made as the manifest says: {error}"
-    if again != record.sha256:
-        return (
-            "is what the manifest says, but made again it is another: the machine that made it, or "
-            "this one, is broken, or their processors round differently"
+    store = open_store(path)
+    spec, found = _open(store)
+    origin = spec.origin
+    assert origin is not None
+    missing = spec.shards - len(found.files)
+    if missing:
+        raise OutputError(
+            f"'{path}' is not complete: {missing:,} of {spec.shards:,} shards are "
+            "still to be made, by the command that began it, with --resume"
         )
-    return None
+    others = _unlisted(store, found)
+    model = bundle if isinstance(bundle, Model) else load(bundle)
+    if again and model.bundle.sha256 != origin.bundle_sha256:
+        raise BundleError(
+            f"'{path}' was made with the bundle {origin.bundle_sha256[:12]}…, and "
+            f"'{model.bundle.path}' is {model.bundle.sha256[:12]}…: name the other with --bundle, "
+            "or make nothing again with --again 0"
+        )
+    other = other_version(origin.digitvae, origin.onnxruntime, model)
+    if again and other is not None:
+        what, there, here = other
+        raise OutputError(
+            f"'{path}' was made with {what} {there}, and this is {here}, whose bytes may "
+            "differ: install that version, or make nothing again with --again 0"
+        )
+    with executor_of(spec, model, threads=threads, cluster=cluster) as executor:
+        made_again = refuse_problems(spec, found, executor, again=again, progress=progress)
+    size = sum(record.bytes for record in found.files)
+    return Checked(spec.shards, size, made_again, others)
 
 
-def _made_again(output: ShardedOutput, record: FileRecord, maker: DigitMaker) -> str:
-    """SHA-256 of a shard that is made again, and written nowhere."""
-    index = (record.first - output.whole.first) // output.shard_size
-    again = write_shard(output, index, maker.fill, cast("BinaryIO", _Nowhere()))
-    if again is None:
-        raise AssertionError("what goes nowhere cannot seek")
-    return again.sha256
+def refuse_problems(
+    spec: OutputSpec,
+    found: Manifest,
+    executor: Executor,
+    *,
+    again: int,
+    only_again: bool = False,
+    progress: Progress = nothing,
+) -> int:
+    """Look at the finished shards of an output, and refuse it if there is anything wrong with one.
+
+    Args:
+        spec: The output.
+        found: Its manifest.
+        executor: Who looks.
+        again: How many of them to make again, too, by chance.
+        only_again: Look at no others.
+        progress: Told of the images that were looked at.
+
+    Returns:
+        How many were made again.
+
+    Raises:
+        OutputError: Names the first that are not what they should be.
+    """
+    files = found.files
+    chosen = {*random.sample(range(len(files)), min(again, len(files)))}
+    questions = [
+        Question(record, place in chosen)
+        for place, record in enumerate(files)
+        if place in chosen or not only_again
+    ]
+    wrong = []
+    advance = steps(progress, "checking", sum(question.record.count for question in questions))
+    for question, problem in executor.check(questions):
+        if problem is not None:
+            wrong.append((question.record.name, problem))
+        advance(question.record.count)
+    if wrong:
+        wrong.sort()
+        more = [f"and {len(wrong) - _MOST_TOLD:,} others"] if len(wrong) > _MOST_TOLD else []
+        raise OutputError(
+            f"{len(wrong):,} of {len(questions):,} shards of '{spec.path}' are not what they "
+            "should be. Delete what was changed, and have it and what is missing made by the "
+            f"command that made them, with --resume:",
+            *(f"{name}: {problem}" for name, problem in wrong[:_MOST_TOLD]),
+            *more,
+        )
+    return len(chosen)
 
 
-class _Nowhere(io.RawIOBase):
-    """Takes everything, front to back."""
+def _open(store: Store) -> tuple[OutputSpec, Manifest]:
+    """Read the manifest of an output in shards.
 
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Buffer, /) -> int:
-        return memoryview(data).nbytes
-
-
-def _spec(store: Store, asked: dict[str, Any]) -> tuple[OutputSpec, int, Origin]:
-    """What was asked for, from what a manifest tells of it."""
-    for key in ("count", "shard_size", "height", "width"):
-        if type(asked[key]) is not int or asked[key] < 1:
-            raise ValueError(f"{key} is {asked[key]!r}")
-    if not isinstance(asked["bundle_sha256"], str):
-        raise TypeError(f"bundle_sha256 is {asked['bundle_sha256']!r}")
-    spec = OutputSpec(
-        path=str(store),
-        format=asked["format"],
-        count=asked["count"],
-        dtype=asked["dtype"],
-        first=asked["first"],
-        height=asked["height"],
-        width=asked["width"],
-        labels=bool(asked["labels"]),
-    )
-    origin = Origin(**{field.name: asked[field.name] for field in fields(Origin)})
-    told = manifest.what_is_asked(spec, origin, shard_size=asked["shard_size"])
-    if told != asked:
-        missing = object()  # unlike None, which a manifest may say
-        other = next(key for key in asked if asked[key] != told.get(key, missing))
-        raise ValueError(f"{other} is {asked[other]!r}")
-    return spec, asked["shard_size"], origin
+    Raises:
+        OutputError: There is none, or one that makes no sense, or of an output of another kind.
+    """
+    found = manifest.read(store)
+    try:
+        kind = FORMATS[found.asked["format"]]
+        if not kind.shards:
+            raise OutputError(f"'{store}' is not in shards but a {kind.what}, which is not checked")
+        spec = OutputSpec.from_dict(str(store), found.asked)
+        check_shards(spec)
+        _refuse_other_files(spec, found)
+    except (KeyError, TypeError, ValueError) as error:
+        raise OutputError(
+            f"'{store.of(manifest.NAME)}' makes no sense ({type(error).__name__}: {error})"
+        ) from error
+    return spec, found
 
 
-def _refuse_other_files(output: ShardedOutput, found: Manifest) -> None:
+def _refuse_other_files(spec: OutputSpec, found: Manifest) -> None:
     """Refuse a manifest whose files are not the shards of what it says was asked for."""
     numbers = []
     for record in found.files:
-        index, rest = divmod(record.first - output.whole.first, output.shard_size)
-        if rest or not 0 <= index < output.number or record.name != output.name(index):
+        index, rest = divmod(record.first - spec.first, spec.shard_size or 1)
+        if rest or not 0 <= index < spec.shards or record.name != shard_name(spec, index):
             raise ValueError(f"it lists '{record.name}' from {record.first:,}")
-        if record.count != output.shard(index).count:
+        if record.count != shard(spec, index).count:
             raise ValueError(f"'{record.name}' is to hold {record.count:,} images")
         numbers.append(index)
     if len(set(numbers)) != len(numbers):
         raise ValueError("it lists a file twice")
-    if found.complete and len(numbers) != output.number:
-        raise ValueError(f"it is complete with {len(numbers):,} of {output.number:,} files")
+    if found.complete and len(numbers) != spec.shards:
+        raise ValueError(f"it is complete with {len(numbers):,} of {spec.shards:,} files")
+
+
+def _unlisted(store: Store, found: Manifest) -> list[str]:
+    """Names of what is there, but for the manifest and what it lists, sorted.
+
+    Raises:
+        OutputError: The place cannot be read, or holds what anybody would take for a shard.
+    """
+    listed = {manifest.NAME, *(record.name for record in found.files)}
+    others = [each.name for each in store.entries() if each.name not in listed]
+    for name in others:
+        if is_shard(name):
+            raise OutputError(
+                f"'{store}' holds '{name}', which its manifest does not list and which "
+                "nobody can vouch for: move it away"
+            )
+    return others

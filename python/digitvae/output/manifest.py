@@ -24,39 +24,12 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from digitvae.base.arguments import PriorName
-    from digitvae.output.spec import OutputSpec
     from digitvae.output.stores import Store
 
 SCHEMA = "digitvae-output/1"
 NAME = "manifest.json"
 _MAX_BYTES = 64 << 20
 _READ_BYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What made the images: the same origin and index give the same image.
-
-    Attributes:
-        seed: Seed of the random numbers.
-        prior: Distribution of the latents: ``"standard"``, N(0, I), or ``"mixture"``.
-        bundle_sha256: Which bundle.
-        dataset: What the bundle was trained on.
-        digitvae: Version of this package.
-        onnxruntime: Version of ONNX Runtime.
-        digits: Classes that the images take in turn, by their index; ``None``: none are asked for.
-        truncation: What the noise is multiplied by, 0 to 1.
-    """
-
-    seed: int
-    prior: PriorName
-    bundle_sha256: str
-    dataset: str
-    digitvae: str
-    onnxruntime: str
-    digits: list[int] | None = None
-    truncation: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -83,12 +56,12 @@ class Manifest:
     """The content of a manifest.
 
     Attributes:
-        asked: What was asked for, as :func:`what_is_asked` has it.
+        asked: What was asked for, as :meth:`OutputSpec.to_dict` has it.
         complete: Whether everything is there.
         files: The finished files; before it is complete, those that were when it was written.
     """
 
-    asked: dict[str, object]
+    asked: dict[str, Any]
     complete: bool
     files: list[FileRecord]
 
@@ -178,24 +151,6 @@ def problem(store: Store, record: FileRecord) -> str | None:
     if found.sha256 != record.sha256:
         return f"was changed: its SHA-256 is {found.sha256}, the manifest says {record.sha256}"
     return None
-
-
-def what_is_asked(
-    spec: OutputSpec, origin: Origin | None, *, shard_size: int | None = None
-) -> dict[str, object]:
-    """What a manifest tells of a spec: two outputs with the same answers are the same."""
-    return {
-        "count": spec.count,
-        "first": spec.first,
-        "dtype": spec.dtype,
-        "format": spec.format,
-        "shard_size": shard_size,
-        "height": spec.height,
-        "width": spec.width,
-        "labels": True if spec.labels else None,
-        **({"test": spec.test} if spec.test else {}),
-        **({} if origin is None else asdict(origin)),
-    }
 
 
 def write(store: Store, manifest: Manifest) -> None:

@@ -1,7 +1,7 @@
 """Large outputs in parts: a folder of shards, each whole or absent, that a later run completes.
 
->>> output = ShardedOutput(open_store("digits"), OutputSpec("digits", "npy", 100_000), 10_000)
->>> with open_shards(output, resume=True) as shards:
+>>> spec = OutputSpec("digits", "npy", 100_000, shard_size=10_000)
+>>> with open_shards(spec, resume=True) as shards:
 ...     for index in shards.missing:
 ...         shards.make(index, fill)
 
@@ -16,24 +16,25 @@ import contextlib
 import shutil
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from tempfile import TemporaryFile, gettempdir
 from typing import TYPE_CHECKING, cast
 
 from digitvae.base.atomic import output_errors
-from digitvae.base.errors import DigitVAEError, OutputError
+from digitvae.base.errors import DigitVAEError, OutputError, add_note
 from digitvae.output import earlier_run, manifest
 from digitvae.output.descriptors import called, is_stream
 from digitvae.output.formats import FORMATS, able, check, format_of
 from digitvae.output.manifest import FileRecord, HashingFile, Manifest
 from digitvae.output.sink import writing
+from digitvae.output.stores import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import BinaryIO
 
-    from digitvae.output.manifest import Origin
+    from digitvae.output.formats import Format
     from digitvae.output.sink import Sink
     from digitvae.output.spec import OutputSpec
     from digitvae.output.stores import Store
@@ -51,83 +52,66 @@ _PAUSE_FACTOR = 50
 _COPY_BYTES = 1 << 20
 
 
-@dataclass(frozen=True)
-class ShardedOutput:
-    """What a place is to hold in shards.
+def shard_name(spec: OutputSpec, index: int) -> str:
+    """Name of shard ``index``, 0 … number − 1."""
+    return earlier_run.shard_name(index, spec.shards, FORMATS[spec.format].extension)
 
-    Attributes:
-        store: Where the shards go.
-        whole: All images, as if they went into one file.
-        shard_size: Images in a shard; the last one may have fewer.
-        origin: What makes the images, for the manifest.
+
+def shard(spec: OutputSpec, index: int) -> OutputSpec:
+    """What shard ``index`` of an output is to hold."""
+    size = spec.shard_size or spec.count
+    return replace(
+        spec,
+        path=f"{spec.path}/{shard_name(spec, index)}",
+        first=spec.first + index * size,
+        count=min(size, spec.count - index * size),
+        shard_size=None,
+    )
+
+
+def check_shards(spec: OutputSpec) -> Format:
+    """Refuse what cannot be done, before anything is made.
+
+    Returns:
+        The format.
+
+    Raises:
+        ValueError: A format without shards, a size out of range, or what the format refuses.
+        OutputError: As for :func:`digitvae.output.formats.check`.
     """
-
-    store: Store
-    whole: OutputSpec
-    shard_size: int
-    origin: Origin | None = None
-
-    @property
-    def number(self) -> int:
-        """Number of shards."""
-        return -(-self.whole.count // self.shard_size)
-
-    def name(self, index: int) -> str:
-        """Name of shard ``index``, 0 … number − 1."""
-        return earlier_run.shard_name(index, self.number, FORMATS[self.whole.format].extension)
-
-    def shard(self, index: int) -> OutputSpec:
-        """What shard ``index`` is to hold."""
-        start = index * self.shard_size
-        return replace(
-            self.whole,
-            path=self.store.of(self.name(index)),
-            first=self.whole.first + start,
-            count=min(self.shard_size, self.whole.count - start),
+    kind, size = FORMATS[spec.format], spec.shard_size
+    if not kind.shards:
+        raise ValueError(
+            f"{kind.name} is not written in shards; formats for shards: "
+            f"{able(lambda one: one.shards)} (tar and parquet hold PNGs). PATH's extension or "
+            "--format says which"
         )
-
-    def asked(self) -> dict[str, object]:
-        """What the manifest tells of it."""
-        return manifest.what_is_asked(self.whole, self.origin, shard_size=self.shard_size)
-
-    def check(self) -> None:
-        """Refuse what cannot be done, before anything is made.
-
-        Raises:
-            ValueError: A format without shards, a size out of range, or what the format refuses.
-            OutputError: As for :func:`digitvae.output.formats.check`.
-        """
-        if not FORMATS[self.whole.format].shards:
-            raise ValueError(
-                f"{self.whole.format} is not written in shards; formats for shards: "
-                f"{able(lambda one: one.shards)} (tar and parquet hold PNGs). PATH's extension or "
-                "--format says which"
-            )
-        if self.shard_size < 1:
-            raise ValueError(f"shard size is {self.shard_size}, expected at least 1")
-        if self.number > MAX_SHARDS:
-            raise ValueError(
-                f"{self.whole.count:,} images in shards of {self.shard_size:,} make "
-                f"{self.number:,} files, expected up to {MAX_SHARDS:,}; take shards of "
-                f"{-(-self.whole.count // MAX_SHARDS):,} images or more"
-            )
-        for index in {0, self.number - 1}:
-            check(self.shard(index))
+    if size is None or size < 1:
+        raise ValueError(f"shard size is {size}, expected at least 1")
+    if spec.shards > MAX_SHARDS:
+        raise ValueError(
+            f"{spec.count:,} images in shards of {size:,} make {spec.shards:,} files, expected up "
+            f"to {MAX_SHARDS:,}; take shards of {-(-spec.count // MAX_SHARDS):,} images or more"
+        )
+    for index in {0, spec.shards - 1}:
+        check(shard(spec, index))
+    return kind
 
 
 class Shards:
     """The shards of an output in the making; made by :func:`open_shards`.
 
     Attributes:
-        output: What they are shards of.
+        spec: What they are shards of.
         missing: Numbers of the shards that were missing when it was opened.
     """
 
     def __init__(
-        self, output: ShardedOutput, finished: dict[int, FileRecord], threads: int | None
+        self, spec: OutputSpec, finished: dict[int, FileRecord], threads: int | None
     ) -> None:
-        self.output = output
-        self.missing = [index for index in range(output.number) if index not in finished]
+        self.spec = spec
+        self.missing = [index for index in range(spec.shards) if index not in finished]
+        self._store = open_store(spec.path)
         self._records = finished
         self._listed = len(finished)
         self._threads = threads
@@ -137,7 +121,7 @@ class Shards:
     @property
     def missing_images(self) -> int:
         """How many images the missing shards are to hold."""
-        return sum(self.output.shard(index).count for index in self.missing)
+        return sum(shard(self.spec, index).count for index in self.missing)
 
     @property
     def finished(self) -> int:
@@ -147,16 +131,15 @@ class Shards:
     @property
     def state(self) -> str:
         """How far it is, and how to go on, in one sentence."""
-        output = self.output
         # Not what lies there: what the manifest does not list will be made again.
         return (
-            f"{self._listed:,} of {output.number:,} shards in '{output.store}' are finished; "
+            f"{self._listed:,} of {self.spec.shards:,} shards in '{self.spec.path}' are finished; "
             "--resume makes the others"
         )
 
     def make(self, index: int, fill: Fill) -> None:
         """Make one shard here; see :func:`make_shard`."""
-        self.add(index, make_shard(self.output, index, fill, threads=self._threads))
+        self.add(index, make_shard(self.spec, index, fill, threads=self._threads))
 
     def add(self, index: int, record: FileRecord) -> None:
         """Note a shard that is finished, and now and then, what is finished by now.
@@ -183,24 +166,24 @@ class Shards:
 
     def _write(self) -> None:
         began = time.monotonic()
-        complete = self.finished == self.output.number
+        complete = self.finished == self.spec.shards
         records = [self._records[index] for index in sorted(self._records)]
-        manifest.write(self.output.store, Manifest(self.output.asked(), complete, records))
+        manifest.write(self._store, Manifest(self.spec.to_dict(), complete, records))
         self._listed = len(records)
         self._saved = time.monotonic()
         self._pause = max(_LEAST_PAUSE, _PAUSE_FACTOR * (self._saved - began))
 
     def _refuse_other_run(self) -> None:
         """Where nothing is locked, see whether the place still is that of this output."""
-        if self.output.store.locks:
+        if self._store.locks:
             return
         try:
-            found = manifest.read(self.output.store).asked
+            found = manifest.read(self._store).asked
         except OutputError:  # who cannot be asked has not been replaced, as far as we know
             return
-        if found != self.output.asked():
+        if found != self.spec.to_dict():
             raise OutputError(
-                f"another run has taken over '{self.output.store}', and asks for something else"
+                f"another run has taken over '{self._store}', and asks for something else"
             )
 
 
@@ -226,12 +209,12 @@ def folder_and_format(path: str, asked: str | None = None) -> tuple[str, str]:
 
 
 def make_shard(
-    output: ShardedOutput, index: int, fill: Fill, *, threads: int | None = None
+    spec: OutputSpec, index: int, fill: Fill, *, threads: int | None = None
 ) -> FileRecord:
     """Make one shard, whole or not at all; a shard of that name is replaced.
 
     Args:
-        output: What the place, which has been made, is to hold; it has been checked.
+        spec: What the place, which has been made, is to hold; it has been checked.
         index: Which shard.
         fill: Writes images ``first`` … ``first + count − 1`` to a sink.
         threads: As for :func:`digitvae.output.open_sink`.
@@ -242,16 +225,17 @@ def make_shard(
     Raises:
         OutputError: It cannot be written.
     """
-    with output.store.new_file(output.name(index)) as file:
-        record = write_shard(output, index, fill, file, threads=threads)
+    store, name = open_store(spec.path), shard_name(spec, index)
+    with store.new_file(name) as file:
+        record = write_shard(spec, index, fill, file, threads=threads)
     if record is None:
-        spec = output.shard(index)
-        return manifest.describe(output.store, output.name(index), spec.first, spec.count)
+        part = shard(spec, index)
+        return manifest.describe(store, name, part.first, part.count)
     return record
 
 
 def write_shard(
-    output: ShardedOutput, index: int, fill: Fill, file: BinaryIO, *, threads: int | None = None
+    spec: OutputSpec, index: int, fill: Fill, file: BinaryIO, *, threads: int | None = None
 ) -> FileRecord | None:
     """Write the content of one shard to a file; otherwise as :func:`make_shard`.
 
@@ -259,29 +243,29 @@ def write_shard(
         What the manifest tells of it; ``None`` where it was not written front to back, and so could
         not be hashed on the way.
     """
-    spec = output.shard(index)
+    part = shard(spec, index)
     hashing = HashingFile(file)
     target = cast("BinaryIO", hashing)
     if FORMATS[spec.format].seeks:
         if file.seekable():
-            with writing(spec, file, threads) as sink:
-                fill(spec.first, spec.count, sink)
+            with writing(part, file, threads) as sink:
+                fill(part.first, part.count, sink)
             return None
         # The bytes that it has on a disk: a zip file that cannot seek is another.
         with output_errors(gettempdir()), TemporaryFile() as whole:
-            with writing(spec, whole, threads) as sink:
-                fill(spec.first, spec.count, sink)
+            with writing(part, whole, threads) as sink:
+                fill(part.first, part.count, sink)
             whole.seek(0)
             shutil.copyfileobj(whole, target, _COPY_BYTES)
     else:
-        with writing(spec, target, threads) as sink:
-            fill(spec.first, spec.count, sink)
-    return FileRecord(output.name(index), spec.first, spec.count, hashing.size, hashing.sha256)
+        with writing(part, target, threads) as sink:
+            fill(part.first, part.count, sink)
+    return FileRecord(shard_name(spec, index), part.first, part.count, hashing.size, hashing.sha256)
 
 
 @contextmanager
 def open_shards(
-    output: ShardedOutput,
+    spec: OutputSpec,
     *,
     resume: bool = False,
     force: bool = False,
@@ -294,8 +278,8 @@ def open_shards(
     outlive whatever ends the block; the manifest says which are finished, and whether all are.
 
     Args:
-        output: What the place is to hold.
-        resume: Keep the finished shards of a place that was begun for the same ``output``: those
+        spec: What the place is to hold.
+        resume: Keep the finished shards of a place that was begun for the same ``spec``: those
             that its manifest lists and that still have their size and SHA-256. Where there is
             nothing, begin.
         force: Replace what holds nothing but shards and their manifest.
@@ -307,32 +291,32 @@ def open_shards(
         The :class:`Shards`, to make the missing ones of.
 
     Raises:
-        ValueError: As for :meth:`ShardedOutput.check`; or the place was begun for another output
+        ValueError: As for :func:`check_shards`; or the place was begun for another output
             (the message names the first difference).
         OutputError: The place exists, or is in use, or cannot be written, or will not fit, or has
             no readable manifest. Once shards are made, its message says how many are finished.
     """
-    output.check()
+    kind = check_shards(spec)
     if resume and force:
         raise ValueError("--resume keeps what is there, --force replaces it: choose one")
-    store, kind = output.store, FORMATS[output.whole.format]
+    store = open_store(spec.path)
     if not store.exists():
-        store.check_space(kind.least_bytes(output.whole), files=output.number + 2)
+        store.check_space(kind.least_bytes(spec), files=spec.shards + 2)
     store.make(accept=resume or force)
     with store.locked():
         if force:
             freed = sum(entry.bytes for entry in store.entries())
             # Before anything is deleted.
-            store.check_space(kind.least_bytes(output.whole) - freed, files=1)
+            store.check_space(kind.least_bytes(spec) - freed, files=1)
             earlier_run.clear(store)
-        found = earlier_run.take_over(store, output.asked(), resume=resume)
-        finished, wrong = _finished(output, found, changed or partial(_changed, store))
-        shards = Shards(output, finished, threads)
+        found = earlier_run.take_over(store, spec.to_dict(), resume=resume)
+        finished, wrong = _finished(spec, store, found, changed or partial(_changed, store))
+        shards = Shards(spec, finished, threads)
         if found is not None and found.complete and not shards.missing:
             yield shards
             return
         store.check_space(
-            sum(kind.least_bytes(output.shard(index)) for index in shards.missing),
+            sum(kind.least_bytes(shard(spec, index)) for index in shards.missing),
             files=len(shards.missing) + 1,
         )
         # Nobody is to take them for shards, should this run end before it has made them again.
@@ -348,13 +332,15 @@ def open_shards(
                 earlier_run.remove_unfinished(store, store.entries())  # of workers that were killed
             if isinstance(error, DigitVAEError):
                 raise type(error)(f"{error}. {shards.state}") from error
+            if not isinstance(error, Exception):  # somebody has interrupted it
+                add_note(error, shards.state)
             raise
         shards.save()
         earlier_run.remove_unfinished(store, store.entries())
 
 
 def _finished(
-    output: ShardedOutput, found: Manifest | None, changed: Changed
+    spec: OutputSpec, store: Store, found: Manifest | None, changed: Changed
 ) -> tuple[dict[int, FileRecord], list[str]]:
     """The finished shards, by number, and the names of what else lies under shards' names.
 
@@ -364,16 +350,16 @@ def _finished(
     if found is None:
         return {}, []
     known = {record.name: record for record in found.files}
-    sizes = {entry.name: entry.bytes for entry in output.store.entries() if entry.plain}
+    sizes = {entry.name: entry.bytes for entry in store.entries() if entry.plain}
     finished, there = {}, {}
-    for index in range(output.number):
-        spec, name = output.shard(index), output.name(index)
+    for index in range(spec.shards):
+        part, name = shard(spec, index), shard_name(spec, index)
         if name not in sizes:
             continue
         there[name] = index
         if name in known:
             record = known[name]
-            expected = replace(record, first=spec.first, count=spec.count, bytes=sizes[name])
+            expected = replace(record, first=part.first, count=part.count, bytes=sizes[name])
             if record == expected:
                 finished[index] = record
     for record in changed(list(finished.values())):

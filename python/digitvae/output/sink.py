@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from digitvae.output.formats import Writer
-    from digitvae.output.manifest import Origin
+    from digitvae.output.spec import Origin
 
 
 class Sink:
@@ -146,20 +146,17 @@ def open_sink(
         labels=labels,
         sheet=Layout.asked(columns, scale, padding, invert=invert),
         test=test,
+        origin=origin,
     )
-    with open_output(spec, force=force, threads=threads, origin=origin) as sink:
+    with open_output(spec, force=force, threads=threads) as sink:
         yield sink
 
 
 @contextmanager
 def open_output(
-    spec: OutputSpec,
-    *,
-    force: bool = False,
-    threads: int | None = None,
-    origin: Origin | None = None,
+    spec: OutputSpec, *, force: bool = False, threads: int | None = None
 ) -> Iterator[Sink]:
-    """Begin an output that an :class:`OutputSpec` describes; otherwise as :func:`open_sink`."""
+    """Begin an output that is not in shards; otherwise as :func:`open_sink`."""
     kind = check(spec)
     if is_stream(spec.path):
         with open_stream(spec.path) as file, writing(spec, file, threads) as sink:
@@ -176,7 +173,7 @@ def open_output(
     with new_folder(place, force=force, ours=manifest.only(kind.lists)) as folder:
         with writing(spec, folder, threads) as sink:
             yield sink
-        asked = manifest.what_is_asked(spec, origin) | sink.writer.told()
+        asked = spec.to_dict() | sink.writer.told()
         told = manifest.Manifest(asked, True, sink.writer.records())
         with output_errors(place):
             (folder / manifest.NAME).write_bytes(told.to_bytes())

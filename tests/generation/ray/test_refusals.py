@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import digitvae as dv
-from digitvae.generation.check import Question
+from digitvae.engine.sampling import LatentSource
+from digitvae.generation.audit import Question
 from digitvae.generation.ray import schedule, workers
 from digitvae.generation.ray.cluster import _is_for_this_machine_alone, leave
 from digitvae.generation.ray.cluster import connected as connect
 from digitvae.generation.ray.executor import RayExecutor
-from digitvae.output.manifest import FileRecord, Origin
-from digitvae.output.shards import ShardedOutput, open_shards
-from digitvae.output.spec import OutputSpec
-from digitvae.output.stores import Folder
+from digitvae.output.manifest import FileRecord
+from digitvae.output.shards import open_shards
+from digitvae.output.spec import Origin, OutputSpec
 from tests.support.running import Runner, assert_explained
 from tests.support.trees import tree
 
@@ -215,20 +215,15 @@ def test_an_output_that_exists_is_kept(tmp_path: Path, run: Runner) -> None:
     assert tree(tmp_path) == before
 
 
-def origin_of(model: dv.Model) -> Origin:
-    return Origin(
-        seed=0,
-        prior="standard",
+def output_in(folder: Path, model: dv.Model, *, count: int = 40, size: int = 10) -> OutputSpec:
+    origin = Origin(
+        source=LatentSource(),
         bundle_sha256=model.bundle.sha256,
         dataset="mnist",
         digitvae=dv.__version__,
         onnxruntime=model.runtime_version,
     )
-
-
-def output_in(folder: Path, model: dv.Model, *, count: int = 40, size: int = 10) -> ShardedOutput:
-    spec = OutputSpec(str(folder), "npy", count)
-    return ShardedOutput(Folder(folder), spec, size, origin_of(model))
+    return OutputSpec(str(folder), "npy", count, shard_size=size, origin=origin)
 
 
 @pytest.mark.usefixtures("connected")
@@ -257,7 +252,7 @@ def test_machines_that_would_make_other_bytes_are_refused(
 
     monkeypatch.setattr("digitvae.generation.ray.executor.recipe_of", changed)
     output = output_in(tmp_path / "out", model, count=10)  # one shard: none goes on beside it
-    executor = RayExecutor(output, origin_of(model), model)
+    executor = RayExecutor(output, model)
     with (
         pytest.raises(dv.ClusterError, match=message) as raised,
         open_shards(output) as shards,
@@ -273,7 +268,7 @@ def test_processors_that_round_differently_may_be_accepted(
 ) -> None:
     monkeypatch.setattr(workers, "trial_of", lambda _model: "ab" * 32)
     output = output_in(tmp_path / "out", model)
-    executor = RayExecutor(output, origin_of(model), model, same_bits=False)
+    executor = RayExecutor(output, model, same_bits=False)
     with open_shards(output) as shards:
         executor.make(shards, lambda _images: None)
     assert len(list((tmp_path / "out").glob("digits-*"))) == 4
@@ -292,8 +287,8 @@ def test_a_folder_that_machines_do_not_share_is_refused(
     if there == "another output":
         with open_shards(elsewhere):
             pass
-    wrong = replace(output, store=Folder(tmp_path / "elsewhere"))
-    executor = RayExecutor(wrong, origin_of(model), model)
+    wrong = replace(output, path=str(tmp_path / "elsewhere"))
+    executor = RayExecutor(wrong, model)
     with pytest.raises(
         dv.ClusterError, match=r"is not here what it is where the run was begun.*share it"
     ):
@@ -307,7 +302,7 @@ def test_workers_that_fit_nowhere_are_told(
     monkeypatch.setattr(schedule, "_PATIENCE_SECONDS", 0.0)
     assert connected.cluster_resources()["CPU"] >= 2  # but on machines of one
     output = output_in(tmp_path / "out", model)
-    executor = RayExecutor(output, origin_of(model), model, threads=2)
+    executor = RayExecutor(output, model, threads=2)
     with (
         pytest.raises(dv.ClusterError, match="no machine of the cluster has 2 processors"),
         open_shards(output) as shards,
@@ -425,7 +420,6 @@ def test_a_place_that_cannot_be_seen_at_once_is_tried_again(
     """As when the driver replaces the manifest while a worker reads it."""
     work = workers.ShardWork(
         output_in(tmp_path / "out", model),
-        origin_of(model),
         workers.EngineRecipe("", [], "", "", None),
         1,
     )

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from digitvae.base.errors import OutputError
-from digitvae.output.shards import ShardedOutput, open_shards
-from digitvae.output.stores import open_store
+from digitvae.engine.sampling import LatentSource
+from digitvae.output.shards import open_shards, shard_name
 from tests.support.shards import KINDS, ORIGIN, fill, make, names, wanted
 from tests.support.trees import tree
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from digitvae.output import Sink
     from digitvae.output.shards import Shards
+    from digitvae.output.spec import OutputSpec
     from tests.support.bucket import Bucket
 
 
-def in_bucket(bucket: Bucket, kind: str = "npy", **options: int) -> ShardedOutput:
+def in_bucket(bucket: Bucket, kind: str = "npy", **options: int) -> OutputSpec:
     """What :func:`wanted` wants of a folder, of a bucket."""
-    folder = wanted(Path("digits"), kind, **options)
-    return ShardedOutput(open_store(bucket.uri()), folder.whole, folder.shard_size, folder.origin)
+    return wanted(bucket.uri(), kind, **options)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -56,7 +57,7 @@ def test_a_shard_that_fails_leaves_no_object_and_resuming_makes_what_is_missing(
 
     with pytest.raises(KeyboardInterrupt):
         run()
-    assert sorted(bucket.tree()) == [output.name(0), output.name(3), "manifest.json"]
+    assert sorted(bucket.tree()) == [shard_name(output, 0), shard_name(output, 3), "manifest.json"]
     before = bucket.versions()
     with open_shards(output, resume=True) as shards:
         assert shards.missing == [1, 2, 4]
@@ -68,7 +69,7 @@ def test_a_shard_that_fails_leaves_no_object_and_resuming_makes_what_is_missing(
             shards.make(index, fill)
     assert bucket.tree() == tree(tmp_path / "digits")
     written = {key for key, _ in bucket.versions() - before}
-    missing = {f"digits/{output.name(index)}" for index in (1, 2, 4)}
+    missing = {f"digits/{shard_name(output, index)}" for index in (1, 2, 4)}
     assert written == {"digits/manifest.json", *missing}
 
 
@@ -82,7 +83,8 @@ def test_objects_that_came_after_the_last_manifest_are_made_again(
     make(output, 3, resume=True)
     bucket.put("digits/manifest.json", first)  # as if the run had been killed
     # Nothing keeps another run away from a bucket: they may be its.
-    bucket.put(f"digits/{output.name(1)}", bytes(len(bucket.get(f"digits/{output.name(1)}"))))
+    key = f"digits/{shard_name(output, 1)}"
+    bucket.put(key, bytes(len(bucket.get(key))))
     assert make(output, resume=True) == [0, 1, 2, 3, 4]
     assert bucket.tree() == tree(tmp_path / "digits")
 
@@ -93,7 +95,7 @@ def test_a_run_whose_place_another_has_taken_over_ends(
     monkeypatch.setattr("digitvae.output.shards._LEAST_PAUSE", -1.0)
     monkeypatch.setattr("digitvae.output.shards._PAUSE_FACTOR", 0)
     output = in_bucket(bucket)
-    other = replace(output, origin=replace(ORIGIN, seed=8))
+    other = replace(output, origin=replace(ORIGIN, source=LatentSource(seed=8)))
     with pytest.raises(OutputError, match="another run has taken over"), open_shards(output) as it:
         _make_while_taken_over(it, other)
     # What the first one says last must not pass for the other's.
@@ -101,7 +103,7 @@ def test_a_run_whose_place_another_has_taken_over_ends(
         make(output, resume=True)
 
 
-def _make_while_taken_over(shards: Shards, other: ShardedOutput) -> None:
+def _make_while_taken_over(shards: Shards, other: OutputSpec) -> None:
     shards.make(0, fill)
     make(other, 2, force=True)
     shards.make(1, fill)
@@ -111,8 +113,8 @@ def test_objects_of_the_wrong_size_are_made_again(bucket: Bucket, tmp_path: Path
     make(wanted(tmp_path / "digits"))
     output = in_bucket(bucket)
     make(output)
-    bucket.put(f"digits/{output.name(2)}", b"short")
-    bucket.delete(f"digits/{output.name(4)}")
+    bucket.put(f"digits/{shard_name(output, 2)}", b"short")
+    bucket.delete(f"digits/{shard_name(output, 4)}")
     assert make(output, resume=True) == [2, 4]
     assert bucket.tree() == tree(tmp_path / "digits")
 
@@ -124,7 +126,7 @@ def test_objects_of_another_hash_are_made_again(
     make(wanted(tmp_path / "digits"))
     output = in_bucket(bucket)
     make(output, number)
-    key = f"digits/{output.name(1)}"
+    key = f"digits/{shard_name(output, 1)}"
     bucket.put(key, bytes(len(bucket.get(key))))
     assert make(output, resume=True) == sorted({1, *range(number, 5)})
     assert bucket.tree() == tree(tmp_path / "digits")

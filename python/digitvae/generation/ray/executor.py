@@ -9,23 +9,22 @@ from typing import TYPE_CHECKING
 from digitvae.generation.ray import workers
 from digitvae.generation.ray.schedule import spread
 from digitvae.generation.ray.workers import ShardWork, recipe_of
-from digitvae.output.stores import Folder
+from digitvae.output.stores import Folder, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from digitvae.engine.model import Model
-    from digitvae.generation.check import Question
-    from digitvae.output.manifest import Origin
-    from digitvae.output.shards import ShardedOutput, Shards
+    from digitvae.generation.audit import Question
+    from digitvae.output.shards import Shards
+    from digitvae.output.spec import OutputSpec
 
 
 class RayExecutor:
     """A :class:`digitvae.generation.executor.Executor`: the machines of a cluster do the work.
 
     Args:
-        output: What they are shards of.
-        origin: What makes the images.
+        spec: What they are shards of.
         model: The engine that the machines' own have to be like.
         threads: Threads, and processors, of a worker.
         same_bits: Whether to refuse machines whose processors round differently.
@@ -33,16 +32,15 @@ class RayExecutor:
 
     def __init__(
         self,
-        output: ShardedOutput,
-        origin: Origin,
+        spec: OutputSpec,
         model: Model,
         *,
         threads: int = 1,
         same_bits: bool = True,
     ) -> None:
-        if isinstance(output.store, Folder):  # workers are in other folders
-            output = replace(output, store=Folder(output.store.path.absolute()))
-        self._work = ShardWork(output, origin, recipe_of(model, same_bits=same_bits), threads)
+        if isinstance(store := open_store(spec.path), Folder):  # workers are in other folders
+            spec = replace(spec, path=str(store.path.absolute()))
+        self._work = ShardWork(spec, recipe_of(model, same_bits=same_bits), threads)
 
     def make(self, shards: Shards, advance: Callable[[int], None]) -> None:
         """Make the missing shards, in whatever order."""

@@ -19,12 +19,12 @@ from digitvae.base.errors import BundleError, ClusterError, DigitVAEError, Outpu
 from digitvae.bundle.folder import Bundle
 from digitvae.bundle.names import DECODER, ENCODER, MANIFEST, PRIOR
 from digitvae.engine.model import load
-from digitvae.generation.check import other_version, problem
-from digitvae.generation.maker import DigitMaker
+from digitvae.generation.audit import other_version, problem
+from digitvae.generation.pipeline import Pipeline
 from digitvae.generation.ray.cluster import ray_package
 from digitvae.output import manifest
 from digitvae.output.shards import make_shard
-from digitvae.output.stores import is_missing
+from digitvae.output.stores import is_missing, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from digitvae.base.arguments import PixelType
     from digitvae.engine.model import Model
     from digitvae.engine.sampling import LatentSource
-    from digitvae.generation.check import Question
-    from digitvae.output.manifest import FileRecord, Origin
-    from digitvae.output.shards import ShardedOutput
+    from digitvae.generation.audit import Question
+    from digitvae.output.manifest import FileRecord
+    from digitvae.output.spec import OutputSpec
 
 _TRIAL_DIGITS = 256
 _NETWORKS = (DECODER, ENCODER, PRIOR)
@@ -65,14 +65,12 @@ class ShardWork:
     """What all shards of an output have in common.
 
     Attributes:
-        output: The output, at a place that all machines can reach.
-        origin: What makes its images.
+        spec: The output, at a place that all machines can reach.
         engine: The engine to make them with.
         threads: Threads of a worker.
     """
 
-    output: ShardedOutput
-    origin: Origin
+    spec: OutputSpec
     engine: EngineRecipe
     threads: int
 
@@ -130,15 +128,15 @@ def make(work: ShardWork, index: int) -> FileRecord:
         ClusterError: This machine would not make the same bytes, or not at the same place.
     """
     with _naming_this_machine():
-        fill = _maker(work).fill
-        return make_shard(work.output, index, fill, threads=work.threads)
+        fill = _pipeline(work).fill
+        return make_shard(work.spec, index, fill, threads=work.threads)
 
 
 def check(work: ShardWork, question: Question) -> str | None:
-    """What is wrong with one shard; see :func:`digitvae.generation.check.problem`."""
+    """What is wrong with one shard; see :func:`digitvae.generation.audit.problem`."""
     with _naming_this_machine():
         _refuse_other_place(work)
-        return problem(work.output, functools.partial(_maker, work), question)
+        return problem(work.spec, functools.partial(_pipeline, work), question)
 
 
 def sample(indices: dict[str, Any], work: DataWork) -> dict[str, Any]:
@@ -170,7 +168,7 @@ def sample(indices: dict[str, Any], work: DataWork) -> dict[str, Any]:
 
 
 _engines: dict[tuple[str, str | None], Model] = {}
-_makers: dict[str, DigitMaker] = {}
+_pipelines: dict[str, Pipeline] = {}
 _places: set[str] = set()
 
 
@@ -188,19 +186,19 @@ def _engine(recipe: EngineRecipe) -> Model:
     return _engines[key]
 
 
-def _maker(work: ShardWork) -> DigitMaker:
+def _pipeline(work: ShardWork) -> Pipeline:
     """What makes the digits of an output, with memory that is kept from one shard to the next.
 
     Raises:
         ClusterError: As for :func:`_engine`, or the place is not the one that was meant.
     """
     key = repr(work)
-    if key not in _makers:
+    if key not in _pipelines:
         _refuse_other_place(work)
-        _makers.clear()
+        _pipelines.clear()
         model = _engine(work.engine)
-        _makers[key] = DigitMaker(model, work.output.whole, work.origin, work.threads)
-    return _makers[key]
+        _pipelines[key] = Pipeline(model, work.spec, work.threads)
+    return _pipelines[key]
 
 
 @contextmanager
@@ -234,26 +232,26 @@ def _refuse_other_place(work: ShardWork) -> None:
         ClusterError: It is another.
         OutputError: It cannot be seen now; another attempt may.
     """
-    output, key = work.output, repr(work)
+    spec, key = work.spec, repr(work)
     if key in _places:
         return
+    store = open_store(spec.path)
     what_to_do = (
         "all machines have to share it; or write to s3:// or gs://"
-        if output.store.locks
+        if store.locks
         else "workers have the environment, such as AWS_…, that their 'ray start' had"
     )
     try:
-        found = manifest.read(output.store).asked
+        found = manifest.read(store).asked
     except OutputError as error:
         if not is_missing(error):
             raise
         raise ClusterError(
-            f"'{output.store}' is not here what it is where the run was begun ({error}): "
-            f"{what_to_do}"
+            f"'{store}' is not here what it is where the run was begun ({error}): {what_to_do}"
         ) from error
-    if found != output.asked():
+    if found != spec.to_dict():
         raise ClusterError(
-            f"'{output.store}' is not here what it is where the run was begun (its manifest is "
+            f"'{store}' is not here what it is where the run was begun (its manifest is "
             f"another's): {what_to_do}"
         )
     _places.clear()

@@ -83,12 +83,10 @@ def check(spec: OutputSpec) -> Format:
     kind = FORMATS[spec.format]
     if spec.count < 1:
         raise ValueError(f"count is {spec.total}, expected at least {2 if spec.test else 1}")
-    if spec.first < 0:
-        raise ValueError(f"first is {spec.first}, expected at least 0")
     last = spec.first + spec.total - 1
-    if last > MAX_INDEX:
+    if spec.first < 0 or last > MAX_INDEX:
         raise ValueError(
-            f"the last index, {last:,}, is more than {MAX_INDEX:,}: indices are 0 to 2**64 - 1"
+            f"first is {spec.first} and the last index {last:,}: indices are 0 to 2**64 - 1"
         )
     if spec.dtype not in NPY.pixels:
         raise ValueError(f"dtype is {spec.dtype!r}, expected 'uint8' or 'float32'")

@@ -93,6 +93,11 @@ class Format:
     lists: Callable[[Manifest, str], bool] | None = None
 
     @property
+    def is_sheet(self) -> bool:
+        """Whether it shows its images beside one another."""
+        return self.own is not None and self.own[0] == "sheet"
+
+    @property
     def asked_by(self) -> str:
         """The part of a command line that asks for it."""
         return self.extension or f"--format {self.name}"

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from digitvae.engine.model import Model
     from digitvae.output import Sink
-    from digitvae.output.manifest import Origin
     from digitvae.output.spec import OutputSpec
 
 _CHUNK_BYTES = 8192 * 784
@@ -23,22 +22,22 @@ _BUFFERS = 3
 """One that is filled, one that is written, and one so that neither waits for the other."""
 
 
-class DigitMaker:
+class Pipeline:
     """Digits of a seed, made a chunk at a time while the one before is written.
 
     A piece of memory holds labels, where there are any, and then images.
 
     Args:
         model: What makes them.
-        spec: What is to be written.
-        origin: Which latents to draw.
+        spec: What is to be written, with its origin.
         threads: Worker threads; ``None``: all processors.
     """
 
-    def __init__(self, model: Model, spec: OutputSpec, origin: Origin, threads: int | None) -> None:
+    def __init__(self, model: Model, spec: OutputSpec, threads: int | None) -> None:
         self._model = model
         self._is_float = spec.dtype == "float32"
-        self._origin = origin
+        assert spec.origin is not None
+        self._source = spec.origin.source
         self._threads = threads
         self._label_size = _LABEL_BYTES if spec.labels else 0
         self._size = spec.image_bytes + self._label_size
@@ -71,17 +70,8 @@ class DigitMaker:
 
     def _make(self, memory: memoryview, first: int) -> None:
         images, labels = self._parts(memory)
-        origin = self._origin
-        self._model.sample_into(
-            images.cast("f") if self._is_float else images,
-            labels=labels,
-            seed=origin.seed,
-            first=first,
-            prior=origin.prior,
-            digit=origin.digits,
-            truncation=origin.truncation,
-            threads=self._threads,
-        )
+        pixels = images.cast("f") if self._is_float else images
+        self._model.draw(self._source, first, pixels, labels, threads=self._threads)
 
     def _write(self, sink: Sink, memory: memoryview) -> None:
         sink.write(*self._parts(memory))

@@ -1,0 +1,252 @@
+"""Write any number of digits: a seed, a bundle, and where to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from digitvae import __version__
+from digitvae.base.arguments import MAX_COUNT, check_count, pixel_type, whole
+from digitvae.engine.model import Model, load
+from digitvae.engine.sampling import LatentSource
+from digitvae.generation.pipeline import Pipeline
+from digitvae.generation.progress import nothing, steps
+from digitvae.output.formats import FORMATS, format_of
+from digitvae.output.sink import open_output
+from digitvae.output.spec import Layout, Origin, OutputSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from digitvae.base.arguments import PixelType, PriorName
+    from digitvae.bundle.folder import Bundle
+    from digitvae.generation.executor import Executor
+    from digitvae.generation.progress import Progress
+    from digitvae.output.manifest import FileRecord
+    from digitvae.output.stores import Store
+
+CLUSTER_SHARD_SIZE = 1_000_000
+"""Images in a shard on a cluster, unless told: some seconds of one processor, 784 MB of uint8."""
+
+
+class Generated(NamedTuple):
+    """An output that has been made.
+
+    Attributes:
+        spec: What was asked for, with all that was left to defaults.
+        bundle: The bundle that has made it.
+        images: How many images were made, but for those of a test set; fewer than the output holds
+            where an earlier run had made some.
+        shards_made: How many shards were made.
+        shards_made_again: How many of all were made a second time, and were the same.
+    """
+
+    spec: OutputSpec
+    bundle: Bundle
+    images: int
+    shards_made: int = 0
+    shards_made_again: int = 0
+
+
+def generate(
+    path: str | Path,
+    count: int,
+    *,
+    seed: int = 0,
+    first: int = 0,
+    prior: PriorName = "standard",
+    digit: int | Sequence[int] | None = None,
+    truncation: float = 1.0,
+    dtype: PixelType = "uint8",
+    format: str | None = None,  # noqa: A002 (the word of the command line)
+    test: int | None = None,
+    columns: int | None = None,
+    scale: int | None = None,
+    padding: int | None = None,
+    invert: bool = False,
+    shard_size: int | None = None,
+    resume: bool = False,
+    force: bool = False,
+    again: int = 0,
+    bundle: str | Path | Bundle | Model | None = None,
+    threads: int | None = None,
+    cluster: str | None = None,
+    same_bits: bool = True,
+    progress: Progress = nothing,
+) -> Generated:
+    """Write digits ``first … first+count−1`` of a seed, as ``digitvae generate`` does.
+
+    The output appears whole or not at all; one in shards, shard by shard. Memory does not grow with
+    the count. NumPy is not needed.
+
+    Args:
+        path: A file or folder, or ``"-"`` for standard output. In shards: a folder, or an address
+            such as ``s3://bucket/digits.tar``; an extension of the format is taken off.
+        count: Number of digits, at least 1.
+        seed: 0 … 2⁶⁴−1.
+        first: Index of the first image, 0 … 2⁶⁴−count.
+        prior: ``"standard"``, z ~ N(0, I), or ``"mixture"``, whose images have labels; they are
+            written where the format can hold them.
+        digit: A class, or several that the images take in turn (and so the mixture).
+        truncation: 0 … 1, what the noise is multiplied by.
+        dtype: ``"uint8"``, or ``"float32"`` from 0 to 1, where the format can hold it.
+        format: Key in ``digitvae.output.FORMATS``; by default the path decides.
+        test: ``mnist``: images of the test set, which follow the others; default: a seventh.
+        columns: As for :func:`digitvae.output.open_sink`.
+        scale: As for :func:`digitvae.output.open_sink`.
+        padding: As for :func:`digitvae.output.open_sink`.
+        invert: As for :func:`digitvae.output.open_sink`.
+        shard_size: Write files of so many images each, with a manifest.
+        resume: Make what is missing of an output in shards; where there is nothing, begin.
+        force: Replace what exists.
+        again: How many shards to make twice, by chance, and to compare.
+        bundle: A bundle's folder, or a model that is loaded; ``None``: the one that is shipped.
+        threads: Worker threads; default: all available, and one for each worker of a cluster.
+        cluster: Address of a Ray cluster that makes the shards (of 1,000,000 images unless told);
+            ``"auto"``: ``RAY_ADDRESS``, or on this machine.
+        same_bits: Whether to refuse machines of it whose processors round differently.
+        progress: Called, again and again, with what is done (``"generating"`` or ``"checking"``),
+            the images done, and the images in all.
+
+    Raises:
+        ValueError: An argument is out of its range, or the format cannot hold what is asked; or an
+            output to be resumed was begun for another request.
+        TypeError: An argument is of another type.
+        OutputError: The output exists, or cannot be written, or will not fit; or a shard that was
+            made twice is not the same.
+        BundleError: The bundle cannot be used, or has no mixture and one is asked for.
+        ClusterError: The cluster, or a machine of it, will not do.
+    """
+    count, dtype = check_count(count, "count"), pixel_type(dtype)
+    again = whole(again, "again", 0, MAX_COUNT)
+    source = LatentSource.asked(seed, prior, digit, truncation)
+    if again and not same_bits:
+        raise ValueError(
+            "--again compares bytes, which --mixed-processors lets differ: give one of them"
+        )
+    place = str(path)
+    in_shards = resume or shard_size is not None or cluster is not None
+    if in_shards:
+        from digitvae.output.shards import folder_and_format
+        from digitvae.output.stores import open_store
+
+        open_store(place)  # an address without a name would be a path once its slashes are off
+        place, kind = folder_and_format(place, format)
+        store = open_store(place)
+        place = str(store)
+    else:
+        _refuse_what_needs_shards(place, again)
+        kind = format_of(place, format)
+    model = bundle if isinstance(bundle, Model) else load(bundle)
+    model.check(source)
+    spec = OutputSpec(
+        path=place,
+        format=kind,
+        count=count,
+        dtype=dtype,
+        first=first,
+        height=model.height,
+        width=model.width,
+        labels=source.prior == "mixture" and FORMATS[kind].labels,
+        sheet=Layout.asked(columns, scale, padding, invert=invert),
+        test=FORMATS[kind].test_images(count) if test is None else test,
+        origin=Origin(
+            source=source,
+            bundle_sha256=model.bundle.sha256,
+            dataset=model.bundle.manifest["dataset"],
+            digitvae=__version__,
+            onnxruntime=model.runtime_version,
+        ),
+    )
+    if not in_shards:
+        pipeline = Pipeline(model, spec, threads)
+        with open_output(spec, force=force, threads=threads) as sink:
+            advance = steps(progress, "generating", spec.total)
+            pipeline.fill(first, spec.total, sink, advance)
+        return Generated(spec, model.bundle, count)
+    if shard_size is None:
+        shard_size = _shard_size(store, resume=resume, cluster=cluster)
+    spec = replace(spec, shard_size=shard_size)
+    from digitvae.generation.executor import executor_of
+    from digitvae.output.shards import check_shards
+
+    check_shards(spec)  # before a cluster is asked
+    with executor_of(
+        spec, model, threads=threads, cluster=cluster, same_bits=same_bits
+    ) as executor:
+        images, made = _make(
+            spec, executor, resume=resume, force=force, threads=threads, progress=progress
+        )
+        if again:
+            from digitvae.generation.check import refuse_problems
+            from digitvae.output import manifest
+
+            found = manifest.read(store)
+            again = refuse_problems(
+                spec, found, executor, again=again, only_again=True, progress=progress
+            )
+    return Generated(spec, model.bundle, images, made, again)
+
+
+def _make(
+    spec: OutputSpec,
+    executor: Executor,
+    *,
+    resume: bool,
+    force: bool,
+    threads: int | None,
+    progress: Progress,
+) -> tuple[int, int]:
+    """Make the shards of an output that are missing, and tell how many images and shards."""
+    from digitvae.output.shards import open_shards
+
+    changed = partial(_changed, executor, progress)
+    with open_shards(spec, resume=resume, force=force, threads=threads, changed=changed) as shards:
+        missing = shards.missing_images
+        advance = steps(progress, "generating", spec.count)
+        advance(spec.count - missing)
+        executor.make(shards, advance)
+    return missing, len(shards.missing)
+
+
+def _changed(
+    executor: Executor, progress: Progress, records: list[FileRecord]
+) -> Iterator[FileRecord]:
+    """Those of some finished files that are no longer what they were, whoever reads them."""
+    from digitvae.generation.audit import Question
+
+    advance = steps(progress, "checking", sum(record.count for record in records))
+    for question, wrong in executor.check([Question(record, again=False) for record in records]):
+        if wrong is not None:
+            yield question.record
+        advance(question.record.count)
+
+
+def _shard_size(store: Store, *, resume: bool, cluster: str | None) -> int:
+    """The shard size of an output that was begun, or one for a cluster."""
+    from digitvae.output import manifest
+
+    size = None
+    if resume and store.exists() and any(each.name == manifest.NAME for each in store.entries()):
+        size = manifest.read(store).asked.get("shard_size")
+    if isinstance(size, int):
+        return size
+    if cluster is not None:
+        return CLUSTER_SHARD_SIZE
+    raise ValueError(
+        f"--resume completes an output in shards, and '{store}' is none yet: give --shard-size, too"
+    )
+
+
+def _refuse_what_needs_shards(path: str, again: int) -> None:
+    if again:
+        raise ValueError("--again makes shards twice: give --shard-size, too")
+    if "://" in path:
+        from digitvae.output.stores import is_uri
+
+        if is_uri(path):
+            raise ValueError(
+                f"'{path}' is an address, where outputs go in shards: give --shard-size"
+            )
