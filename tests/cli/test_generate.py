@@ -15,6 +15,7 @@ import pytest
 
 from digitvae import __version__ as dv_version
 from digitvae.bundle.folder import shipped_path
+from digitvae.output import FORMATS
 from tests.support.readers import READERS, cut_sheet, parse_idx, read_picture
 from tests.support.running import Runner, assert_explained
 
@@ -277,7 +278,10 @@ def test_absurd_counts_are_wrong_usage(run: Runner, tmp_path: Path, count: objec
     [
         ([], "COUNT"),
         (["5", "6"], "unexpected extra argument"),
-        (["5", "-o", "a.jpg"], "known: .npy, .npz, .idx, .idx.gz, .png, .parquet, .tar, .raw"),
+        (
+            ["5", "-o", "a.jpg"],
+            f"known: {', '.join(kind.extension for kind in FORMATS.values() if kind.extension)}",
+        ),
         (["5", "-o", ""], "empty"),
         (["5", "-o"], "-o"),
         (["5", "-o", "-", "--format", "folder"], "standard output"),
