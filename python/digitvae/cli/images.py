@@ -1,8 +1,9 @@
-"""What commands that write images have in common: where they go, the bar, and the report."""
+"""What commands that write images have in common: their options, the sink, and the report."""
 
 from __future__ import annotations
 
 import functools
+import inspect
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,81 +11,58 @@ from digitvae.cli import options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from digitvae.base.arguments import PixelType
+    from digitvae.engine.model import Model
     from digitvae.output import Sink
 
     Command = Callable[..., None]
 
 
 class ImageOutput:
-    """Where a command writes images: the options that say so, the model, and the report.
+    """Where a command writes images, with what, and what it says when it is done.
 
     Args:
         command: Name of the command.
-        output: As ``--output`` has it.
-        output_format: As ``--format`` has it.
-        bundle: As ``--bundle`` has it.
-        threads: Worker threads.
-        as_json: Report as JSON.
-        quiet: No result line, no progress.
-        asked: The other arguments of :func:`digitvae.output.open_sink`.
+        asked: The values of its options.
 
     Attributes:
         threads: Worker threads.
         columns: Images in a row of a contact sheet, if that was asked for.
         is_sheet: Whether it is a contact sheet.
+        dtype: Type of pixels.
     """
 
-    def __init__(
-        self,
-        command: str,
-        *,
-        output: str,
-        output_format: str | None,
-        bundle: Path | None,
-        threads: int | None,
-        as_json: bool,
-        quiet: bool,
-        **asked: Any,
-    ) -> None:
+    def __init__(self, command: str, asked: dict[str, Any]) -> None:
         from digitvae.cli.result import Report
         from digitvae.output import FORMATS, format_of
 
-        self._report = Report(command, output, as_json=as_json, quiet=quiet)
-        self._path = output
-        self._kind = format_of(output, output_format)
-        self._bundle = bundle
-        self._quiet = quiet
-        self._asked = asked
-        self.threads = threads
+        self._path, self._quiet = asked.pop("output"), asked.pop("quiet")
+        self._report = Report(command, self._path, as_json=asked.pop("as_json"), quiet=self._quiet)
+        self._kind = format_of(self._path, asked.pop("output_format"))
+        self._bundle = asked.pop("bundle")
+        self._asked = asked  # what is left is as open_sink takes it
+        self.threads: int | None = asked.pop("threads")
         self.columns: int | None = asked["columns"]
         self.is_sheet = FORMATS[self._kind].is_sheet
-
-    @property
-    def dtype(self) -> PixelType:
-        """Type of pixels."""
-        dtype: PixelType = self._asked.get("dtype", "uint8")
-        return dtype
+        self.dtype: PixelType = asked.get("dtype", "uint8")
 
     @functools.cached_property
-    def model(self) -> Any:
-        """The model of the bundle."""
+    def model(self) -> Model:
+        """The model, loaded when it is first asked for."""
         from digitvae.engine.model import load
 
         return load(self._bundle)
 
     @contextmanager
     def open(
-        self, what: str, number: int, *, count: int | None = None, **more: Any
+        self, what: str, number: int, **more: Any
     ) -> Iterator[tuple[Sink, Callable[[int], None]]]:
         """Begin the output.
 
         Args:
             what: A word or two for the bar.
-            number: Steps of the bar.
-            count: Images that will be written; default: as many.
+            number: Its steps, and images to be written.
             more: Arguments of :func:`digitvae.output.open_sink` that the command knows better.
 
         Yields:
@@ -93,39 +71,22 @@ class ImageOutput:
         from digitvae.cli.progress import progress
         from digitvae.output import open_sink
 
-        asked = {"height": self.model.height, "width": self.model.width, **self._asked, **more}
+        size = {"height": self.model.height, "width": self.model.width}
+        asked = {"count": number, "format": self._kind, **size, **self._asked, **more}
         with (
-            open_sink(self._path, count=count or number, format=self._kind, **asked) as sink,
+            open_sink(self._path, **asked) as sink,
             progress(what, number, quiet=self._quiet) as advance,
         ):
             yield sink, advance
 
     def finish(self, what: str, count: int, details: Mapping[str, object]) -> None:
         """Print the report, as :class:`digitvae.cli.result.Report` does."""
-        own = {"format": self._kind, **({"dtype": self.dtype} if "dtype" in self._asked else {})}
-        self._report.finish(self.model.bundle, what, count, {**own, **details})
-
-
-_OPTIONS = (
-    options.threads,
-    options.output_format,
-    options.columns,
-    options.scale,
-    options.padding,
-    options.invert,
-    options.bundle,
-    options.force,
-    options.as_json,
-    options.quiet,
-)
-_NAMES = {
-    *("output", "threads", "dtype", "output_format", "columns", "scale", "padding", "invert"),
-    *("bundle", "force", "as_json", "quiet"),
-}
+        told = {"format": self._kind} | ({"dtype": self.dtype} if "dtype" in self._asked else {})
+        self._report.finish(self.model.bundle, what, count, {**told, **details})
 
 
 def image_output(default: str, *, dtype: bool = True) -> Callable[[Command], Command]:
-    """Give a command all options for an output of images; it gets an :class:`ImageOutput`, ``to``.
+    """Give a command the options of an output of images, as an :class:`ImageOutput` named ``to``.
 
     Args:
         default: Where it writes by default.
@@ -133,15 +94,20 @@ def image_output(default: str, *, dtype: bool = True) -> Callable[[Command], Com
     """
 
     def decorate(command: Command) -> Command:
+        own = inspect.signature(command).parameters
+
         @functools.wraps(command)
         def run(**given: Any) -> None:
-            asked = {name: given.pop(name) for name in _NAMES & given.keys()}
-            command(to=ImageOutput(command.__name__, **asked), **given)
+            asked = {name: given.pop(name) for name in given.keys() - own}
+            command(to=ImageOutput(command.__name__, asked), **given)
 
         wrapped: Command = run
-        for option in reversed(
-            (options.output(default), *((options.dtype,) if dtype else ()), *_OPTIONS)
-        ):
+        for option in (
+            *(options.quiet, options.as_json, options.force, options.bundle),
+            *(options.invert, options.padding, options.scale, options.columns),
+            *(options.output_format, *((options.dtype,) if dtype else ()), options.threads),
+            options.output(default),
+        ):  # click shows first what is applied last
             wrapped = option(wrapped)
         return wrapped
 
