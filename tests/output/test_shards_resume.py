@@ -132,14 +132,14 @@ CHANGES: dict[str, Any] = {
     "height": lambda output: replace(output, height=14),
     "width": lambda output: replace(output, width=14),
     "shard_size": lambda output: replace(output, shard_size=6),
-    "seed": lambda output: replace(output, origin=replace(ORIGIN, source=LatentSource(seed=8))),
+    "seed": lambda output: replace(output, origin=ORIGIN._replace(source=LatentSource(seed=8))),
     "prior": lambda output: replace(
-        output, origin=replace(ORIGIN, source=ORIGIN.source._replace(prior="mixture"))
+        output, origin=ORIGIN._replace(source=ORIGIN.source._replace(prior="mixture"))
     ),
-    "bundle_sha256": lambda output: replace(output, origin=replace(ORIGIN, bundle_sha256="cd")),
-    "dataset": lambda output: replace(output, origin=replace(ORIGIN, dataset="fashion")),
-    "digitvae": lambda output: replace(output, origin=replace(ORIGIN, digitvae="2")),
-    "onnxruntime": lambda output: replace(output, origin=replace(ORIGIN, onnxruntime="3")),
+    "bundle_sha256": lambda output: replace(output, origin=ORIGIN._replace(bundle_sha256="cd")),
+    "dataset": lambda output: replace(output, origin=ORIGIN._replace(dataset="fashion")),
+    "digitvae": lambda output: replace(output, origin=ORIGIN._replace(digitvae="2")),
+    "onnxruntime": lambda output: replace(output, origin=ORIGIN._replace(onnxruntime="3")),
 }
 
 

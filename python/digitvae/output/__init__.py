@@ -11,8 +11,21 @@ here needs NumPy. Large outputs are made in parts by :mod:`digitvae.output.shard
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from digitvae.base.text import STDOUT
 from digitvae.output.formats import FORMATS, Format, Writer, format_of
-from digitvae.output.sink import Sink, open_sink
+
+if TYPE_CHECKING:
+    from digitvae.output.sink import Sink, open_sink
 
 __all__ = ["FORMATS", "STDOUT", "Format", "Sink", "Writer", "format_of", "open_sink"]
+
+
+def __getattr__(name: str) -> object:
+    """Import what writes when it is first asked for (PEP 562): help lists formats, and no more."""
+    if name in ("Sink", "open_sink"):
+        from digitvae.output import sink
+
+        return getattr(sink, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from digitvae.engine.sampling import LatentSource
 
 _ITEM_BYTES = {"uint8": 1, "float32": 4}
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """How a contact sheet is laid out.
 
     Attributes:
@@ -50,8 +49,7 @@ class Layout:
         )
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """What made the images: the same origin and index give the same image.
 
     Attributes:

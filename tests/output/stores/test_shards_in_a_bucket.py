@@ -95,7 +95,7 @@ def test_a_run_whose_place_another_has_taken_over_ends(
     monkeypatch.setattr("digitvae.output.shards._LEAST_PAUSE", -1.0)
     monkeypatch.setattr("digitvae.output.shards._PAUSE_FACTOR", 0)
     output = in_bucket(bucket)
-    other = replace(output, origin=replace(ORIGIN, source=LatentSource(seed=8)))
+    other = replace(output, origin=ORIGIN._replace(source=LatentSource(seed=8)))
     with pytest.raises(OutputError, match="another run has taken over"), open_shards(output) as it:
         _make_while_taken_over(it, other)
     # What the first one says last must not pass for the other's.

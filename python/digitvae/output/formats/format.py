@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,8 +47,7 @@ class Writer:
         return {}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Format:
+class Format(NamedTuple):
     """A kind of output, with all that is to be known of it.
 
     Attributes:
@@ -76,9 +74,9 @@ class Format:
     """
 
     name: str
-    extension: str = ""
     what: str
     open: Callable[[Any, OutputSpec, int | None], Writer]
+    extension: str = ""
     pixels: tuple[str, ...] = ("uint8",)
     labels: bool = False
     shards: bool = True

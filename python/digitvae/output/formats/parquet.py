@@ -7,7 +7,6 @@ images; for everybody else the column is a struct of bytes and a file name.
 from __future__ import annotations
 
 import io
-import json
 from typing import TYPE_CHECKING, Any
 
 from digitvae.output.formats.format import Format, Writer
@@ -111,6 +110,8 @@ class _Output(io.RawIOBase):
 
 
 def _schema(*, labels: bool) -> Any:
+    import json
+
     import pyarrow as pa
 
     fields = [
