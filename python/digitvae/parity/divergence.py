@@ -63,14 +63,8 @@ def onnx_steps(model: bytes, input_name: str, rows: Float32) -> list[Step]:
     names = [node.output[0] for node in named]
     values = session.run(names, {input_name: rows})
     return [
-        Step(
-            node.name or node.output[0],
-            node.op_type,
-            _float(value),
-            node.output[0],
-            tuple(node.input),
-        )
-        for node, value in zip(named, values, strict=True)
+        Step(node.name or result, node.op_type, _float(value), result, tuple(node.input))
+        for node, result, value in zip(named, names, values, strict=True)
     ]
 
 
@@ -123,16 +117,11 @@ def torchscript_steps(module: torch.jit.ScriptModule, rows: Float32) -> list[Ste
     with torch.inference_mode():
         found = function(torch.from_numpy(rows))
     values = found if isinstance(found, tuple) else (found,)
-    return [
-        Step(
-            node.output().debugName(),
-            node.kind(),
-            _float(value.numpy()),
-            node.output().debugName(),
-            tuple(given.debugName() for given in node.inputs()),
-        )
-        for node, value in zip(nodes, values, strict=True)
-    ]
+    steps = []
+    for node, value in zip(nodes, values, strict=True):
+        name, inputs = node.output().debugName(), (given.debugName() for given in node.inputs())
+        steps.append(Step(name, node.kind(), _float(value.numpy()), name, tuple(inputs)))
+    return steps
 
 
 def _float(value: NDArray[Any]) -> NDArray[Any] | None:
@@ -174,8 +163,8 @@ def check_steps(
             detail = f"it leaves it at {step.name} ({step.operator})"
             return Check(subject, STATEMENT, "failed", "; ".join([detail, *before]))
     for output, expected in outputs.items():
-        found = agreeing.get(output)
-        if found is not None and found != expected and _used_differs(trace, found, expected):
+        found = agreeing.get(output, expected)
+        if found != expected and _used(trace[found].value.numpy(), trace[expected]) > 1.0:
             detail = f"output {output} holds what the model computes in {found}, not in {expected}"
             return Check(subject, STATEMENT, "failed", detail)
     detail = "every node agrees on the input of the worst deviation"
@@ -191,10 +180,6 @@ def _used(value: NDArray[Any], enclosure: Enclosure) -> float:
     # A step that only passes numbers on has no noise of its own.
     limit = np.maximum(limit, np.abs(expected).astype(np.float32) * np.float32(2.0**-20))
     return float(share(deviation(value.reshape(1, -1), expected), limit).max())
-
-
-def _used_differs(trace: Mapping[str, Enclosure], a: str, b: str) -> bool:
-    return _used(trace[a].value.numpy(), trace[b]) > 1.0
 
 
 def _ancestors(steps: Sequence[Step], agreeing: Mapping[str, str]) -> set[str]:
