@@ -1,8 +1,8 @@
 """The runtimes that are compared. To add one, add a module here that lists it.
 
-Each module that has ``RUNTIMES`` is found by that: a tuple of
-:class:`~digitvae.parity.runtimes.runtime.Runtime`, which own all that is known of them. Reports
-list the modules by ``PLACE``; what must have another's bits has its place behind that.
+Modules that have ``RUNTIMES`` are found: a tuple of
+:class:`~digitvae.parity.runtimes.runtime.Runtime`, each of which owns all facts of one runtime.
+``PLACE`` orders the modules in reports; a runtime stands behind the one whose bits it must have.
 
 No runtime is given a file whose SHA-256 is not the manifest's; TorchScript and ``.pt2`` files of
 bundles go through :mod:`.trusted`.

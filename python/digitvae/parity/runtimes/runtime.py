@@ -14,9 +14,9 @@ from digitvae.parity.networks import Function, Network
 
 
 class UnavailableError(Exception):
-    """This machine lacks what a runtime needs, or the runtime what a model needs.
+    """This machine lacks what a runtime needs, or the runtime lacks what a model needs.
 
-    The message is for reports, where the runtime is ``not run``.
+    Reports show the message, and the runtime as ``not run``.
     """
 
 
@@ -52,9 +52,9 @@ class Runtime:
     Attributes:
         name: How reports call it.
         about: What it runs, for the table in docs/parity.md.
-        load: Gives the function; ``None`` if there is none for this network. It raises
-            :class:`UnavailableError` where it cannot be asked; anything else is a fault of the
-            file.
+        load: Makes the function, or ``None`` if this network has no such runtime. It raises
+            :class:`UnavailableError` if the runtime is not to be had here; any other exception is
+            a fault of the file.
         file: The kind of file that it computes; an export without that has no such runtime.
         must_equal: The runtime whose bits it promises for networks of bundles.
         ours: Whether it computes nothing but networks of bundles.
