@@ -296,6 +296,10 @@ def test_a_faulty_export_to_torch_fails_alone(residual_files: Files, tmp_path: P
     faulty = replace(residual_files, torchscript=script, exported_program=program)
     report = verify_model(f"{HERE}:residual", faulty, quick=True)
     assert failures(report) == {TORCHSCRIPT, EXPORTED_PROGRAM}
+    located = {c.subject: c.detail for c in report.checks if c.statement == STATEMENT}
+    assert "aten::linear" in located.pop("model.torchscript")
+    assert "aten.linear" in located.pop("model.pt2")
+    assert not located
 
 
 def test_torch_files_that_cannot_be_loaded_are_failed_checks(

@@ -13,12 +13,8 @@ from torch import nn
 
 from digitvae.base.errors import ParityError
 from digitvae.parity.module import Files, verify_model
-from digitvae.parity.runtimes.onnx import (
-    ONNX_RUNTIME,
-    ONNX_RUNTIME_BASIC,
-    ONNX_RUNTIME_OFF,
-    REFERENCE,
-)
+from digitvae.parity.runtimes import RUNTIMES
+from digitvae.parity.runtimes.onnx import REFERENCE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +22,7 @@ if TYPE_CHECKING:
     from digitvae.parity import ParityReport
 
 HERE = __name__
-BY_ONNX = {ONNX_RUNTIME, ONNX_RUNTIME_BASIC, ONNX_RUNTIME_OFF, REFERENCE}
+BY_ONNX = {runtime.name for runtime in RUNTIMES if runtime.file == "onnx" and not runtime.ours}
 
 
 class Linear(nn.Module):

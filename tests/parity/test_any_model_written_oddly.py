@@ -16,18 +16,13 @@ from torch import Tensor, nn
 from digitvae.base.errors import ParityError
 from digitvae.cli.app import main
 from digitvae.parity.module import Files, verify_model
-from digitvae.parity.runtimes.onnx import (
-    ONNX_RUNTIME,
-    ONNX_RUNTIME_BASIC,
-    ONNX_RUNTIME_OFF,
-    REFERENCE,
-)
+from digitvae.parity.runtimes import RUNTIMES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 HERE = __name__
-IN_ONNX = {ONNX_RUNTIME, ONNX_RUNTIME_BASIC, ONNX_RUNTIME_OFF, REFERENCE}
+IN_ONNX = {runtime.name for runtime in RUNTIMES if runtime.file == "onnx" and not runtime.ours}
 
 
 class Base(nn.Module):
