@@ -66,7 +66,8 @@ def attempt(
     except NotLoadedError as error:
         checks.append(Check(subject, LOADED, "not run", str(error)))
     except Exception as error:  # each runtime has its own exceptions; all mean the same here
-        if not any((c.subject, c.statement) == (subject, LOADED) for c in checks):
+        said = (subject, LOADED, "failed")
+        if not any((c.subject, c.statement, c.status) == said for c in checks):
             detail = first_line(error) if runtime is None else f"{runtime}: {first_line(error)}"
             checks.append(Check(subject, LOADED, "failed", detail))
     return None
