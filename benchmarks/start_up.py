@@ -33,7 +33,7 @@ times = [time.monotonic()]
 mark = lambda: times.append(time.monotonic())
 import digitvae.cli.app
 import digitvae.cli.commands
-import digitvae.cli.generate, digitvae.cli.result, digitvae.cli.progress
+import digitvae.cli.commands.generate, digitvae.cli.result, digitvae.cli.progress
 import digitvae.engine.model, digitvae.output.manifest, digitvae.output.sink
 mark()
 runtime = digitvae.engine.model.open_runtime()

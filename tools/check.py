@@ -104,8 +104,11 @@ def module_name(path: Path) -> str:
 
 
 def _mirror(module: str) -> str:
-    """How the paths of a module's own tests begin: tests/cli/test_data of digitvae.cli.data."""
-    *folders, name = module.split(".")[1:] or [""]
+    """How the paths of a module's own tests begin: tests/data/test_idx of digitvae.data.idx.
+
+    Those of the commands are with the other tests of ``digitvae.cli``.
+    """
+    *folders, name = module.replace(".cli.commands.", ".cli.").split(".")[1:] or [""]
     return "/".join(["tests", *folders, f"test_{name}"])
 
 

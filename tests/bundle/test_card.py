@@ -169,7 +169,7 @@ def test_sizes_and_recipe_are_those_of_the_manifest() -> None:
 
 @pytest.mark.parametrize("limit", [None, 4096])
 def test_the_command_of_the_recipe_asks_for_this_recipe(limit: int | None) -> None:
-    from digitvae.cli.train import train
+    from digitvae.cli.commands.train import train
 
     training = manifest()["training"] | {"limit": limit}
     (code,) = blocks(model_card(manifest(training=training), None, NETWORKS), "sh")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from digitvae.cli import commands
-from digitvae.cli.completion import SHELLS, VARIABLE
+from digitvae.cli.commands.completion import SHELLS, VARIABLE
 from digitvae.data.sets import DATASETS
 from digitvae.vae.objective import OBJECTIVES
 from tests.support.running import Runner, assert_explained, run_program

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from digitvae.cli import explore as command
+from digitvae.cli.commands import explore as command
 from digitvae.explorer import files
 from tests.support.processes import started
 from tests.support.running import PROGRAM, Runner, assert_explained
@@ -70,7 +70,7 @@ def test_it_needs_neither_torch_nor_onnxruntime_nor_numpy(page: Path) -> None:
         "import sys, threading\n"
         "from pathlib import Path\n"
         "from digitvae.bundle.folder import Bundle\n"
-        "from digitvae.cli import explore\n"
+        "from digitvae.cli.commands import explore\n"
         "from digitvae.explorer.files import bundle_files, page_files\n"
         "from digitvae.explorer.server import ExplorerServer\n"
         f"table = {{**page_files(Path({str(page)!r})), **bundle_files(Bundle.open())}}\n"

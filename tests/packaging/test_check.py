@@ -17,7 +17,7 @@ def test_every_module_has_tests_that_are_there(module: str) -> None:
 @pytest.mark.parametrize(
     ("changed", "tests"),
     [
-        ("python/digitvae/cli/data.py", "tests/cli/test_data.py"),  # by its name
+        ("python/digitvae/cli/commands/data.py", "tests/cli/test_data.py"),  # by its name
         ("python/digitvae/output/png.py", "tests/output/test_png.py"),
         ("tools/requirements.py", "tests/packaging/test_two_commands.py"),
         ("python/digitvae/output/parquet.py", "tests/output"),  # by its folder

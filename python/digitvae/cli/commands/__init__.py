@@ -9,6 +9,8 @@ import click
 
 from digitvae import __version__
 
+# To add a command: a file NAME.py beside this one, with a click command NAME; its name here; tests
+# in tests/cli/. Help, completion and the reference on the site are made from this list.
 NAMES = (
     "generate",
     "interpolate",
@@ -26,7 +28,7 @@ NAMES = (
     "classifier",
     "completion",
 )
-"""The commands, in the order of their use; ``digitvae.cli.NAME.NAME`` is the command."""
+"""The commands, in the order of their use."""
 
 
 class _Commands(click.Group):
@@ -39,7 +41,7 @@ class _Commands(click.Group):
         if cmd_name not in NAMES:
             return None
         # One command needs one module: all ten take 12 ms.
-        command: click.Command = getattr(import_module(f"digitvae.cli.{cmd_name}"), cmd_name)
+        command: click.Command = getattr(import_module(f"{__name__}.{cmd_name}"), cmd_name)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
