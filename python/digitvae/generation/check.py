@@ -9,7 +9,7 @@ from digitvae.base.errors import BundleError, OutputError
 from digitvae.engine.model import Model, load
 from digitvae.generation.audit import Question, other_version
 from digitvae.generation.executor import Executor, executor_of
-from digitvae.generation.progress import nothing, steps
+from digitvae.generation.pipeline import nothing, steps
 from digitvae.output import manifest
 from digitvae.output.earlier_run import is_shard
 from digitvae.output.formats import FORMATS
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from digitvae.bundle.folder import Bundle
-    from digitvae.generation.progress import Progress
+    from digitvae.generation.pipeline import Progress
     from digitvae.output.manifest import Manifest
     from digitvae.output.stores import Store
 

@@ -10,8 +10,7 @@ from digitvae import __version__
 from digitvae.base.arguments import MAX_COUNT, check_count, pixel_type, whole
 from digitvae.engine.model import Model, load
 from digitvae.engine.sampling import LatentSource
-from digitvae.generation.pipeline import Pipeline
-from digitvae.generation.progress import nothing, steps
+from digitvae.generation.pipeline import Pipeline, nothing, steps
 from digitvae.output.formats import FORMATS, format_of
 from digitvae.output.sink import open_output
 from digitvae.output.spec import Layout, Origin, OutputSpec
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from digitvae.base.arguments import PixelType, PriorName
     from digitvae.bundle.folder import Bundle
     from digitvae.generation.executor import Executor
-    from digitvae.generation.progress import Progress
+    from digitvae.generation.pipeline import Progress
     from digitvae.output.manifest import FileRecord
     from digitvae.output.stores import Store
 

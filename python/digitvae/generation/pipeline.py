@@ -15,11 +15,36 @@ if TYPE_CHECKING:
     from digitvae.output import Sink
     from digitvae.output.spec import OutputSpec
 
+    Progress = Callable[[str, int, int], None]
+
 _CHUNK_BYTES = 8192 * 784
 """Of the images made at a time: enough for every thread, little enough for a moving bar."""
 _LABEL_BYTES = 4
 _BUFFERS = 3
 """One that is filled, one that is written, and one so that neither waits for the other."""
+
+
+def nothing(_what: str, _done: int, _total: int) -> None:
+    """Tell nobody how far a run is."""
+
+
+def steps(progress: Progress, what: str, total: int) -> Callable[[int], None]:
+    """Begin a part of a run, and get a function to call with the number of images just done.
+
+    Args:
+        progress: Called with what is done, the images done, and the images in all; with 0 at once.
+        what: What is done: ``"generating"`` or ``"checking"``.
+        total: Images in all.
+    """
+    done = 0
+
+    def advance(images: int) -> None:
+        nonlocal done
+        done += images
+        progress(what, done, total)
+
+    advance(0)
+    return advance
 
 
 class Pipeline:
