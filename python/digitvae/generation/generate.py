@@ -68,7 +68,7 @@ def generate(
     shard_size: int | None = None,
     resume: bool = False,
     force: bool = False,
-    again: int = 0,
+    again: int | None = None,
     bundle: str | Path | Bundle | Model | None = None,
     threads: int | None = None,
     cluster: str | None = None,
@@ -119,9 +119,9 @@ def generate(
         ClusterError: The cluster, or a machine of it, will not do.
     """
     count, dtype = check_count(count, "count"), pixel_type(dtype)
-    again = whole(again, "again", 0, MAX_COUNT)
+    twice = 0 if again is None else whole(again, "again", 0, MAX_COUNT)
     source = LatentSource.asked(seed, prior, digit, truncation)
-    if again and not same_bits:
+    if twice and not same_bits:
         raise ValueError(
             "--again compares bytes, which --mixed-processors lets differ: give one of them"
         )
@@ -178,15 +178,15 @@ def generate(
         images, made = _make(
             spec, executor, resume=resume, force=force, threads=threads, progress=progress
         )
-        if again:
+        if twice:
             from digitvae.generation.check import refuse_problems
             from digitvae.output import manifest
 
             found = manifest.read(store)
-            again = refuse_problems(
-                spec, found, executor, again=again, only_again=True, progress=progress
+            twice = refuse_problems(
+                spec, found, executor, again=twice, only_again=True, progress=progress
             )
-    return Generated(spec, model.bundle, images, made, again)
+    return Generated(spec, model.bundle, images, made, twice)
 
 
 def _make(
@@ -239,8 +239,8 @@ def _shard_size(store: Store, *, resume: bool, cluster: str | None) -> int:
     )
 
 
-def _refuse_what_needs_shards(path: str, again: int) -> None:
-    if again:
+def _refuse_what_needs_shards(path: str, again: int | None) -> None:
+    if again is not None:
         raise ValueError("--again makes shards twice: give --shard-size, too")
     if "://" in path:
         from digitvae.output.stores import is_uri

@@ -124,7 +124,7 @@ def generate(
             count,
             prior=prior or "standard",
             digit=digit,
-            again=again or 0,
+            again=again,
             cluster=cluster,
             same_bits=not mixed_processors,
             format=output_format,
