@@ -22,7 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 import digitvae as dv
 from benchmarks.machine import limited_to
 from digitvae import _native
-from digitvae.parity.random_reference import mixture_uniform, standard_normal
+from digitvae.parity.checks.random_reference import mixture_uniform, standard_normal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -21,8 +21,8 @@ from digitvae.cli.app import main
 from digitvae.cli.progress import progress, steps
 from digitvae.cli.say import say, say_json, say_lines
 from digitvae.cli.tables import print_table
-from digitvae.parity.report import Check, ParityReport
-from digitvae.parity.views.tables import tables
+from digitvae.parity.report.report import Check, ParityReport
+from digitvae.parity.report.tables import tables
 
 if TYPE_CHECKING:
     from tests.support.running import Runner

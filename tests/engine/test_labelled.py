@@ -22,7 +22,7 @@ import digitvae as dv
 from digitvae import _native
 from digitvae.bundle.folder import Bundle, describe_files, write_manifest
 from digitvae.bundle.names import PRIOR
-from digitvae.parity.random_reference import mixture_uniform, standard_normal
+from digitvae.parity.checks.random_reference import mixture_uniform, standard_normal
 
 if TYPE_CHECKING:
     from pathlib import Path

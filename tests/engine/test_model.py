@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import digitvae as dv
 from digitvae import _native
-from digitvae.parity import random_reference
+from digitvae.parity.checks import random_reference
 from tests.support.processes import assert_ctrl_c_stops
 
 if TYPE_CHECKING:

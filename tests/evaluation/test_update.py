@@ -27,7 +27,7 @@ from digitvae.evaluation.options import command_options, settings
 from digitvae.evaluation.report import EvaluationReport
 from digitvae.evaluation.update import write_evaluation
 from digitvae.parity.checks.structure import check_paths
-from digitvae.parity.update import write_report
+from digitvae.parity.report.update import write_report
 from tests.support.cards import front_matter
 from tests.support.evaluating import SMALL, changed
 

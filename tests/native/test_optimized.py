@@ -15,7 +15,11 @@ from digitvae.bundle.folder import Bundle
 from digitvae.bundle.names import DECODER, PRIOR
 from digitvae.engine.runtime import open_runtime
 from digitvae.engine.sampling import LATENT_STREAM
-from digitvae.parity.random_reference import mixture_latents, mixture_uniform, standard_normal
+from digitvae.parity.checks.random_reference import (
+    mixture_latents,
+    mixture_uniform,
+    standard_normal,
+)
 
 
 def decoder(optimized: bool | None) -> _native.Decoder:

@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from digitvae import _native
-from digitvae.parity import random_reference as reference
+from digitvae.parity.checks import random_reference as reference
 
 SPECIFICATION = Path(__file__).parents[2] / "docs" / "random-numbers.md"
 U32 = st.integers(0, 2**32 - 1)

@@ -12,7 +12,7 @@ import pytest
 from cpp.fuzz.make_corpus import CLASSES, PRIOR
 from libdigitvae import SampleOptions
 
-from digitvae.parity.random_reference import mixture_uniform, standard_normal
+from digitvae.parity.checks.random_reference import mixture_uniform, standard_normal
 from tests.support.packages import DECODER, Installed
 
 LATENT = 0  # the stream of random numbers

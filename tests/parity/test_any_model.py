@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from digitvae.base.errors import ParityError
-from digitvae.parity.divergence import STATEMENT
+from digitvae.parity.compare.divergence import STATEMENT
 from digitvae.parity.module import Files, verify_model
 from digitvae.parity.runtimes.onnx import (
     ONNX_RUNTIME,

@@ -10,8 +10,8 @@ import pytest
 
 from digitvae.base.errors import ParityError
 from digitvae.cli.app import main
-from digitvae.parity.baseline import compared_with, read_baseline
-from digitvae.parity.report import (
+from digitvae.parity.report.baseline import compared_with, read_baseline
+from digitvae.parity.report.report import (
     LOADED,
     Check,
     Comparison,

@@ -14,11 +14,11 @@ from cpp.fuzz import make_corpus
 from digitvae.base.errors import RuntimeLibraryError
 from digitvae.bundle.names import DECODER as DECODER_FILE
 from digitvae.bundle.names import ENCODER as ENCODER_FILE
+from digitvae.parity.checks.random_reference import mixture_uniform, standard_normal
+from digitvae.parity.compare.statistics import bits_differ
 from digitvae.parity.networks import DECODER, ENCODER
-from digitvae.parity.random_reference import mixture_uniform, standard_normal
 from digitvae.parity.runtimes import c_api
 from digitvae.parity.runtimes.c_api import CApiError, Handle, c_api_function
-from digitvae.parity.statistics import bits_differ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from digitvae.parity.compare import NOISE_RMS_LIMIT
+from digitvae.parity.compare.runtimes import NOISE_RMS_LIMIT
 from digitvae.parity.networks import ENCODER, Network
 from digitvae.parity.truth.enclosure import NOISE_DEVIATIONS
 from tests.support.stand_ins import (
@@ -28,7 +28,7 @@ from tests.support.stand_ins import (
 if TYPE_CHECKING:
     from digitvae.parity.inputs.sets import InputSet
     from digitvae.parity.networks import Float32, Function
-    from digitvae.parity.report import Comparison
+    from digitvae.parity.report.report import Comparison
     from digitvae.parity.truth.enclosure import Enclosure
 
 

@@ -16,7 +16,7 @@ from tests.support.stand_ins import ERROR, WIDTH, by_runtime, doubled, find, hal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from digitvae.parity.compare import Findings
+    from digitvae.parity.compare.runtimes import Findings
     from digitvae.parity.networks import Float32, Function
 
 

@@ -12,7 +12,7 @@ import torch
 from onnx import helper, numpy_helper
 from safetensors.numpy import load_file
 
-from digitvae.parity.divergence import (
+from digitvae.parity.compare.divergence import (
     STATEMENT,
     Step,
     check_steps,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from digitvae.parity.networks import Float32
-    from digitvae.parity.report import Check
+    from digitvae.parity.report.report import Check
 
 WIDTHS = {"decoder": 40, "encoder": 784}
 INPUTS = {"decoder": "z", "encoder": "x"}

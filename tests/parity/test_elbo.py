@@ -11,14 +11,14 @@ import torch
 from torch.nn import functional
 
 from digitvae.bundle.folder import Bundle
-from digitvae.parity import elbo
+from digitvae.parity.checks import elbo
+from digitvae.parity.checks.random_reference import standard_normal
+from digitvae.parity.compare.statistics import bits_differ
 from digitvae.parity.loaded import load_all
 from digitvae.parity.networks import DECODER, ENCODER
-from digitvae.parity.random_reference import standard_normal
 from digitvae.parity.runtimes.c_api import C_API
 from digitvae.parity.runtimes.native import NATIVE, NATIVE_DENSE, NATIVE_THREADS
 from digitvae.parity.runtimes.pytorch import EAGER, EXPORTED_PROGRAM, TORCHSCRIPT
-from digitvae.parity.statistics import bits_differ
 from digitvae.parity.truth.enclosure import Enclosure
 from digitvae.vae.heldout import as_tensor, evaluate
 from digitvae.vae.weights import load_bundle
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from digitvae.data.sets import Split
     from digitvae.parity.loaded import Loaded
     from digitvae.parity.networks import Float32, Function, Network
-    from digitvae.parity.report import Check
+    from digitvae.parity.report.report import Check
     from digitvae.parity.truth.enclosure import Enclosure
 
 COUNT = 300

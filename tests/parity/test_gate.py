@@ -20,7 +20,7 @@ from digitvae.parity.bundle import verify_with
 from digitvae.parity.gate import edits, gate_tested, honest, judge, trial
 from digitvae.parity.gate.honest import HonestCopy
 from digitvae.parity.gate.mutants import BIT_FLIPS, Mutant, all_mutants
-from digitvae.parity.report import Comparison
+from digitvae.parity.report.report import Comparison
 from digitvae.parity.runtimes.native import NATIVE
 from digitvae.parity.settings import GATE
 from tests.support.sizes import DIMS

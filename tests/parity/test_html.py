@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from digitvae.parity.report import (
+from digitvae.parity.report.html import BOTTOM, LEFT, RIGHT, TOP, number, percent, to_html
+from digitvae.parity.report.report import (
     Check,
     Comparison,
     Deviations,
@@ -27,7 +28,6 @@ from digitvae.parity.report import (
     Spread,
     WorstCase,
 )
-from digitvae.parity.views.html import BOTTOM, LEFT, RIGHT, TOP, number, percent, to_html
 
 ODD = """<b class="x">&amp; 'quoted' "twice" \x00\x1b[31m\ud800\ufffe</b>"""
 ODD_SHOWN = r"""<b class="x">&amp; 'quoted' "twice" \x00\x1b[31m\xd800\xfffe</b>"""

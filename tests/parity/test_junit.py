@@ -8,7 +8,8 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digitvae.parity.report import (
+from digitvae.parity.report.junit import CHECKS, to_junit
+from digitvae.parity.report.report import (
     Check,
     Comparison,
     Deviations,
@@ -17,7 +18,6 @@ from digitvae.parity.report import (
     Peak,
     Spread,
 )
-from digitvae.parity.views.junit import CHECKS, to_junit
 
 SPREAD = Spread(Peak(8.059e-7, "row 7", 5), 3e-8, 1e-7, 2e-7, {-25: 3}, 1)
 EAGER = Comparison(

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from digitvae.engine.sampling import LATENT_STREAM
+from digitvae.parity.checks.latent_statistics import check_latents
+from digitvae.parity.checks.random_reference import standard_normal
+from digitvae.parity.compare.statistics import bits_differ
 from digitvae.parity.inputs.sets import prior_draws as draw
-from digitvae.parity.latent_statistics import check_latents
-from digitvae.parity.random_reference import standard_normal
-from digitvae.parity.statistics import bits_differ
 
 if TYPE_CHECKING:
     from collections.abc import Callable

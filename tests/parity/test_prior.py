@@ -16,12 +16,12 @@ from onnx.reference import ReferenceEvaluator
 from digitvae.base.errors import BundleError
 from digitvae.bundle.folder import Bundle, describe_files, write_manifest
 from digitvae.bundle.names import PRIOR
-from digitvae.parity import prior
 from digitvae.parity.bundle import verify_with
+from digitvae.parity.checks import prior
+from digitvae.parity.checks.prior import check_prior_runtimes, mixture_draws
+from digitvae.parity.checks.random_reference import mixture_uniform, standard_normal
 from digitvae.parity.checks.structure import check_prior
 from digitvae.parity.gate import edits
-from digitvae.parity.prior import check_prior_runtimes, mixture_draws
-from digitvae.parity.random_reference import mixture_uniform, standard_normal
 from digitvae.parity.runtimes import RUNTIMES
 from digitvae.parity.runtimes import onnx as onnx_runtimes
 from digitvae.parity.runtimes.c_api import Handle
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from digitvae._native import Role
     from digitvae.parity import ParityReport
     from digitvae.parity.networks import Float32
-    from digitvae.parity.report import Check
+    from digitvae.parity.report.report import Check
 
 LATENTS = 40
 TRUNCATED = make_corpus.PRIOR.read_bytes()[:-1000]

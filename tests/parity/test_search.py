@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from digitvae.parity.generated import generated
+from digitvae.parity.inputs.generated import generated
 from digitvae.parity.inputs.search import farthest, searched
 
 if TYPE_CHECKING:

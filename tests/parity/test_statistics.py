@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from digitvae.parity.report import Peak, Spread
-from digitvae.parity.statistics import (
+from digitvae.parity.compare.statistics import (
     Distribution,
     bits_differ,
     deviation,
@@ -21,6 +20,7 @@ from digitvae.parity.statistics import (
     share,
     to_pixels,
 )
+from digitvae.parity.report.report import Peak, Spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

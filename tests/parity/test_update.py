@@ -13,8 +13,8 @@ from digitvae.bundle.folder import Bundle
 from digitvae.bundle.names import MANIFEST
 from digitvae.cli.app import main
 from digitvae.parity import verify
-from digitvae.parity.report import LOADED, Check, GateTest
-from digitvae.parity.update import write_report
+from digitvae.parity.report.report import LOADED, Check, GateTest
+from digitvae.parity.report.update import write_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable

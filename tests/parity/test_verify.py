@@ -29,12 +29,12 @@ from digitvae.parity.inputs.sets import (
     extreme_latents,
     whole,
 )
-from digitvae.parity.report import classes
+from digitvae.parity.report.report import classes
+from digitvae.parity.report.tables import tables
 from digitvae.parity.runtimes import RUNTIMES
 from digitvae.parity.runtimes.native import NATIVE, NATIVE_DENSE, NATIVE_SPARSE
 from digitvae.parity.runtimes.pytorch import EAGER
 from digitvae.parity.runtimes.wrap import in_unit_interval
-from digitvae.parity.views.tables import tables
 from digitvae.vae.model import VAE
 from tests.support.sizes import DIMS
 

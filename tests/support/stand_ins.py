@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from digitvae.parity.compare import Findings, compare_runtimes
+from digitvae.parity.compare.runtimes import Findings, compare_runtimes
 from digitvae.parity.inputs.sets import InputSet
 from digitvae.parity.networks import DECODER
 from digitvae.parity.truth.enclosure import NOISE_DEVIATIONS, UNIT_ROUNDOFF, Enclosure
@@ -15,9 +15,9 @@ from digitvae.parity.truth.enclosure import NOISE_DEVIATIONS, UNIT_ROUNDOFF, Enc
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from digitvae.parity.compare.one_block import Reference
     from digitvae.parity.networks import Float32, Function, Network
-    from digitvae.parity.one_block import Reference
-    from digitvae.parity.report import Comparison
+    from digitvae.parity.report.report import Comparison
 
 
 ERROR = 1e-5

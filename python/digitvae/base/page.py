@@ -28,7 +28,7 @@ def render(template: str, filters: dict[str, Callable[..., Any]], **values: obje
     """A whole page, in UTF-8 once it is encoded.
 
     Args:
-        template: ``parity/views/report.html.jinja``, say.
+        template: ``parity/report/report.html.jinja``, say.
         filters: Functions by their names in the template; beside them it has ``data_url``.
         values: Variables by their names in the template.
     """

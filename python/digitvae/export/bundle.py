@@ -37,7 +37,7 @@ from digitvae.mixture.fit import PriorFit, fit_prior
 from digitvae.mixture.model import LatentPrior
 from digitvae.mixture.posteriors import encode, refine
 from digitvae.parity import verify
-from digitvae.parity.update import write_report
+from digitvae.parity.report.update import write_report
 from digitvae.training import run_directory as run
 from digitvae.training.loop import Summary, read_summary
 from digitvae.vae import weights as vae

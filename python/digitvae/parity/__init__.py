@@ -12,7 +12,7 @@ the tolerances are derived.
 from __future__ import annotations
 
 from digitvae.parity.bundle import verify
-from digitvae.parity.report import (
+from digitvae.parity.report.report import (
     Check,
     Comparison,
     Deviations,

@@ -15,14 +15,13 @@ from digitvae.bundle.folder import Bundle
 from digitvae.bundle.names import PRIOR
 from digitvae.data import sets as data
 from digitvae.engine.model import Model
-from digitvae.parity import latent_statistics, prior
-from digitvae.parity.checks import properties, structure
-from digitvae.parity.elbo import check_elbo
-from digitvae.parity.generated import generated
+from digitvae.parity.checks import latent_statistics, prior, properties, structure
+from digitvae.parity.checks.elbo import check_elbo
 from digitvae.parity.inputs import sets as inputs
+from digitvae.parity.inputs.generated import generated
 from digitvae.parity.loaded import Loaded, load_all
 from digitvae.parity.networks import DECODER, ENCODER, NETWORKS, RECONSTRUCTION, Float32, Function
-from digitvae.parity.report import Check, ParityReport, Status, first_line
+from digitvae.parity.report.report import Check, ParityReport, Status, first_line
 from digitvae.parity.runtimes.pytorch import EAGER
 from digitvae.parity.settings import FULL, QUICK, Settings
 from digitvae.parity.truth.captured import Composed

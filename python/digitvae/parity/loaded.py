@@ -23,7 +23,7 @@ from digitvae.parity.networks import (
     Function,
     Network,
 )
-from digitvae.parity.report import Check
+from digitvae.parity.report.report import Check
 from digitvae.parity.runtimes import RUNTIMES, attempt, load
 from digitvae.parity.runtimes.native import NATIVE
 from digitvae.parity.runtimes.runtime import Export

@@ -18,11 +18,11 @@ from onnx.external_data_helper import load_external_data_for_model
 
 from digitvae.base.errors import ParityError
 from digitvae.parity.checks import structure
+from digitvae.parity.compare.one_block import Reference
 from digitvae.parity.inputs.of_modules import input_sets, typical_inputs
 from digitvae.parity.inputs.sets import InputSet
 from digitvae.parity.networks import Float32, Function, Network
-from digitvae.parity.one_block import Reference
-from digitvae.parity.report import Check, ParityReport, first_line
+from digitvae.parity.report.report import Check, ParityReport, first_line
 from digitvae.parity.runtimes import RUNTIMES, load
 from digitvae.parity.runtimes.pytorch import EAGER
 from digitvae.parity.runtimes.runtime import Export

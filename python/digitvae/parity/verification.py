@@ -20,13 +20,13 @@ from threadpoolctl import threadpool_limits
 import digitvae
 from digitvae._native import available_threads
 from digitvae.base.threads import in_parallel
-from digitvae.parity import divergence
-from digitvae.parity.compare import compare_runtimes
+from digitvae.parity.compare import divergence
+from digitvae.parity.compare.one_block import Reference
+from digitvae.parity.compare.runtimes import compare_runtimes
 from digitvae.parity.inputs import search
 from digitvae.parity.inputs.sets import InputSet
 from digitvae.parity.networks import Float32, Function, Network
-from digitvae.parity.one_block import Reference
-from digitvae.parity.report import Check, Comparison, Pair, ParityReport, WorstCase
+from digitvae.parity.report.report import Check, Comparison, Pair, ParityReport, WorstCase
 from digitvae.parity.runtimes import RUNTIMES
 from digitvae.parity.runtimes.pytorch import load_exported_program, load_torchscript
 from digitvae.parity.runtimes.runtime import Export

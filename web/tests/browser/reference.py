@@ -17,7 +17,7 @@ import numpy as np
 
 import digitvae as dv
 from digitvae import _native
-from digitvae.parity import random_reference as reference
+from digitvae.parity.checks import random_reference as reference
 
 ROWS, DIM = 5000, 40
 LATENTS = {  # seed, stream, first: 1,000,000 numbers in all

@@ -140,7 +140,7 @@ def verify(
     views = {"jinja2": html_file, "junitparser": junit_file}
     require_torch(also=(*PARITY_NEEDS, *(name for name, file in views.items() if file)))
     from digitvae.base.atomic import new_file
-    from digitvae.parity.baseline import compared_with, read_baseline
+    from digitvae.parity.report.baseline import compared_with, read_baseline
 
     before = None if baseline is None else read_baseline(baseline)
     with ExitStack() as stack:
@@ -181,15 +181,15 @@ def verify(
         if before is not None:
             report = compared_with(report, before)
         if html_out is not None:
-            from digitvae.parity.views.html import to_html
+            from digitvae.parity.report.html import to_html
 
             html_out.write(to_html(report).encode())
         if junit_out is not None:
-            from digitvae.parity.views.junit import to_junit
+            from digitvae.parity.report.junit import to_junit
 
             junit_out.write(to_junit(report).encode())
     if update and report.passed and bundle is not None:
-        from digitvae.parity.update import write_report
+        from digitvae.parity.report.update import write_report
 
         write_report(bundle, report, force=force)
     _show(report, as_json=as_json, details=details)
@@ -239,7 +239,7 @@ def _shape(text: str | None) -> tuple[int, ...] | None:
 
 def _show(report: ParityReport, *, as_json: bool, details: bool) -> None:
     from digitvae.base.errors import ParityError
-    from digitvae.parity.views.tables import tables
+    from digitvae.parity.report.tables import tables
 
     if as_json:
         say_json(report.to_dict(), indent=2)

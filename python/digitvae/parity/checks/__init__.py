@@ -1,1 +1,1 @@
-"""What must hold beside numbers: structure, and the promises of the native engine."""
+"""What must hold beside numbers: structure, promises of the engine, draws, the prior, −ELBO."""

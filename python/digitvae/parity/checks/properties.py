@@ -14,15 +14,15 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from digitvae.engine.model import Model
+from digitvae.parity.compare.statistics import bits_differ, to_pixels
 from digitvae.parity.inputs.sets import BATCHES, ink
 from digitvae.parity.loaded import Loaded
 from digitvae.parity.networks import DECODER, ENCODER, Float32, Function
-from digitvae.parity.report import Check, first_line
+from digitvae.parity.report.report import Check, first_line
 from digitvae.parity.runtimes import onnx
 from digitvae.parity.runtimes.native import NATIVE
 from digitvae.parity.runtimes.onnx import ONNX_RUNTIME, ONNX_RUNTIME_TILES
 from digitvae.parity.runtimes.pytorch import EAGER
-from digitvae.parity.statistics import bits_differ, to_pixels
 
 Finding = tuple[int, int]
 """How many of what was compared are wrong, and how many were compared."""

@@ -21,7 +21,7 @@ from onnx import numpy_helper
 from digitvae.bundle.folder import SCHEMA, Bundle
 from digitvae.bundle.names import MANIFEST, PARITY, PRIOR
 from digitvae.parity.networks import NETWORKS, Float32, Network
-from digitvae.parity.report import Check, first_line
+from digitvae.parity.report.report import Check, first_line
 from digitvae.parity.runtimes.onnx import load_model
 
 """The report that a bundle carries: it cannot be part of what it reports on."""

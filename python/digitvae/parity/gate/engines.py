@@ -9,7 +9,7 @@ import numpy as np
 
 from digitvae import _native
 from digitvae.engine.model import Model, Posterior
-from digitvae.parity.statistics import to_pixels
+from digitvae.parity.compare.statistics import to_pixels
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

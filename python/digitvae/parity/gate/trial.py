@@ -16,7 +16,7 @@ from digitvae.parity.bundle import verify_with
 from digitvae.parity.gate import edits
 from digitvae.parity.gate.honest import HonestCopy, all_honest_copies
 from digitvae.parity.gate.mutants import Mutant, all_mutants
-from digitvae.parity.report import Check, Comparison, GateTest, ParityReport
+from digitvae.parity.report.report import Check, Comparison, GateTest, ParityReport
 from digitvae.parity.runtimes.trusted import NotLoadedError, TorchFiles
 from digitvae.parity.settings import GATE
 from digitvae.parity.verification import Progress

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from digitvae.base.errors import ParityError
-from digitvae.parity.generated import generated
+from digitvae.parity.inputs.generated import generated
 from digitvae.parity.inputs.sets import InputSet, batches, constants, in_blocks
 from digitvae.parity.networks import Float32
-from digitvae.parity.report import first_line
+from digitvae.parity.report.report import first_line
 
 _BATCHES = (1, 2, 3, 7, 16)
 _ONE_HOTS = 32

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from digitvae.parity.compare.statistics import difference
 from digitvae.parity.inputs.sets import SEARCHED, InputSet
 from digitvae.parity.networks import Float32, Function
-from digitvae.parity.statistics import difference
 
 _PARENTS = 16
 _CHILDREN = 64

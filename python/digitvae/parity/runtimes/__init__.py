@@ -16,7 +16,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TypeVar
 
-from digitvae.parity.report import LOADED, Check, first_line
+from digitvae.parity.report.report import LOADED, Check, first_line
 from digitvae.parity.runtimes.runtime import Export, Runtime, UnavailableError
 from digitvae.parity.runtimes.trusted import NotLoadedError
 

@@ -13,7 +13,7 @@ from onnx.reference import ReferenceEvaluator
 
 from digitvae._native import TILE_ROWS, check_model
 from digitvae.parity.networks import DECODER, Float32, Function
-from digitvae.parity.report import first_line
+from digitvae.parity.report.report import first_line
 from digitvae.parity.runtimes.runtime import Export, Runtime, UnavailableError
 from digitvae.parity.runtimes.wrap import flat, in_unit_interval, tiled
 

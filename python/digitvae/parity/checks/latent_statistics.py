@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from digitvae.engine.sampling import LATENT_STREAM
-from digitvae.parity.random_reference import standard_normal
-from digitvae.parity.report import Check, first_line
-from digitvae.parity.statistics import bits_differ
+from digitvae.parity.checks.random_reference import standard_normal
+from digitvae.parity.compare.statistics import bits_differ
+from digitvae.parity.report.report import Check, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from digitvae.base.page import render
-from digitvae.parity.report import by, classes
-from digitvae.parity.statistics import to_pixels
+from digitvae.parity.compare.statistics import to_pixels
+from digitvae.parity.report.report import by, classes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from digitvae.parity.report import (
+    from digitvae.parity.report.report import (
         Check,
         Comparison,
         Pair,
@@ -46,7 +46,7 @@ def to_html(report: ParityReport) -> str:
         report: What to show.
     """
     return render(
-        "parity/views/report.html.jinja",
+        "parity/report/report.html.jinja",
         {
             "axes": Axes.of,
             "by": by,

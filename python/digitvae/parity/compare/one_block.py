@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from digitvae.parity.report import Peak, first_line
-from digitvae.parity.statistics import (
+from digitvae.parity.compare.statistics import (
     Distribution,
     Locate,
     bits_differ,
@@ -21,6 +20,7 @@ from digitvae.parity.statistics import (
     share,
     to_pixels,
 )
+from digitvae.parity.report.report import Peak, first_line
 from digitvae.parity.truth.enclosure import NOISE_DEVIATIONS, Enclosure
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def compute_block(
     *,
     locate: Locate,
 ) -> tuple[tuple[BlockOutput, ...], dict[str, str]]:
-    """Compare all runtimes on one block; see :func:`digitvae.parity.compare.compare_runtimes`.
+    """Compare all runtimes on one block; see ``compare_runtimes``.
 
     Returns:
         What was found of each output, and by runtime what was raised.

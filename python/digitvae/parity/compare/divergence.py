@@ -16,9 +16,9 @@ import numpy as np
 import onnx
 import torch
 
-from digitvae.parity.report import Check, first_line
+from digitvae.parity.compare.statistics import deviation, share
+from digitvae.parity.report.report import Check, first_line
 from digitvae.parity.runtimes import onnx as onnx_runtimes
-from digitvae.parity.statistics import deviation, share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from digitvae.parity.report import Peak, Spread
+from digitvae.parity.report.report import Peak, Spread
 
 Float32 = NDArray[np.float32]
 

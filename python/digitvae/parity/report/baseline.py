@@ -10,7 +10,7 @@ from typing import Any
 
 from digitvae.base.errors import ParityError
 from digitvae.parity.inputs.sets import GENERATED, SEARCHED
-from digitvae.parity.report import LOADED, SCHEMA, Check, ParityReport, first_line
+from digitvae.parity.report.report import LOADED, SCHEMA, Check, ParityReport, first_line
 
 SUBJECT = "baseline"
 

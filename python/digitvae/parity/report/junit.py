@@ -11,7 +11,7 @@ from digitvae.base.markup import storable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from digitvae.parity.report import Check, Comparison, ParityReport
+    from digitvae.parity.report.report import Check, Comparison, ParityReport
 
 CHECKS = "structure and properties"
 """Name of the suite of everything that is not a comparison of numbers."""

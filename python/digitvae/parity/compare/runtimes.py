@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from digitvae.base.threads import in_parallel
-from digitvae.parity.one_block import BlockDeviations, BlockOutput, Reference, compute_block
-from digitvae.parity.report import Comparison, Deviations, Pair, Peak, WorstCase
+from digitvae.parity.compare.one_block import BlockDeviations, BlockOutput, Reference, compute_block
+from digitvae.parity.report.report import Comparison, Deviations, Pair, Peak, WorstCase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

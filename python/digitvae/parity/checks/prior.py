@@ -24,14 +24,18 @@ from digitvae.bundle.names import PRIOR, PRIOR_PARAMETERS
 from digitvae.engine.runtime import open_runtime
 from digitvae.engine.sampling import LATENT_STREAM
 from digitvae.mixture.model import LatentPrior
+from digitvae.parity.checks.random_reference import (
+    mixture_latents,
+    mixture_uniform,
+    standard_normal,
+)
 from digitvae.parity.checks.structure import check_tensors
-from digitvae.parity.random_reference import mixture_latents, mixture_uniform, standard_normal
-from digitvae.parity.report import LOADED, Check, first_line
+from digitvae.parity.compare.statistics import bits_differ, deviation
+from digitvae.parity.report.report import LOADED, Check, first_line
 from digitvae.parity.runtimes import onnx
 from digitvae.parity.runtimes.c_api import Handle
 from digitvae.parity.runtimes.pytorch import load_torchscript, program_of_bundle
 from digitvae.parity.runtimes.trusted import NotLoadedError
-from digitvae.parity.statistics import bits_differ, deviation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,0 +1,1 @@
+"""What runtimes computed, compared: block by block, in numbers, node by node."""

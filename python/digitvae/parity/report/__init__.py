@@ -1,0 +1,1 @@
+"""A report: what it holds, how it reads (tables, a page, JUnit XML), and one against another."""

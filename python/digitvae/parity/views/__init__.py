@@ -1,1 +1,0 @@
-"""A report for eyes (tables, a page) and for programs (JUnit XML)."""
