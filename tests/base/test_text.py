@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -23,9 +22,7 @@ from digitvae.cli.say import say, say_json, say_lines
 from digitvae.cli.tables import print_table
 from digitvae.parity.report.report import Check, ParityReport
 from digitvae.parity.report.tables import tables
-
-if TYPE_CHECKING:
-    from tests.support.running import Runner
+from tests.support.running import Runner
 
 HOSTILE = {
     "escape sequence": "\x1b[2J\x1b]0;title\x07",

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from benchmarks.generation import contenders
+from benchmarks.generation.contenders import Prepared
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from benchmarks.generation.contenders import Prepared
-
-    from digitvae.bundle.folder import Bundle
+from digitvae.bundle.folder import Bundle
 
 
 def hurried(bundle: Bundle, threads: int) -> Prepared:

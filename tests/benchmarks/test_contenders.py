@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,11 +13,9 @@ from benchmarks.generation.contenders import ALL, OURS, Contender, Stage, fastes
 from benchmarks.generation.measure import command, problem_of, seconds_of
 from benchmarks.generation.worker import ContenderError, Worker
 
+import digitvae as dv
 from digitvae.bundle.folder import shipped_path
-
-if TYPE_CHECKING:
-    import digitvae as dv
-    from tests.benchmarks.conftest import Odd
+from tests.benchmarks.conftest import Odd
 
 
 @pytest.mark.slow

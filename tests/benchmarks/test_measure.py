@@ -5,24 +5,20 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from benchmarks.generation import measure as measuring
 from benchmarks.generation.contenders import ALL, TORCHSCRIPT, Contender
 from benchmarks.generation.measure import measure
+from benchmarks.generation.results import Series
 from benchmarks.generation.tables import tables
 from benchmarks.machine import available, limited_to
 
+import digitvae as dv
 from benchmarks import machine
 from digitvae.bundle.folder import Bundle, describe_files, write_manifest
-from tests.benchmarks.conftest import TINY
-
-if TYPE_CHECKING:
-    from benchmarks.generation.results import Series
-
-    import digitvae as dv
-    from tests.benchmarks.conftest import Odd
+from tests.benchmarks.conftest import TINY, Odd
 
 OURS, ONNXRUNTIME = ALL[:2]
 GHOST = Contender("ghost", "Ghost", "no.module", ("no_such_package",), "pip install ghost")

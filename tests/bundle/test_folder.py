@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import onnx
 import pytest
@@ -17,9 +18,6 @@ import digitvae as dv
 from digitvae.bundle.dims import Dims
 from digitvae.bundle.folder import SCHEMA, Bundle, describe_files, shipped_path, write_manifest
 from digitvae.bundle.names import MANIFEST
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Manifest = dict[str, Any]
 

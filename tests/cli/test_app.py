@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,9 +18,6 @@ from digitvae.cli import app as program
 from digitvae.cli import commands
 from tests.support.processes import started
 from tests.support.running import PROGRAM, Runner, assert_explained, run_program
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 COMMANDS = [
     "generate",

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +15,6 @@ from digitvae.cli.commands.completion import SHELLS, VARIABLE
 from digitvae.data.sets import DATASETS
 from digitvae.vae.objective import OBJECTIVES
 from tests.support.running import Runner, assert_explained, run_program
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # What a shell does when Tab is pressed, and what it would offer. The last word is the one begun.
 ASK_BASH = """

@@ -8,19 +8,16 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+import digitvae as dv
 from digitvae import __version__ as dv_version
 from digitvae.bundle.folder import shipped_path
 from digitvae.output import FORMATS
 from tests.support.readers import READERS, cut_sheet, parse_idx, read_picture
 from tests.support.running import Runner, assert_explained
-
-if TYPE_CHECKING:
-    import digitvae as dv
 
 
 @pytest.mark.parametrize("name", READERS)

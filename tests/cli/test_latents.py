@@ -9,22 +9,19 @@ import os
 import tracemalloc
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import digitvae as dv
 from digitvae.cli.inputs import image_chunks, read_images, read_latents
 from digitvae.engine.model import Model
 from tests.support.readers import READERS
 from tests.support.running import Runner, assert_explained
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import digitvae as dv
 
 Images = np.ndarray[Any, Any]
 

@@ -9,7 +9,7 @@ import shlex
 import signal
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -18,9 +18,6 @@ from digitvae.training import loop as train
 from digitvae.training.run_directory import CHECKPOINT, CONFIG, FILES
 from tests.support.processes import started
 from tests.support.running import PROGRAM, Runner, assert_explained
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 QUICK = ["--limit", "300", "--epochs", "2", "--batch-size", "50", "--threads", "2"]
 

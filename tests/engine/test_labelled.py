@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -23,9 +24,6 @@ from digitvae import _native
 from digitvae.bundle.folder import Bundle, describe_files, write_manifest
 from digitvae.bundle.names import PRIOR
 from digitvae.parity.checks.random_reference import mixture_uniform, standard_normal
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LATENTS, POSTERIOR = 0, 2  # streams of random numbers
 COMPONENTS = make_corpus.COMPONENTS

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -22,9 +23,6 @@ import digitvae as dv
 from digitvae import _native
 from digitvae.parity.checks import random_reference
 from tests.support.processes import assert_ctrl_c_stops
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 TILE = _native.TILE_ROWS
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -13,6 +13,7 @@ import torch
 from digitvae.base.errors import BundleError
 from digitvae.bundle.folder import shipped_path
 from digitvae.data import sets as data
+from digitvae.data.sets import Split
 from digitvae.evaluation.classifier import (
     Classifier,
     ClassifierConfig,
@@ -24,11 +25,6 @@ from digitvae.evaluation.classifier import (
 from digitvae.evaluation.recognition import CONFIDENT, Recognition, Recognizer, classifier_path
 from digitvae.vae.heldout import as_tensor
 from tests.support.sizes import DIMS
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from digitvae.data.sets import Split
 
 
 @pytest.mark.parametrize(("dataset", "least"), [("mnist", 0.994), ("fashion-mnist", 0.915)])

@@ -11,9 +11,10 @@ import stat
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import onnx
@@ -26,19 +27,15 @@ from digitvae.base import exchange
 from digitvae.base.errors import DataError, OutputError, ParityError, TrainingError
 from digitvae.bundle.folder import Bundle
 from digitvae.bundle.names import MANIFEST, WEIGHTS
+from digitvae.data.sets import Split
 from digitvae.export import bundle as export
 from digitvae.mixture.fit import RANK
 from digitvae.training import loop as train
 from digitvae.training import run_directory as run
 from digitvae.vae import serialisation as forms
+from digitvae.vae.model import VAE
 from digitvae.vae.weights import load
 from tests.support.sizes import DIMS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from digitvae.data.sets import Split
-    from digitvae.vae.model import VAE
 
 NETWORKS = {
     "decoder": ("z", DIMS.latents, {"x": DIMS.pixels}),

@@ -6,28 +6,24 @@ Web pages take them in web/tests/browser/numbers.test.ts.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
 from digitvae.parity.gate.trial import judge
 
 import digitvae as dv
+from digitvae.bundle.dims import Dims
 from digitvae.bundle.names import DECODER, ENCODER, PRIOR
+from digitvae.data.sets import Split
 from digitvae.parity import verify
 from digitvae.parity.gate.mutants import all_mutants
 from digitvae.parity.runtimes.c_api import Handle
 from tests.support.once import made_once
+from tests.support.running import Runner
 from tests.support.sizes import GLYPHS, SMALL, make_glyphs, make_small
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from digitvae.bundle.dims import Dims
-    from digitvae.data.sets import Split
-    from tests.support.running import Runner
 
 MAKERS = {SMALL: make_small, GLYPHS: make_glyphs}
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 import digitvae as dv
+from tests.support.running import Runner
 from tests.support.trees import tree
-
-if TYPE_CHECKING:
-    from tests.support.running import Runner
 
 
 @pytest.mark.parametrize(

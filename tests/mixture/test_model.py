@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from digitvae.mixture import fit as prior
 from digitvae.mixture.fit import (
@@ -26,15 +27,11 @@ from digitvae.mixture.fit import (
     log_likelihood,
     principal_factor,
 )
+from digitvae.mixture.model import LatentPrior
 from digitvae.vae import serialisation as forms
 from tests.support.sizes import DIMS
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from digitvae.mixture.model import LatentPrior
-
-    Array = NDArray[Any]
+Array = NDArray[Any]
 
 WEIGHTS = ([0.25, 0.75], [1.0], [0.125, 0.5, 0.375])
 FREQUENCIES = np.array([0.5, 0.25, 0.25])

@@ -7,7 +7,8 @@ import copy
 import pickle
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +16,6 @@ import pytest
 import digitvae as dv
 from digitvae import _native
 from digitvae.engine.runtime import open_runtime
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 CLASSES = (_native.Runtime, _native.Prior, _native.Decoder, _native.Encoder)
 ONE_IMAGE, ONE_LATENT = np.zeros((1, 784), np.float32), np.zeros((1, 40), np.float32)

@@ -8,7 +8,8 @@ import io
 import json
 import subprocess
 import tarfile
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,9 +21,6 @@ from digitvae.output import FORMATS, open_sink
 from tests.support.images import some_images, write
 from tests.support.readers import Images, parse_png
 from tests.support.trees import tree
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 COUNT = 2345  # more than two row groups, and than two pieces of PNGs
 LABELLED = [name for name, kind in FORMATS.items() if kind.labels]

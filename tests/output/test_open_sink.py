@@ -6,7 +6,8 @@ import io
 import sys
 import tracemalloc
 import zipfile
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +19,6 @@ from digitvae.output import FORMATS, format_of, open_sink
 from digitvae.output.formats.arrays import npy_header
 from tests.support.images import some_images, write
 from tests.support.readers import READERS, cut_sheet, read_picture
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 STREAMED = [name for name in READERS if name != "out"]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from digitvae.base.errors import OutputError
-from digitvae.output import manifest
+from digitvae.output import Sink, manifest
 from digitvae.output.shards import folder_and_format, make_shard, open_shards, shard_name
+from digitvae.output.spec import OutputSpec
 from digitvae.output.stores import Folder
 from tests.support.readers import READERS
 from tests.support.shards import (
@@ -27,10 +27,6 @@ from tests.support.shards import (
     wanted,
 )
 from tests.support.trees import tree
-
-if TYPE_CHECKING:
-    from digitvae.output import Sink
-    from digitvae.output.spec import OutputSpec
 
 
 @pytest.mark.parametrize("kind", KINDS)

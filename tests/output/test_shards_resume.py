@@ -5,26 +5,21 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from digitvae.base.errors import OutputError
 from digitvae.engine.sampling import LatentSource
-from digitvae.output import manifest
-from digitvae.output.shards import open_shards, shard_name
+from digitvae.output import Sink, manifest
+from digitvae.output.shards import Shards, open_shards, shard_name
 from digitvae.output.stores import open_store
 from tests.support.shards import COUNT, KINDS, ORIGIN, SHARDS, fill, make, names, wanted
 from tests.support.trees import file_size_limit, tree
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from digitvae.output import Sink
-    from digitvae.output.shards import Shards
 
 EXACT = ["npy", "idx", "raw"]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -13,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from digitvae.base.errors import ParityError
+from digitvae.parity import ParityReport
 from digitvae.parity.compare.divergence import STATEMENT
 from digitvae.parity.module import Files, verify_model
 from digitvae.parity.runtimes.onnx import (
@@ -22,12 +25,6 @@ from digitvae.parity.runtimes.onnx import (
     REFERENCE,
 )
 from digitvae.parity.runtimes.pytorch import EAGER, EXPORTED_PROGRAM, TORCHSCRIPT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from digitvae.parity import ParityReport
 
 HERE = __name__
 ONNX_RUNTIMES = (ONNX_RUNTIME, ONNX_RUNTIME_BASIC, ONNX_RUNTIME_OFF)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -12,14 +12,10 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from digitvae.base.errors import ParityError
+from digitvae.parity import ParityReport
 from digitvae.parity.module import Files, verify_model
 from digitvae.parity.runtimes import RUNTIMES
 from digitvae.parity.runtimes.onnx import REFERENCE
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from digitvae.parity import ParityReport
 
 HERE = __name__
 BY_ONNX = {runtime.name for runtime in RUNTIMES if runtime.file == "onnx" and not runtime.ours}

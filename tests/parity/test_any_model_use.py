@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,9 +17,6 @@ from torch import nn
 from digitvae.base.errors import ParityError
 from digitvae.cli.app import main
 from digitvae.parity.module import Files, load_module, verify_model
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HERE = __name__
 

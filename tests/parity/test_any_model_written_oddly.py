@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,9 +18,6 @@ from digitvae.base.errors import ParityError
 from digitvae.cli.app import main
 from digitvae.parity.module import Files, verify_model
 from digitvae.parity.runtimes import RUNTIMES
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HERE = __name__
 IN_ONNX = {runtime.name for runtime in RUNTIMES if runtime.file == "onnx" and not runtime.ours}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,10 +23,6 @@ from digitvae.parity.report.report import (
     Spread,
     Status,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 NOTHING = "nothing got worse"
 EAGER, TORCHSCRIPT, NATIVE, DENSE = "PyTorch eager", "TorchScript", "native engine", "dense"

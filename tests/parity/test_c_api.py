@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
 import pytest
 from cpp.fuzz import make_corpus
 
+import digitvae as dv
 from digitvae.base.errors import RuntimeLibraryError
 from digitvae.bundle.names import DECODER as DECODER_FILE
 from digitvae.bundle.names import ENCODER as ENCODER_FILE
 from digitvae.parity.checks.random_reference import mixture_uniform, standard_normal
 from digitvae.parity.compare.statistics import bits_differ
-from digitvae.parity.networks import DECODER, ENCODER
+from digitvae.parity.networks import DECODER, ENCODER, Float32
 from digitvae.parity.runtimes import c_api
 from digitvae.parity.runtimes.c_api import CApiError, Handle, c_api_function
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    import digitvae as dv
-    from digitvae.parity.networks import Float32
 
 LATENTS, PIXELS = 40, 784
 DIMS = {"latent": LATENTS, "hidden": 400, "height": 28, "width": 28}

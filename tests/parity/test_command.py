@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -13,11 +15,6 @@ import pytest
 from digitvae.cli.app import main
 from digitvae.parity.gate import edits
 from digitvae.parity.runtimes import RUNTIMES
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-    from typing import Any
 
 
 @pytest.fixture

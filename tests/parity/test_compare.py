@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
 
 from digitvae.parity.compare.runtimes import NOISE_RMS_LIMIT
-from digitvae.parity.networks import ENCODER, Network
-from digitvae.parity.truth.enclosure import NOISE_DEVIATIONS
+from digitvae.parity.inputs.sets import InputSet
+from digitvae.parity.networks import ENCODER, Float32, Function, Network
+from digitvae.parity.report.report import Comparison
+from digitvae.parity.truth.enclosure import NOISE_DEVIATIONS, Enclosure
 from tests.support.stand_ins import (
     ERROR,
     SIGMA,
@@ -24,12 +25,6 @@ from tests.support.stand_ins import (
     numbered,
     off_by,
 )
-
-if TYPE_CHECKING:
-    from digitvae.parity.inputs.sets import InputSet
-    from digitvae.parity.networks import Float32, Function
-    from digitvae.parity.report.report import Comparison
-    from digitvae.parity.truth.enclosure import Enclosure
 
 
 def compare(

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import pytest
 
 from digitvae.base.threads import in_parallel
+from digitvae.parity.compare.runtimes import Findings
 from digitvae.parity.inputs.sets import InputSet, batches, on_all_rows
-from digitvae.parity.networks import ENCODER
+from digitvae.parity.networks import ENCODER, Float32, Function
 from tests.support.stand_ins import ERROR, WIDTH, by_runtime, doubled, find, half, numbered, off_by
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from digitvae.parity.compare.runtimes import Findings
-    from digitvae.parity.networks import Float32, Function
 
 
 def wrong_width(rows: Float32) -> tuple[Float32, ...]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from safetensors.numpy import load_file
 
@@ -20,21 +23,13 @@ from digitvae.parity.compare.divergence import (
     program_steps,
     torchscript_steps,
 )
+from digitvae.parity.networks import Float32
+from digitvae.parity.report.report import Check
 from digitvae.parity.runtimes.pytorch import load_exported_program, load_torchscript
 from digitvae.parity.truth.captured import Truth
 from digitvae.parity.truth.enclosure import Enclosure
 from digitvae.vae.model import VAE
 from tests.support.sizes import DIMS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-    from typing import Any
-
-    from numpy.typing import NDArray
-
-    from digitvae.parity.networks import Float32
-    from digitvae.parity.report.report import Check
 
 WIDTHS = {"decoder": 40, "encoder": 784}
 INPUTS = {"decoder": "z", "encoder": "x"}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,27 +13,19 @@ import torch
 from torch.nn import functional
 
 from digitvae.bundle.folder import Bundle
+from digitvae.data.sets import Split
 from digitvae.parity.checks import elbo
 from digitvae.parity.checks.random_reference import standard_normal
 from digitvae.parity.compare.statistics import bits_differ
-from digitvae.parity.loaded import load_all
-from digitvae.parity.networks import DECODER, ENCODER
+from digitvae.parity.loaded import Loaded, load_all
+from digitvae.parity.networks import DECODER, ENCODER, Float32, Function, Network
+from digitvae.parity.report.report import Check
 from digitvae.parity.runtimes.c_api import C_API
 from digitvae.parity.runtimes.native import NATIVE, NATIVE_DENSE, NATIVE_THREADS
 from digitvae.parity.runtimes.pytorch import EAGER, EXPORTED_PROGRAM, TORCHSCRIPT
 from digitvae.parity.truth.enclosure import Enclosure
 from digitvae.vae.heldout import as_tensor, evaluate
 from digitvae.vae.weights import load_bundle
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from digitvae.data.sets import Split
-    from digitvae.parity.loaded import Loaded
-    from digitvae.parity.networks import Float32, Function, Network
-    from digitvae.parity.report.report import Check
-    from digitvae.parity.truth.enclosure import Enclosure
 
 COUNT = 300
 LATENTS = 40

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import random
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import ArrayLike
 from torch.nn import functional
 
 from digitvae.parity.truth import enclosure
@@ -26,9 +26,6 @@ from tests.support.roundings import (
     shares,
     summed_in_random_order,
 )
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 terms = st.lists(st.tuples(numbers, numbers), min_size=0, max_size=30)
 

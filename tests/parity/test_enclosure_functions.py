@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
 from decimal import Decimal, localcontext
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -13,6 +14,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
 
 from digitvae.parity.truth import enclosure
@@ -33,13 +36,6 @@ from tests.support.roundings import (
     summed_in_random_order,
     to_float32,
 )
-
-if TYPE_CHECKING:
-    import random
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-    from torch import Tensor
 
 
 @given(st.floats(-50, 50), st.floats(0, 50, width=32), st.floats(-1, 1))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import torch
@@ -16,21 +18,16 @@ from digitvae.bundle.folder import write_manifest
 from digitvae.bundle.names import MANIFEST
 from digitvae.cli.app import main
 from digitvae.engine import model as engine
+from digitvae.parity import ParityReport
 from digitvae.parity.bundle import verify_with
 from digitvae.parity.gate import edits, gate_tested, honest, judge, trial
 from digitvae.parity.gate.honest import HonestCopy
 from digitvae.parity.gate.mutants import BIT_FLIPS, Mutant, all_mutants
+from digitvae.parity.gate.trial import Outcome
 from digitvae.parity.report.report import Comparison
 from digitvae.parity.runtimes.native import NATIVE
 from digitvae.parity.settings import GATE
 from tests.support.sizes import DIMS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from digitvae.parity import ParityReport
-    from digitvae.parity.gate.trial import Outcome
 
 MUTANTS = {mutant.name: mutant for mutant in all_mutants(DIMS)}
 HONEST_COPIES = {copy.name: copy for copy in honest.all_honest_copies()}

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from digitvae.data import sets as data
+from digitvae.data.sets import Split
 from digitvae.export.bundle import export_run
 from digitvae.parity.bundle import verify_with
 from digitvae.parity.settings import FULL
 from digitvae.training.loop import TrainConfig, train
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from digitvae.data.sets import Split
 
 SEEDS = range(1, 11)
 IMAGES = 2048

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from statistics import NormalDist
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from digitvae.engine.sampling import LATENT_STREAM
 from digitvae.parity.checks.latent_statistics import check_latents
 from digitvae.parity.checks.random_reference import standard_normal
 from digitvae.parity.compare.statistics import bits_differ
 from digitvae.parity.inputs.sets import prior_draws as draw
+from digitvae.parity.networks import Float32
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-    from digitvae.parity.networks import Float32
-
-    Float64 = NDArray[np.float64]
+Float64 = NDArray[np.float64]
 
 COUNT, DIM = 20_000, 40
 ROOT = np.sqrt(COUNT)

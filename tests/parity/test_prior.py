@@ -3,40 +3,38 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 import pytest
 from cpp.fuzz import make_corpus
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from digitvae.base.errors import BundleError
 from digitvae.bundle.folder import Bundle, describe_files, write_manifest
 from digitvae.bundle.names import PRIOR
+from digitvae.parity import ParityReport
 from digitvae.parity.bundle import verify_with
 from digitvae.parity.checks import prior
 from digitvae.parity.checks.prior import check_prior_runtimes, mixture_draws
 from digitvae.parity.checks.random_reference import mixture_uniform, standard_normal
 from digitvae.parity.checks.structure import check_prior
 from digitvae.parity.gate import edits
+from digitvae.parity.networks import Float32
+from digitvae.parity.report.report import Check
 from digitvae.parity.runtimes import RUNTIMES
 from digitvae.parity.runtimes import onnx as onnx_runtimes
 from digitvae.parity.runtimes.c_api import Handle
 from digitvae.parity.settings import GATE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from digitvae._native import Role
-    from digitvae.parity import ParityReport
-    from digitvae.parity.networks import Float32
-    from digitvae.parity.report.report import Check
+    from digitvae._native import Role  # which the module itself has not
 
 LATENTS = 40
 TRUNCATED = make_corpus.PRIOR.read_bytes()[:-1000]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+import digitvae as dv
 from digitvae.parity.checks import properties
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import digitvae as dv
 
 SAMPLES_ANOTHER_SEED = properties._ELSEWHERE.replace("seed=0", "seed=1")
 

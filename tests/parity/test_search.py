@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from digitvae.parity.inputs.generated import generated
 from digitvae.parity.inputs.search import farthest, searched
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-    from digitvae.parity.networks import Float32, Function
+from digitvae.parity.networks import Float32, Function
 
 LOW, HIGH = -2.0, 3.0
 SMALLEST_NORMAL = 2.0**-126

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial, reduce
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 
 from digitvae.parity.compare.statistics import (
     Distribution,
@@ -21,11 +22,6 @@ from digitvae.parity.compare.statistics import (
     to_pixels,
 )
 from digitvae.parity.report.report import Peak, Spread
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
 WIDEST_BIN = 1.125
 """Ratio of its edges: eight bins of one size share an octave, the first of them is 1 to 9/8."""

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from torch import Tensor, nn
 
+from digitvae.data.sets import Split
 from digitvae.parity.truth.captured import Truth, capture
-from digitvae.parity.truth.enclosure import UNIT_ROUNDOFF
+from digitvae.parity.truth.enclosure import UNIT_ROUNDOFF, Enclosure
 from digitvae.parity.truth.rules import NoRuleError
 from digitvae.vae.model import VAE
 from tests.support.sizes import DIMS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from digitvae.data.sets import Split
-    from digitvae.parity.truth.enclosure import Enclosure
 
 
 class Function(nn.Module):

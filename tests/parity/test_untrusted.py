@@ -8,13 +8,16 @@ import os
 import re
 import warnings
 import zipfile
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from digitvae import __version__
 from digitvae.bundle.folder import Bundle, describe_files, write_manifest
+from digitvae.parity import ParityReport
 from digitvae.parity.bundle import verify_with
 from digitvae.parity.gate import edits, gate_tested, honest, judge, trial
 from digitvae.parity.runtimes.pytorch import (
@@ -27,13 +30,7 @@ from digitvae.parity.runtimes.pytorch import (
 from digitvae.parity.runtimes.trusted import NotLoadedError, TorchFiles
 from digitvae.parity.settings import GATE
 from digitvae.vae import serialisation as forms
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from digitvae.parity import ParityReport
-    from tests.support.running import Runner
+from tests.support.running import Runner
 
 MARK = "ran"
 """What an attack makes in the current folder; a longer path would be found by another check."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -12,15 +13,9 @@ from digitvae.base.errors import BundleError, ParityError
 from digitvae.bundle.folder import Bundle
 from digitvae.bundle.names import MANIFEST
 from digitvae.cli.app import main
-from digitvae.parity import verify
+from digitvae.parity import ParityReport, verify
 from digitvae.parity.report.report import LOADED, Check, GateTest
 from digitvae.parity.report.update import write_report
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from digitvae.parity import ParityReport
 
 
 @pytest.fixture(scope="module")

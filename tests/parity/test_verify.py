@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import warnings
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -19,7 +21,8 @@ from digitvae import _native
 from digitvae.base.errors import BundleError
 from digitvae.bundle.folder import describe_files, shipped_path, write_manifest
 from digitvae.bundle.names import MANIFEST
-from digitvae.parity import Comparison, ParityReport, verify
+from digitvae.data.sets import Split
+from digitvae.parity import Comparison, Deviations, ParityReport, verify
 from digitvae.parity.gate import edits
 from digitvae.parity.inputs.sets import (
     BATCHES,
@@ -37,13 +40,6 @@ from digitvae.parity.runtimes.pytorch import EAGER
 from digitvae.parity.runtimes.wrap import in_unit_interval
 from digitvae.vae.model import VAE
 from tests.support.sizes import DIMS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from digitvae.data.sets import Split
-    from digitvae.parity import Deviations
 
 DRAWS = 300
 NAMES = {runtime.name for runtime in RUNTIMES}

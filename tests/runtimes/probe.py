@@ -12,9 +12,10 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 import digitvae as dv
 from digitvae import _native
@@ -23,10 +24,7 @@ from digitvae.bundle.names import DECODER, PRIOR
 from digitvae.engine.runtime import open_runtime
 from tests.native import hostile_models
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Array = npt.NDArray[Any]
+Array = npt.NDArray[Any]
 
 TAKEN = "taken"
 SECRET = b"swordfish " * 100

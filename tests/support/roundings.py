@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from hypothesis import strategies as st
+from numpy.typing import ArrayLike
 
 from digitvae.parity.truth.enclosure import Enclosure
-
-if TYPE_CHECKING:
-    import random
-
-    from numpy.typing import ArrayLike
 
 # Magnitudes whose products neither overflow nor stay subnormal only, zeros and subnormals too.
 numbers = st.floats(-(2.0**50), 2.0**50, width=32)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from digitvae.engine.sampling import LatentSource
-from digitvae.output import FORMATS
+from digitvae.output import FORMATS, Sink
 from digitvae.output.shards import open_shards
 from digitvae.output.spec import Origin, OutputSpec
 from tests.support.images import some_images
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from digitvae.output import Sink
 
 KINDS = [name for name, kind in FORMATS.items() if kind.shards]
 COUNT, SIZE = 23, 5

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 
+from digitvae.parity.compare.one_block import Reference
 from digitvae.parity.compare.runtimes import Findings, compare_runtimes
 from digitvae.parity.inputs.sets import InputSet
-from digitvae.parity.networks import DECODER
+from digitvae.parity.networks import DECODER, Float32, Function, Network
+from digitvae.parity.report.report import Comparison
 from digitvae.parity.truth.enclosure import NOISE_DEVIATIONS, UNIT_ROUNDOFF, Enclosure
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from digitvae.parity.compare.one_block import Reference
-    from digitvae.parity.networks import Float32, Function, Network
-    from digitvae.parity.report.report import Comparison
-
 
 ERROR = 1e-5
 WIDTH = 3

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -16,15 +17,11 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from digitvae.bundle.names import WEIGHTS
+from digitvae.data.sets import Split
 from digitvae.training import run_directory as run_files
 from digitvae.training.distributed import Group, joined
 from digitvae.training.loop import Progress, TrainConfig, read_config, train
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from digitvae.data.sets import Split
-    from tests.support.running import Runner
+from tests.support.running import Runner
 
 # 600 images in batches of 97: the parts are not equal, nor is the last batch.
 CONFIG = TrainConfig(epochs=3, batch_size=97, limit=600, threads=1)

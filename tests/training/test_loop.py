@@ -7,8 +7,10 @@ import json
 import math
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,10 +27,6 @@ from digitvae.training.loop import Progress, TrainConfig, kl_weight, learning_ra
 from digitvae.vae.model import VAE
 from digitvae.vae.weights import load
 from tests.support.sizes import DIMS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 SHORT = TrainConfig(epochs=3, batch_size=100, limit=500, anneal_epochs=2, threads=2)
 

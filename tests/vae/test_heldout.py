@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
 
+from digitvae.data.sets import Split
 from digitvae.vae.heldout import as_tensor, baseline_bce, evaluate
 from digitvae.vae.model import VAE
 from digitvae.vae.objective import divergence, reconstruction
 from tests.support.sizes import DIMS
-
-if TYPE_CHECKING:
-    from digitvae.data.sets import Split
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,10 +14,6 @@ from digitvae.bundle.dims import Dims
 from digitvae.bundle.folder import Bundle
 from digitvae.vae.model import VAE
 from digitvae.vae.weights import load, load_bundle
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 SMALL = Dims(height=2, width=3, latents=4, hidden=5)
 

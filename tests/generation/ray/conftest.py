@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from digitvae.generation.ray.cluster import _own_signals, leave
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 200 << 20, "include_dashboard": False}
 

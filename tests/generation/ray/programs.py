@@ -6,14 +6,11 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.support.processes import started
 from tests.support.running import PROGRAM
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
 
 Environment = dict[str, str]
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.docs.blocks import blocks
 from tests.generation.ray.programs import Environment, generate
 from tests.support.bucket import Bucket
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.running import Runner
+from tests.support.running import Runner
 
 
 def command(page: str) -> list[str]:

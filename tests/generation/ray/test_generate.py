@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,11 +26,7 @@ from tests.support.bucket import Bucket
 from tests.support.running import PROGRAM, Runner
 from tests.support.trees import tree
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    RunWell = Callable[..., str]
+RunWell = Callable[..., str]
 
 ON_RAY = ("--engine", "ray")
 

@@ -10,8 +10,10 @@ import subprocess
 import sys
 import time
 import weakref
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,17 +24,12 @@ from digitvae.generation.ray import schedule, workers
 from digitvae.generation.ray.cluster import _is_for_this_machine_alone, leave
 from digitvae.generation.ray.cluster import connected as connect
 from digitvae.generation.ray.executor import RayExecutor
+from digitvae.generation.ray.workers import EngineRecipe
 from digitvae.output.manifest import FileRecord
 from digitvae.output.shards import open_shards
 from digitvae.output.spec import Origin, OutputSpec
 from tests.support.running import Runner, assert_explained
 from tests.support.trees import tree
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from digitvae.generation.ray.workers import EngineRecipe
 
 WITHOUT_RAY = """
 import sys

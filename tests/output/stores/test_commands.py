@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.bucket import Bucket
 from tests.support.running import Runner, assert_explained
 from tests.support.s3_server import HOST, unused_port
 from tests.support.shards import KINDS
 from tests.support.trees import tree
-
-if TYPE_CHECKING:
-    from tests.support.bucket import Bucket
 
 SHARDED = ("generate", 50, "--shard-size", 20, "--seed", 5)
 

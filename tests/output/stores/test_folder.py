@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +11,6 @@ from digitvae.base.errors import OutputError
 from digitvae.output import manifest
 from digitvae.output.stores import Entry, Folder
 from tests.support.trees import tree
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture

@@ -8,16 +8,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.bucket import Bucket
 from tests.support.processes import started
 from tests.support.running import PROGRAM, Runner, assert_explained
 from tests.support.trees import tree
-
-if TYPE_CHECKING:
-    from tests.support.bucket import Bucket
 
 DYING = Path(__file__).with_name("dying.py")
 

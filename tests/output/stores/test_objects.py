@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import gc
 import random
-from typing import TYPE_CHECKING
 
 import pytest
 
 from digitvae.base.errors import OutputError
 from digitvae.output.stores import Entry, Store, open_store
-
-if TYPE_CHECKING:
-    from tests.support.bucket import Bucket
+from tests.support.bucket import Bucket
 
 PART = 16 << 20
 """What is sent at a time."""

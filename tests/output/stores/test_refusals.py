@@ -5,10 +5,11 @@ from __future__ import annotations
 import http.client
 import random
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
-from typing import TYPE_CHECKING
 
 import boto3
 import pytest
@@ -17,10 +18,6 @@ from digitvae.base.errors import OutputError
 from digitvae.output.stores import Store, open_store
 from tests.support.bucket import Bucket, forget_clients
 from tests.support.s3_server import HOST, unused_port
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 PART = 16 << 20
 

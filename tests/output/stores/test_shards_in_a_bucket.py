@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from digitvae.base.errors import OutputError
 from digitvae.engine.sampling import LatentSource
-from digitvae.output.shards import open_shards, shard_name
+from digitvae.output import Sink
+from digitvae.output.shards import Shards, open_shards, shard_name
+from digitvae.output.spec import OutputSpec
+from tests.support.bucket import Bucket
 from tests.support.shards import KINDS, ORIGIN, fill, make, names, wanted
 from tests.support.trees import tree
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from digitvae.output import Sink
-    from digitvae.output.shards import Shards
-    from digitvae.output.spec import OutputSpec
-    from tests.support.bucket import Bucket
 
 
 def in_bucket(bucket: Bucket, kind: str = "npy", **options: int) -> OutputSpec:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from digitvae.base.page import render
+from digitvae.evaluation.report import EvaluationReport
 from digitvae.evaluation.views.tables import tables
 from digitvae.vae.heldout import ACTIVE_VARIANCE
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from digitvae.evaluation.report import EvaluationReport
 
 
 def to_html(reports: Sequence[EvaluationReport]) -> str:

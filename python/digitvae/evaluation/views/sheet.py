@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
 from digitvae.base.page import png
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from digitvae.evaluation.report import EvaluationReport, Picture
+from digitvae.evaluation.report import EvaluationReport, Picture
 
 _SCALE = 2
 _MARGIN = 16

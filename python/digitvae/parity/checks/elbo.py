@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
 
 from digitvae.base.threads import in_parallel
+from digitvae.parity.compare.one_block import Reference
 from digitvae.parity.inputs.sets import in_blocks, on_all_rows, posterior_draws
-from digitvae.parity.networks import DECODER, ENCODER
+from digitvae.parity.loaded import Loaded
+from digitvae.parity.networks import DECODER, ENCODER, Float32, Function
 from digitvae.parity.report.report import Check, first_line
 from digitvae.parity.truth.enclosure import UNIT_ROUNDOFF
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from digitvae.parity.compare.one_block import Reference
-    from digitvae.parity.loaded import Loaded
-    from digitvae.parity.networks import Float32, Function
 
 _CLIP = 1e-6
 """Intensities are kept this far from 0 and 1 before a logarithm is taken: float32 has no digits

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from digitvae.engine.sampling import LATENT_STREAM
 from digitvae.parity.checks.random_reference import standard_normal
 from digitvae.parity.compare.statistics import bits_differ
+from digitvae.parity.networks import Float32
 from digitvae.parity.report.report import Check, first_line
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-    from digitvae.parity.networks import Float32
 
 SUBJECT = "latents"
 

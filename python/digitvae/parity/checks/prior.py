@@ -9,16 +9,19 @@ there. TorchScript and ExportedProgram have eager's bits.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 from safetensors.torch import load as load_safetensors
 
 from digitvae import _native
+from digitvae.bundle.folder import Bundle
 from digitvae.bundle.names import DECODER as DECODER_FILE
 from digitvae.bundle.names import PRIOR, PRIOR_PARAMETERS
 from digitvae.engine.runtime import open_runtime
@@ -31,24 +34,16 @@ from digitvae.parity.checks.random_reference import (
 )
 from digitvae.parity.checks.structure import check_tensors
 from digitvae.parity.compare.statistics import bits_differ, deviation
+from digitvae.parity.networks import Float32
 from digitvae.parity.report.report import LOADED, Check, first_line
 from digitvae.parity.runtimes import onnx
 from digitvae.parity.runtimes.c_api import Handle
 from digitvae.parity.runtimes.pytorch import load_torchscript, program_of_bundle
-from digitvae.parity.runtimes.trusted import NotLoadedError
+from digitvae.parity.runtimes.trusted import NotLoadedError, TorchFiles
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from numpy.typing import NDArray
-
-    from digitvae.bundle.folder import Bundle
-    from digitvae.parity.networks import Float32
-    from digitvae.parity.runtimes.trusted import TorchFiles
-
-    Array = NDArray[Any]
-    Draw = Callable[[Mapping[str, Array]], tuple[Array, Array]]
-    """``u``, ``digit`` and ``eps`` by name, to latents [n, d] and labels [n]."""
+Array = NDArray[Any]
+Draw = Callable[[Mapping[str, Array]], tuple[Array, Array]]
+"""``u``, ``digit`` and ``eps`` by name, to latents [n, d] and labels [n]."""
 
 TORCHSCRIPT = "prior.torchscript"
 EXPORTED_PROGRAM = "prior.pt2"

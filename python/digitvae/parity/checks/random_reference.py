@@ -6,14 +6,12 @@ is compared with, bit for bit. All arithmetic is IEEE 754 float64 with + − × 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Words = npt.NDArray[np.uint64]
 Doubles = npt.NDArray[np.float64]

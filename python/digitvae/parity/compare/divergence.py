@@ -9,24 +9,20 @@ split operations. The first node that disagrees, and after which nothing agrees 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 
 from digitvae.parity.compare.statistics import deviation, share
+from digitvae.parity.networks import Float32
 from digitvae.parity.report.report import Check, first_line
 from digitvae.parity.runtimes import onnx as onnx_runtimes
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-    from digitvae.parity.networks import Float32
-    from digitvae.parity.truth.enclosure import Enclosure
+from digitvae.parity.truth.enclosure import Enclosure
 
 STATEMENT = "agrees with the model at every node"
 

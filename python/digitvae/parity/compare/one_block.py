@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from digitvae.parity.compare.statistics import (
     Distribution,
@@ -20,15 +22,9 @@ from digitvae.parity.compare.statistics import (
     share,
     to_pixels,
 )
+from digitvae.parity.networks import Float32, Function, Network
 from digitvae.parity.report.report import Peak, first_line
 from digitvae.parity.truth.enclosure import NOISE_DEVIATIONS, Enclosure
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-    from digitvae.parity.networks import Float32, Function, Network
 
 
 class Reference(Protocol):

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from digitvae.base.threads import in_parallel
 from digitvae.parity.compare.one_block import BlockDeviations, BlockOutput, Reference, compute_block
+from digitvae.parity.inputs.sets import InputSet
+from digitvae.parity.networks import Float32, Function, Network
 from digitvae.parity.report.report import Comparison, Deviations, Pair, Peak, WorstCase
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
-
-    from digitvae.parity.inputs.sets import InputSet
-    from digitvae.parity.networks import Float32, Function, Network
 
 NOISE_RMS_LIMIT = 4.0
 """Root mean square of all deviations, in standard deviations of independent roundings, that is

@@ -9,11 +9,14 @@ from __future__ import annotations
 import io
 import json
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from safetensors.numpy import load_file, save_file
 
@@ -21,18 +24,11 @@ from digitvae.bundle.dims import Dims
 from digitvae.bundle.folder import describe_files, write_manifest
 from digitvae.bundle.names import MANIFEST, PRIOR_PARAMETERS, WEIGHTS
 from digitvae.mixture.model import LatentPrior
+from digitvae.vae.model import VAE, Decoder, Encoder
 from digitvae.vae.weights import load
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from digitvae.vae.model import VAE, Decoder, Encoder
-
-    Array = NDArray[Any]
-    Edit = Callable[[Any], object]
+Array = NDArray[Any]
+Edit = Callable[[Any], object]
 
 
 def redo_hashes(folder: Path) -> None:

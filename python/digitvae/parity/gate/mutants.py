@@ -5,28 +5,25 @@ Each mutant says which words the verification must find for it: the file or the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import onnx
 import torch
 
+from digitvae.bundle.dims import Dims
+from digitvae.engine.model import Model
 from digitvae.parity.gate import edits, engines
 from digitvae.parity.gate.edits import edit_every_tensor, edit_tensor
 from digitvae.parity.gate.engines import FaultyEngine
 from digitvae.vae.model import VAE, Decoder
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from digitvae.bundle.dims import Dims
-    from digitvae.engine.model import Model
-
-    Damage = Callable[[Path], object]
-    Edit = Callable[[Any], object]
+Damage = Callable[[Path], object]
+Edit = Callable[[Any], object]
 
 BIT_FLIPS = 50
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
@@ -12,9 +11,7 @@ from hypothesis.errors import HypothesisWarning
 from hypothesis.extra.numpy import arrays
 
 from digitvae.parity.inputs.sets import GENERATED, InputSet, in_blocks
-
-if TYPE_CHECKING:
-    from digitvae.parity.networks import Float32
+from digitvae.parity.networks import Float32
 
 
 def generated(shape: tuple[int, ...], count: int, low: float, high: float) -> InputSet:

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from digitvae.base.page import render
 from digitvae.parity.compare.statistics import to_pixels
-from digitvae.parity.report.report import by, classes
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from numpy.typing import NDArray
-
-    from digitvae.parity.report.report import (
-        Check,
-        Comparison,
-        Pair,
-        ParityReport,
-        Peak,
-        Status,
-        WorstCase,
-    )
+from digitvae.parity.report.report import (
+    Check,
+    Comparison,
+    Pair,
+    ParityReport,
+    Peak,
+    Status,
+    WorstCase,
+    by,
+    classes,
+)
 
 SEVERITY: tuple[Status, ...] = ("passed", "measured", "not run", "failed")
 """Several have the gravest status that one of them has."""

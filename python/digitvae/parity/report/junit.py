@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from digitvae.base.markup import storable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from digitvae.parity.report.report import Check, Comparison, ParityReport
+from digitvae.parity.report.report import Check, Comparison, ParityReport
 
 CHECKS = "structure and properties"
 """Name of the suite of everything that is not a comparison of numbers."""

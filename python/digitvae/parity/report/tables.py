@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
-from typing import TYPE_CHECKING
 
 from digitvae.base.tables import ALARM, Table
-from digitvae.parity.report.report import Peak, by, classes
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from digitvae.parity.report.report import Comparison, Deviations, ParityReport
+from digitvae.parity.report.report import Comparison, Deviations, ParityReport, Peak, by, classes
 
 _NUMBERS = ("to eager", "to truth", "rms", "ULP median", "99.9 %", "bytes/million")
 _MARKS = {"passed": "ok", "failed": ALARM, "measured": "info", "not run": "not run"}

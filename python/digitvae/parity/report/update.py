@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from digitvae.base.atomic import write_json
 from digitvae.bundle.folder import Bundle, describe_files, write_manifest
 from digitvae.bundle.names import PARITY
 from digitvae.parity.report.baseline import refuse_less
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from digitvae.parity.report.report import ParityReport
+from digitvae.parity.report.report import ParityReport
 
 
 def write_report(folder: Path, report: ParityReport, *, force: bool = False) -> None:
