@@ -187,6 +187,8 @@ def test_the_command_of_the_recipe_asks_for_this_recipe(limit: int | None) -> No
         "lr": 2.5e-05,
         "warmup": 2,
         "seed": 11,
+        "latents": 6,
+        "hidden": 50,
     } | ({} if limit is None else {"limit": limit})
 
 
@@ -359,8 +361,9 @@ def test_what_a_manifest_says_is_shown_and_neither_rendered_nor_run(text: str) -
     assert len(words) % 2 == 0
     assert set(words[4::2]) <= {
         *("--objective", "--dataset", "--epochs", "--batch-size", "--lr", "--warmup", "--seed"),
-        "--precision",
+        *("--precision", "--latents", "--hidden"),
     }
+    assert words[-4:] == ["--latents", "6", "--hidden", "50"]  # which are not the defaults
 
 
 def rendered(page: str) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from digitvae.parity.gate.trial import judge
 
 import digitvae as dv
 from digitvae.bundle.dims import Dims
@@ -20,6 +19,7 @@ from digitvae.bundle.names import DECODER, ENCODER, PRIOR
 from digitvae.data.sets import Split
 from digitvae.parity import verify
 from digitvae.parity.gate.mutants import all_mutants
+from digitvae.parity.gate.trial import judge
 from digitvae.parity.runtimes.c_api import Handle
 from tests.support.once import made_once
 from tests.support.running import Runner
@@ -147,7 +147,9 @@ def test_bundles_of_all_sizes_work_side_by_side(
 def test_a_model_with_fewer_latents_is_evaluated(
     bundle_of: Callable[[Dims], Path], run: Runner
 ) -> None:
-    words = ("--quick", "--draws", "300", "--json")
+    words = ("--quick", "--draws", "300", "--json", "--html", "page.html")
     report = json.loads(run("evaluate", bundle_of(SMALL), *words).out)
+    active = f"{report['heldout']['active_latents']} of {SMALL.latents}"
+    assert active in Path("page.html").read_text("utf-8")
     assert len(report["latents"]["kl"]) == SMALL.latents
     assert report["heldout"]["active_latents"] <= SMALL.latents

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from digitvae.base.markup import Markdown, code_span, markdown
 from digitvae.base.text import printable
+from digitvae.bundle.dims import DEFAULT_DIMS, Dims
 from digitvae.bundle.names import PRIOR
 
 if TYPE_CHECKING:
@@ -243,6 +244,12 @@ def _train_command(manifest: dict[str, Any]) -> Markdown | None:
     further = {"precision": "--precision", "limit": "--limit"}
     flags |= {key: flag for key, flag in further.items() if training.get(key) is not None}
     options = {flag: said[key] for key, flag in flags.items()}
+    dims = Dims.of_manifest(manifest)
+    options |= {
+        f"--{name}": getattr(dims, name)
+        for name in ("latents", "hidden")
+        if getattr(dims, name) != getattr(DEFAULT_DIMS, name)
+    }
     words = (f"{flag} {shlex.quote(printable(str(value)))}" for flag, value in options.items())
     return Markdown(" ".join(["digitvae train --out run", *words]))
 

@@ -32,3 +32,7 @@ class Dims(NamedTuple):
             "height": self.height,
             "width": self.width,
         }
+
+
+DEFAULT_DIMS = Dims(height=28, width=28, latents=40, hidden=512)
+"""The sizes of a model that is trained with no others named: images as MNIST's."""

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from digitvae.base.atomic import remove_unfinished, write_json
 from digitvae.base.errors import TrainingError
-from digitvae.bundle.dims import Dims
+from digitvae.bundle.dims import DEFAULT_DIMS, Dims
 from digitvae.data.sets import Split, check_name
 from digitvae.training import run_directory as run
 from digitvae.training.distributed import Group
@@ -76,10 +76,10 @@ class TrainConfig:
     threads: int | None = None
     limit: int | None = None
     processes: int = 1
-    latents: int = 40
-    hidden: int = 512
-    height: int = 28
-    width: int = 28
+    latents: int = DEFAULT_DIMS.latents
+    hidden: int = DEFAULT_DIMS.hidden
+    height: int = DEFAULT_DIMS.height
+    width: int = DEFAULT_DIMS.width
 
     @property
     def dims(self) -> Dims:
