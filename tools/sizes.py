@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path, PurePath
 
 ROOT = Path(__file__).parents[1]
-CODE = {".c", ".cpp", ".h", ".hpp", ".jinja", ".py", ".pyi", ".sh", ".svelte", ".ts"}
+CODE = {".c", ".cpp", ".h", ".hpp", ".jinja", ".py", ".pyi", ".sh", ".ts"}
 ALL = {
     "product": ("python/digitvae/", "cpp/src/", "cpp/include/", "cpp/bindings/", "web/src/"),
     "benchmarks": ("benchmarks/",),

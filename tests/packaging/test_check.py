@@ -20,7 +20,7 @@ def test_every_module_has_tests_that_are_there(module: str) -> None:
         ("python/digitvae/cli/commands/data.py", "tests/cli/test_data.py"),  # by its name
         ("python/digitvae/output/png.py", "tests/output/test_png.py"),
         ("tools/requirements.py", "tests/packaging/test_two_commands.py"),
-        ("python/digitvae/output/parquet.py", "tests/output"),  # by its folder
+        ("python/digitvae/output/formats/parquet.py", "tests/output"),  # by its folder
         ("benchmarks/generation/programs.py", "tests/benchmarks"),
         ("cpp/src/random/latents.cpp", "tests/native"),
         ("docs/parity.md", "tests/docs/test_links.py"),

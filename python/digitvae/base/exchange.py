@@ -1,4 +1,4 @@
-"""Replacing a file or a folder by another: at no moment is there nothing under the name.
+"""Replace a folder by another, in one step where the system can.
 
 Linux exchanges two names in one step (``renameat2``), on most file systems. Elsewhere a folder is
 moved away before the other takes its place, and a death in between leaves it under a name from

@@ -1,5 +1,5 @@
-"""The command line, ``digitvae``: one module per command, put together in ``app``.
+"""The command line, ``digitvae``: one file a command in ``commands/``, run by ``app.main``.
 
-The modules import nothing but click and the standard library at the top; what a command needs it
-imports when it runs.
+At the top, these modules import only what is quick to import; a command imports the rest when it
+runs.
 """

@@ -135,7 +135,7 @@ class Model:
 
     @property
     def latent_dim(self) -> int:
-        """Number of latents (40)."""
+        """Number of latents."""
         return self._networks.decoder.latent_dim
 
     @property

@@ -29,7 +29,7 @@ class AlignedFloats {
 // ONNX Runtime's dense kernels use (fused multiply-adds in the order of the inputs, a new sum for every 256
 // of them, the sums added to the bias), and leaving out a product with zero changes no sum (but for the sign of
 // a sum that has underflowed to zero), so that the bits are the same as theirs; whoever uses it checks that
-// (engine/networks.hpp).
+// (model/networks.hpp).
 //
 // Thread-safe once built.
 class Product {

@@ -28,8 +28,8 @@ Examples:
 def decode(*, latents: Path, to: ImageOutput) -> None:
     """Decode latents into images.
 
-    LATENTS is float32 [n, 40] as .npy, or the 'mu' of an .npz. PATH takes the same kinds as for
-    generate.
+    LATENTS is float32 [n, latents] as .npy, or the 'mu' of an .npz. PATH takes the same kinds as
+    for generate.
     """
     from digitvae.cli.inputs import latent_chunks, read_latents
 

@@ -43,7 +43,7 @@ def encode(
     """Encode images into the Gaussian q(z|x) of each.
 
     IMAGES is an .npy, .npz, IDX or PNG file, or a folder of PNGs. A .npy output gets the means,
-    float32 [n, 40]; a .npz output the means as 'mu' and the logarithms of the variances as
+    float32 [n, latents]; a .npz output the means as 'mu' and the logarithms of the variances as
     'logvar'.
     """
     from digitvae.cli.result import Report

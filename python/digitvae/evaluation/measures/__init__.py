@@ -10,10 +10,10 @@ from digitvae.evaluation.measures import (
 )
 from digitvae.evaluation.settings import DRAWS
 
-# To add a measure: a file here that ends with its MEASURE, and its line in this list. The report,
-# its JSON and tables, the settings and the progress are made from the list, and tests/evaluation/
-# test_measures.py tries every entry. Then a test of the numbers in tests/evaluation/, and the
-# definition in docs/evaluation.md.
+# To add a measure: a file here that ends with its MEASURE, its import, and its line in this list.
+# The report, its JSON and tables, the settings and the progress are made from the list, and tests/
+# evaluation/test_measures.py tries every entry. Then a test of the numbers in tests/evaluation/,
+# and in docs/evaluation.md the definition and the printed table.
 MEASURES = (
     heldout.MEASURE,
     importance.MEASURE,

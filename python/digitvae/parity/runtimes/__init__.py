@@ -5,7 +5,8 @@ Modules that have ``RUNTIMES`` are found: a tuple of
 ``PLACE`` orders the modules in reports; a runtime stands behind the one whose bits it must have.
 
 No runtime is given a file whose SHA-256 is not the manifest's; TorchScript and ``.pt2`` files of
-bundles go through :mod:`.trusted`.
+bundles go through :mod:`.trusted`. A module that hands ONNX to a library reads it by
+``onnx.load_model`` or ``onnx.load_session``, which let our own reader check it first.
 """
 
 from __future__ import annotations
