@@ -298,11 +298,18 @@ def test_a_seed_out_of_range_is_refused(seed: int) -> None:
 # Exported.
 
 
-@pytest.mark.parametrize("batch", [1, 2, 129])
-def test_every_exported_form_draws_what_pytorch_draws(toy: LatentPrior, batch: int) -> None:
+@pytest.mark.parametrize(
+    ("classes", "batch"),
+    # Of the second class alone, which has one component, tables of thresholds are empty.
+    [((0, 1, 2), 1), ((0, 1, 2), 2), ((0, 1, 2), 129), ((1, 1), 5), ((1,), 5), ((2,), 5)],
+)
+def test_every_exported_form_draws_what_pytorch_draws(classes: tuple[int, ...], batch: int) -> None:
     names = ["u", "digit", "eps"]
     rng = np.random.default_rng(batch)
-    given = (rng.random(batch, np.float32), rng.integers(-1, 3, batch), noise(batch))
+    toy = assemble(
+        [some_mixtures()[one] for one in classes], np.full(len(classes), 1 / len(classes))
+    )
+    given = (rng.random(batch, np.float32), rng.integers(-1, len(classes), batch), noise(batch))
     z, label = draw(toy, *given)
     session = onnxruntime.InferenceSession(
         forms.onnx_bytes(toy, names, ["z", "label"], DIMS.latents, {})

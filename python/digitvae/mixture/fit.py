@@ -177,7 +177,8 @@ def assemble(mixtures: list[ClassMixture], frequencies: Float64) -> LatentPrior:
     counts = [len(mixture.weights) for mixture in mixtures]
 
     def float32(array: Float64) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array, np.float32))
+        # In PyTorch's own memory and order: torch.export cannot save an empty NumPy array.
+        return torch.empty(array.shape).copy_(torch.from_numpy(array))
 
     return LatentPrior(
         float32(ends[:-1]),
