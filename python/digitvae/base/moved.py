@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MOVED = {
     "digitvae.evaluate.run": "digitvae.evaluation.bundle",
+    "digitvae.evaluation.run": "digitvae.evaluation.bundle",
     "digitvae.evaluate": "digitvae.evaluation",
     "digitvae.model": "digitvae.vae.model",
     "digitvae.objective": "digitvae.vae.objective",

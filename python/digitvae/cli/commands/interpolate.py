@@ -103,6 +103,8 @@ def _choose(
             raise click.BadParameter(f"there are {len(test.labels)} test images, no index {index}")
         return index
     indices = (test.labels == digit).nonzero()[0]
+    if not len(indices):
+        raise click.BadParameter(f"there are no test images of {digit}")
     if pick is None:
         mu = model.encode(test.images[indices]).mu
         pick = int(((mu - mu.mean(axis=0)) ** 2).sum(axis=1).argmin())
