@@ -125,8 +125,10 @@ def _role(export: Export) -> Role:
 _of_onnx = partial(Runtime, file="onnx")
 RUNTIMES = (
     _of_onnx(ONNX_RUNTIME, "`*.onnx`, in a session from Python, with all optimizations", _session),
-    _of_onnx(ONNX_RUNTIME_BASIC, "the same, with basic ones", partial(_session, level=BASIC)),
-    _of_onnx(ONNX_RUNTIME_OFF, "the same, with none", partial(_session, level=OFF)),
+    _of_onnx(
+        ONNX_RUNTIME_BASIC, "the same, with basic optimizations", partial(_session, level=BASIC)
+    ),
+    _of_onnx(ONNX_RUNTIME_OFF, "the same, without optimizations", partial(_session, level=OFF)),
     _of_onnx(
         ONNX_RUNTIME_TILES,
         f"ONNX Runtime, fed {TILE_ROWS} rows at a time, the last tile padded with zeros; pixels "
