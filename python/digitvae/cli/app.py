@@ -11,15 +11,12 @@ import io
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, NoReturn
 
 from digitvae.base.errors import DigitVAEError
 from digitvae.base.text import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import FrameType
-    from typing import NoReturn
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 _NATIVE_COMMANDS = {"generate", "interpolate", "reconstruct", "encode", "decode"}

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from digitvae.base.arguments import PixelType
 from digitvae.cli import options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from digitvae.base.arguments import PixelType
     from digitvae.engine.model import Model
     from digitvae.output import Sink
 
-    Command = Callable[..., None]
+Command = Callable[..., None]
 
 
 class ImageOutput:

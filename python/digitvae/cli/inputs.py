@@ -8,7 +8,9 @@ used: only that part takes memory.
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,14 +18,10 @@ import numpy as np
 from digitvae.base.errors import DataError
 from digitvae.base.files import open_regular
 from digitvae.data import idx, npy
+from digitvae.data.rows import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from numpy.typing import NDArray
-
-    from digitvae.data.rows import Rows
 
     Array = NDArray[Any]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,12 +13,11 @@ from digitvae.cli.numbers import MAX_COUNT, MAX_SEED, parse_digits, parse_whole
 from digitvae.output.formats import FORMATS, able
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from click.shell_completion import CompletionItem
 
     ParamType = click.ParamType[int]
     ListType = click.ParamType[list[int]]
+
 else:
     ParamType = ListType = click.ParamType  # generic for type checkers only
 

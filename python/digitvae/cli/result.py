@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
+from digitvae.bundle.folder import Bundle
 from digitvae.cli.say import say, say_json
 from digitvae.output.descriptors import is_standard_output
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from digitvae.bundle.folder import Bundle
 
 
 class Report:

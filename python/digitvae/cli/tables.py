@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from digitvae.base.tables import ALARM
+from digitvae.base.tables import ALARM, Table
 from digitvae.base.text import printable
-
-if TYPE_CHECKING:
-    from digitvae.base.tables import Table
 
 
 def print_table(table: Table) -> None:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from digitvae.cli.say import tell
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from digitvae.data.sets import Split
-    from digitvae.engine.model import Model
+from digitvae.data.sets import Split
+from digitvae.engine.model import Model
 
 
 def load_test_set(model: Model, folder: Path | None) -> Split:

@@ -6,7 +6,9 @@ that fills its own buffers (``digitvae generate``) starts in a fraction of the t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, overload
 
 from digitvae import _native
 from digitvae.base.arguments import (
@@ -29,10 +31,6 @@ from digitvae.engine.runtime import open_runtime
 from digitvae.engine.sampling import LATENT_STREAM, POSTERIOR_STREAM, LatentSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-    from typing import TypedDict
-
     import numpy as np
     import numpy.typing as npt
     from typing_extensions import Buffer, Unpack

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from digitvae import _native
 from digitvae.base.arguments import check_digits
 from digitvae.base.errors import BundleError
+from digitvae.bundle.folder import Bundle
 from digitvae.bundle.names import DECODER, ENCODER, PRIOR
-
-if TYPE_CHECKING:
-    from digitvae.bundle.folder import Bundle
-    from digitvae.engine.sampling import LatentSource
+from digitvae.engine.sampling import LatentSource
 
 
 class Networks:

@@ -6,13 +6,12 @@ import contextlib
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from digitvae.base.errors import RuntimeLibraryError
 
 if TYPE_CHECKING:
-    from threading import Thread
-
     from digitvae._native import Runtime
 
 ENVIRONMENT_VARIABLE = "DIGITVAE_ORT_LIBRARY"
@@ -71,7 +70,6 @@ def open_in_background() -> Thread:
     Whatever fails here fails again in `open_runtime`, which tells it. Where the system starts no
     more threads, nothing is begun.
     """
-    from threading import Thread
 
     def keep_open() -> None:
         with contextlib.suppress(Exception):

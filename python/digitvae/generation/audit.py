@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, NamedTuple, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from digitvae import __version__
+from digitvae.engine.model import Model
+from digitvae.generation.pipeline import Pipeline
 from digitvae.output import manifest
+from digitvae.output.manifest import FileRecord
 from digitvae.output.shards import write_shard
+from digitvae.output.spec import OutputSpec
 from digitvae.output.stores import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import BinaryIO
-
     from typing_extensions import Buffer
-
-    from digitvae.engine.model import Model
-    from digitvae.generation.pipeline import Pipeline
-    from digitvae.output.manifest import FileRecord
-    from digitvae.output.spec import OutputSpec
 
 
 class Question(NamedTuple):

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from digitvae.base.errors import BundleError, OutputError
+from digitvae.bundle.folder import Bundle
 from digitvae.engine.model import Model, load
 from digitvae.generation.audit import Question, other_version
 from digitvae.generation.executor import Executor, executor_of
-from digitvae.generation.pipeline import nothing, steps
+from digitvae.generation.pipeline import Progress, nothing, steps
 from digitvae.output import manifest
 from digitvae.output.earlier_run import is_shard
 from digitvae.output.formats import FORMATS
+from digitvae.output.manifest import Manifest
 from digitvae.output.shards import check_shards, shard, shard_name
 from digitvae.output.spec import OutputSpec
-from digitvae.output.stores import open_store
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from digitvae.bundle.folder import Bundle
-    from digitvae.generation.pipeline import Progress
-    from digitvae.output.manifest import Manifest
-    from digitvae.output.stores import Store
+from digitvae.output.stores import Store, open_store
 
 _MOST_TOLD = 5
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from digitvae.generation.audit import problem
+from digitvae.engine.model import Model
+from digitvae.generation.audit import Question, problem
 from digitvae.generation.pipeline import Pipeline
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from digitvae.engine.model import Model
-    from digitvae.generation.audit import Question
-    from digitvae.output.shards import Shards
-    from digitvae.output.spec import OutputSpec
+from digitvae.output.shards import Shards
+from digitvae.output.spec import OutputSpec
 
 
 class Executor(Protocol):

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from digitvae import __version__
-from digitvae.base.arguments import MAX_COUNT, check_count, pixel_type, whole
+from digitvae.base.arguments import MAX_COUNT, PixelType, PriorName, check_count, pixel_type, whole
+from digitvae.bundle.folder import Bundle
 from digitvae.engine.model import Model, load
 from digitvae.engine.sampling import LatentSource
-from digitvae.generation.pipeline import Pipeline, nothing, steps
+from digitvae.generation.pipeline import Pipeline, Progress, nothing, steps
 from digitvae.output.formats import FORMATS, format_of
 from digitvae.output.sink import open_output
 from digitvae.output.spec import Layout, Origin, OutputSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-    from digitvae.base.arguments import PixelType, PriorName
-    from digitvae.bundle.folder import Bundle
     from digitvae.generation.executor import Executor
-    from digitvae.generation.pipeline import Progress
     from digitvae.output.manifest import FileRecord
     from digitvae.output.stores import Store
 

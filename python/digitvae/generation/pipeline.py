@@ -5,17 +5,14 @@ Nothing here needs NumPy: importing it takes longer than making ten thousand dig
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from digitvae.engine.model import Model
+from digitvae.output import Sink
+from digitvae.output.spec import OutputSpec
 
-    from digitvae.engine.model import Model
-    from digitvae.output import Sink
-    from digitvae.output.spec import OutputSpec
-
-    Progress = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]
 
 _CHUNK_BYTES = 8192 * 784
 """Of the images made at a time: enough for every thread, little enough for a moving bar."""

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from digitvae.base.atomic import UNFINISHED
 from digitvae.base.errors import OutputError
 from digitvae.output import manifest
 from digitvae.output.formats import FORMATS
+from digitvae.output.manifest import Manifest
+from digitvae.output.stores import Entry, Store
 from digitvae.output.stores.store import exists_already, is_missing
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from digitvae.output.manifest import Manifest
-    from digitvae.output.stores import Entry, Store
 
 _SHARD = re.compile(
     r"digits-([0-9]{5,})-of-([0-9]{5,})("

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from digitvae.base.atomic import check_space, new_file, output_errors
 from digitvae.output.descriptors import is_stream
@@ -11,9 +12,6 @@ from digitvae.output.formats.arrays import npy_header
 from digitvae.output.streams import open_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import BinaryIO
-
     import numpy as np
     from numpy.typing import NDArray
 

@@ -10,21 +10,18 @@ import functools
 import hashlib
 import io
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from digitvae.base.errors import OutputError
+from digitvae.output.stores import Store
 from digitvae.output.stores.folder import Folder
 from digitvae.output.stores.store import is_missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-    from typing import BinaryIO
-
     from typing_extensions import Buffer
-
-    from digitvae.output.stores import Store
 
 SCHEMA = "digitvae-output/1"
 NAME = "manifest.json"

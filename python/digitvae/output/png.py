@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import zlib
 from collections import deque
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from digitvae.output.spec import OutputSpec
 
+if TYPE_CHECKING:
     from digitvae.base.threads import Threads
-    from digitvae.output.spec import OutputSpec
 
 _PIECE = 1000
 """Images encoded at a time by one thread: 20 ms of work."""

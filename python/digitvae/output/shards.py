@@ -15,32 +15,25 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from tempfile import TemporaryFile, gettempdir
-from typing import TYPE_CHECKING, cast
+from typing import BinaryIO, cast
 
 from digitvae.base.atomic import output_errors
 from digitvae.base.errors import DigitVAEError, OutputError, add_note
 from digitvae.output import earlier_run, manifest
 from digitvae.output.descriptors import called, is_stream
-from digitvae.output.formats import FORMATS, able, check, format_of
+from digitvae.output.formats import FORMATS, Format, able, check, format_of
 from digitvae.output.manifest import FileRecord, HashingFile, Manifest
-from digitvae.output.sink import writing
-from digitvae.output.stores import open_store
+from digitvae.output.sink import Sink, writing
+from digitvae.output.spec import OutputSpec
+from digitvae.output.stores import Store, open_store
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from typing import BinaryIO
-
-    from digitvae.output.formats import Format
-    from digitvae.output.sink import Sink
-    from digitvae.output.spec import OutputSpec
-    from digitvae.output.stores import Store
-
-    Fill = Callable[[int, int, Sink], None]
-    Changed = Callable[[list[FileRecord]], Iterable[FileRecord]]
+Fill = Callable[[int, int, Sink], None]
+Changed = Callable[[list[FileRecord]], Iterable[FileRecord]]
 
 MAX_SHARDS = 100_000
 """Most shards: each has its lines in the manifest, and folders of more files are slow."""

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import BinaryIO
 
 from digitvae.base.atomic import check_space, new_file, new_folder, output_errors
 from digitvae.output.descriptors import is_stream
-from digitvae.output.formats import FORMATS, check, format_of
-from digitvae.output.spec import Layout, OutputSpec
+from digitvae.output.formats import FORMATS, Writer, check, format_of
+from digitvae.output.spec import Layout, Origin, OutputSpec
 from digitvae.output.streams import open_stream
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import BinaryIO
-
-    from digitvae.output.formats import Writer
-    from digitvae.output.spec import Origin
 
 
 class Sink:

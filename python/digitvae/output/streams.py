@@ -7,17 +7,14 @@ import errno
 import os
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import BinaryIO
 
 from digitvae.base.atomic import output_errors
 from digitvae.base.errors import OutputError
 from digitvae.output.descriptors import descriptor_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-    from typing import BinaryIO
 
 _PATIENCE_SECONDS = 10.0
 """For somebody to read a pipe that nobody reads yet."""

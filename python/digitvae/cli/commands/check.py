@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from digitvae.cli import options
 from digitvae.cli.say import say, say_json
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _MOST_TOLD = 5
 

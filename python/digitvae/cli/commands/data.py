@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from digitvae.cli import options
 from digitvae.cli.say import say, say_json, tell
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @click.command(

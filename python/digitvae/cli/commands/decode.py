@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from digitvae.cli import options
-from digitvae.cli.images import image_output
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from digitvae.cli.images import ImageOutput
+from digitvae.cli.images import ImageOutput, image_output
 
 
 @click.command(

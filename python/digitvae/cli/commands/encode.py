@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from digitvae.cli import options
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @click.command(

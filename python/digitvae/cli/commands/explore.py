@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from digitvae.cli import options
 from digitvae.cli.say import say, say_json, tell
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @click.command(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from digitvae.base.arguments import PriorName
 from digitvae.cli import options
 from digitvae.cli.numbers import MAX_COUNT
 from digitvae.output.formats import FORMATS, able
-
-if TYPE_CHECKING:
-    from digitvae.base.arguments import PriorName
 
 _EXAMPLES = """\b
 Examples:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from digitvae.cli import options
-from digitvae.cli.images import image_output
+from digitvae.cli.images import ImageOutput, image_output
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from digitvae.cli.images import ImageOutput
     from digitvae.data.sets import Split
     from digitvae.engine.model import Model
 

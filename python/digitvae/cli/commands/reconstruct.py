@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from digitvae.cli import numbers, options
-from digitvae.cli.images import image_output
+from digitvae.cli.images import ImageOutput, image_output
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from numpy.typing import NDArray
 
-    from digitvae.cli.images import ImageOutput
     from digitvae.data.rows import Rows
     from digitvae.engine.model import Model
 

@@ -10,15 +10,13 @@ import socket
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from digitvae.base.errors import ClusterError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _REACH_SECONDS = 5.0
 _HOW_TO_START = (

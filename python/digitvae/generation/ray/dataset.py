@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from digitvae.base.arguments import check_count, check_first, pixel_type, whole
+from digitvae.base.arguments import (
+    PixelType,
+    PriorName,
+    check_count,
+    check_first,
+    pixel_type,
+    whole,
+)
+from digitvae.bundle.folder import Bundle
 from digitvae.engine.model import load
 from digitvae.engine.sampling import LatentSource
 from digitvae.generation.ray.cluster import ray_package
 from digitvae.generation.ray.workers import DataWork, recipe_of, sample
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from digitvae.base.arguments import PixelType, PriorName
-    from digitvae.bundle.folder import Bundle
 
 _BLOCK_DIGITS = 16_384
 """13 MB of uint8 images: a block takes a hundred times as long to make as to hand over."""

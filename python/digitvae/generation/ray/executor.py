@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from digitvae.engine.model import Model
+from digitvae.generation.audit import Question
 from digitvae.generation.ray import workers
 from digitvae.generation.ray.schedule import spread
 from digitvae.generation.ray.workers import ShardWork, recipe_of
+from digitvae.output.shards import Shards
+from digitvae.output.spec import OutputSpec
 from digitvae.output.stores import Folder, open_store
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from digitvae.engine.model import Model
-    from digitvae.generation.audit import Question
-    from digitvae.output.shards import Shards
-    from digitvae.output.spec import OutputSpec
 
 
 class RayExecutor:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from digitvae.base.errors import ClusterError, DigitVAEError, OutputError
 from digitvae.generation.ray.cluster import head_answers, leave, ray_package, workers_that_fit
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
 
 Job = TypeVar("Job")
 Item = TypeVar("Item")

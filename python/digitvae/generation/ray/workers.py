@@ -9,32 +9,27 @@ import itertools
 import os
 import socket
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from digitvae import __version__
+from digitvae.base.arguments import PixelType
 from digitvae.base.errors import BundleError, ClusterError, DigitVAEError, OutputError
 from digitvae.bundle.folder import Bundle
 from digitvae.bundle.names import DECODER, ENCODER, MANIFEST, PRIOR
-from digitvae.engine.model import load
-from digitvae.generation.audit import other_version, problem
+from digitvae.engine.model import Model, load
+from digitvae.engine.sampling import LatentSource
+from digitvae.generation.audit import Question, other_version, problem
 from digitvae.generation.pipeline import Pipeline
 from digitvae.generation.ray.cluster import ray_package
 from digitvae.output import manifest
+from digitvae.output.manifest import FileRecord
 from digitvae.output.shards import make_shard
+from digitvae.output.spec import OutputSpec
 from digitvae.output.stores import is_missing, open_store
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from digitvae.base.arguments import PixelType
-    from digitvae.engine.model import Model
-    from digitvae.engine.sampling import LatentSource
-    from digitvae.generation.audit import Question
-    from digitvae.output.manifest import FileRecord
-    from digitvae.output.spec import OutputSpec
 
 _TRIAL_DIGITS = 256
 _NETWORKS = (DECODER, ENCODER, PRIOR)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 from digitvae.base.arguments import MAX_INDEX
 from digitvae.base.errors import OutputError
@@ -15,12 +16,7 @@ from digitvae.output.formats.mnist import MNIST
 from digitvae.output.formats.parquet import PARQUET
 from digitvae.output.formats.sheet import PNG
 from digitvae.output.formats.tar import TAR
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from digitvae.output.spec import OutputSpec
+from digitvae.output.spec import OutputSpec
 
 __all__ = ["FORMATS", "Format", "Writer", "able", "check", "format_of"]
 

@@ -8,15 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import TYPE_CHECKING
+from typing import IO, BinaryIO
 
 from digitvae.output.formats.format import Format, Writer
-
-if TYPE_CHECKING:
-    from typing import IO, BinaryIO
-
-    from digitvae.output.spec import OutputSpec
-
+from digitvae.output.spec import OutputSpec
 
 _ORDER = "<" if sys.byteorder == "little" else ">"
 _DESCR = {"uint8": "|u1", "float32": _ORDER + "f4", "int32": _ORDER + "i4"}

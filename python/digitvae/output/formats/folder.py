@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digitvae.output.formats.format import Format, Writer
+from digitvae.output.spec import OutputSpec
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from digitvae.output.manifest import FileRecord, Manifest
-    from digitvae.output.spec import OutputSpec
 
 _PICTURE_NAME = re.compile(r"[0-9]{6,}\.png", re.ASCII)
 _PICTURES = "*.png"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+from digitvae.output.spec import OutputSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import BinaryIO
-
     from digitvae.output.manifest import FileRecord, Manifest
-    from digitvae.output.spec import OutputSpec
 
 
 class Writer:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING
+from typing import BinaryIO
 
 from digitvae.output.formats.format import Format, Writer
-
-if TYPE_CHECKING:
-    from typing import BinaryIO
-
-    from digitvae.output.spec import OutputSpec
+from digitvae.output.spec import OutputSpec
 
 
 def check_number(spec: OutputSpec) -> None:

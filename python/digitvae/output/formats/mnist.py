@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digitvae.output.formats.format import Format, Writer
 from digitvae.output.formats.idx import check_number
+from digitvae.output.spec import OutputSpec
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from digitvae.output.manifest import FileRecord, HashingFile, Manifest
-    from digitvae.output.spec import OutputSpec
 
 _NAME = re.compile(r"MNIST/(raw/((train|t10k)-(images-idx3|labels-idx1)-ubyte)?)?")
 """Names in the folder, relative to it; a folder's own ends with a slash."""

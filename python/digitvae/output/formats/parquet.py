@@ -7,16 +7,13 @@ images; for everybody else the column is a struct of bytes and a file name.
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from digitvae.output.formats.format import Format, Writer
+from digitvae.output.spec import OutputSpec
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
-
     from typing_extensions import Buffer
-
-    from digitvae.output.spec import OutputSpec
 
 _ROWS = 1000
 """Images in a row group (half a MB): what a reader takes at once, and what is held back here."""

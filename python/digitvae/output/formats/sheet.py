@@ -5,15 +5,10 @@ Pillow writes it, and is imported when the sheet is made.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import BinaryIO
 
 from digitvae.output.formats.format import Format, Writer
-from digitvae.output.spec import Layout
-
-if TYPE_CHECKING:
-    from typing import BinaryIO
-
-    from digitvae.output.spec import OutputSpec
+from digitvae.output.spec import Layout, OutputSpec
 
 MAX_SHEET_PIXELS = 89_478_485
 """Largest contact sheet, in pixels: Pillow takes more for an attack, and viewers choke."""

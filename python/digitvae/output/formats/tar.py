@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import BinaryIO
 
 from digitvae.output.formats.format import Format, Writer
-
-if TYPE_CHECKING:
-    from typing import BinaryIO
-
-    from digitvae.output.spec import OutputSpec
+from digitvae.output.spec import OutputSpec
 
 _BLOCK, _RECORD = 512, 20 * 512
 """Bytes (POSIX.1-1988, ustar); a header is a block, an archive ends with its record."""

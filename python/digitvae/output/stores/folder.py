@@ -5,21 +5,17 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import BinaryIO
 
 from digitvae.base import atomic
 from digitvae.base.atomic import output_errors
 from digitvae.base.errors import OutputError
 from digitvae.base.files import open_regular
 from digitvae.output.stores.store import Entry, exists_already
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-    from typing import BinaryIO
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,15 @@ Where the store is and who asks is told in the environment, as to any other prog
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from digitvae.base.errors import DigitVAEError, OutputError
 from digitvae.output.stores.store import Entry, exists_already
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import BinaryIO
-
     from typing_extensions import Buffer
 
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs"}
