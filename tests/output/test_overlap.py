@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from digitvae.base.threads import in_parallel
-from digitvae.output.overlap import overlapped
+from digitvae.output.overlap import Overlap
 from digitvae.output.png import PngEncoder
 
 BUFFERS = 3
@@ -25,7 +25,7 @@ def test_everything_is_written_in_order_on_another_thread() -> None:
         threads.add(threading.get_ident())
         written.append(bytes(part))
 
-    with overlapped(write, buffers(4)) as overlap:
+    with Overlap(write, buffers(4)) as overlap:
         for i in range(100):
             buffer = overlap.take()
             used = 4 if i % 2 else 1
@@ -44,7 +44,7 @@ def test_making_goes_on_while_writing_waits_until_every_buffer_is_full() -> None
         assert go_on.wait(10)
         written.append(bytes(part))
 
-    with overlapped(write, buffers(1)) as overlap:
+    with Overlap(write, buffers(1)) as overlap:
         for i in range(BUFFERS):
             buffer = overlap.take()
             buffer[0] = i
@@ -63,7 +63,7 @@ def test_a_failure_to_write_reaches_the_maker_and_ends_the_writing() -> None:
             raise OSError(28, "No space left on device")
 
     def make() -> None:
-        with overlapped(write, buffers(1)) as overlap:
+        with Overlap(write, buffers(1)) as overlap:
             for i in range(100):
                 buffer = overlap.take()
                 buffer[0] = i
@@ -79,7 +79,7 @@ def test_a_failure_in_the_last_write_is_raised_at_the_end_of_the_block() -> None
         raise ValueError("last")
 
     def make() -> None:
-        with overlapped(write, buffers(1)) as overlap:
+        with Overlap(write, buffers(1)) as overlap:
             overlap.give(overlap.take(), 1)
 
     with pytest.raises(ValueError, match="last"):
@@ -99,7 +99,7 @@ def test_an_exception_in_the_block_drops_what_is_not_being_written(
         written.append(part[0])
 
     def make() -> None:
-        with overlapped(write, buffers(1)) as overlap:
+        with Overlap(write, buffers(1)) as overlap:
             for i in range(BUFFERS):
                 buffer = overlap.take()
                 buffer[0] = i
@@ -129,7 +129,7 @@ def refuse_to_start(_thread: threading.Thread) -> None:
 @pytest.mark.usefixtures("no_threads")
 def test_where_no_thread_can_be_started_everything_is_written_in_order_all_the_same() -> None:
     written: list[bytes] = []
-    with overlapped(lambda part: written.append(bytes(part)), buffers(1)) as overlap:
+    with Overlap(lambda part: written.append(bytes(part)), buffers(1)) as overlap:
         for i in range(100):
             buffer = overlap.take()
             buffer[0] = i
@@ -146,7 +146,7 @@ def test_where_no_thread_can_be_started_failures_are_told_all_the_same() -> None
         raise OSError("full")
 
     def give_three() -> None:
-        with overlapped(write, buffers(1)) as overlap:
+        with Overlap(write, buffers(1)) as overlap:
             for _ in range(3):
                 overlap.give(overlap.take(), 1)
 

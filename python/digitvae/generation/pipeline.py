@@ -80,9 +80,9 @@ class Pipeline:
             self._write(sink, buffer)
             advance(count)
             return
-        from digitvae.output.overlap import overlapped
+        from digitvae.output.overlap import Overlap
 
-        with overlapped(partial(self._write, sink), self._memory(_BUFFERS, self._most)) as overlap:
+        with Overlap(partial(self._write, sink), self._memory(_BUFFERS, self._most)) as overlap:
             for start in range(first, first + count, self._most):
                 number = min(self._most, first + count - start)
                 buffer = overlap.take()
