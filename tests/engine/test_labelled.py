@@ -260,7 +260,7 @@ def test_a_bundle_without_a_mixture_says_so(unlabelled_bundle: Path, call: str) 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (make_corpus.prior(39), "says latent, dataset = "),
+        (make_corpus.prior(39), "says {'latent': 39, 'dataset': "),
         (b"nothing", "or cut short"),
         (make_corpus.tiny_decoder(), "the operator 'Relu'"),
     ],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from digitvae import _native
 from digitvae.base.arguments import check_digits
@@ -11,6 +12,8 @@ from digitvae.base.errors import BundleError
 from digitvae.bundle.folder import Bundle
 from digitvae.bundle.names import DECODER, ENCODER, PRIOR
 from digitvae.engine.sampling import LatentSource
+
+Network = TypeVar("Network", _native.Decoder, _native.Encoder, _native.Prior)
 
 
 class Networks:
@@ -28,28 +31,23 @@ class Networks:
         self.runtime = runtime
         self._bundle = bundle
         self._lock = threading.Lock()
-        self._encoder: _native.Encoder | None = None
-        self._prior: _native.Prior | None = None
-        self.decoder = _native.Decoder(runtime, bundle.read(DECODER))
-        _check_network(bundle, DECODER, self.decoder)
+        self._opened: dict[str, Any] = {}
+        self.decoder = self._open(DECODER, _native.Decoder)
 
     @property
     def encoder(self) -> _native.Encoder:
         """The encoder; BundleError where it is missing, damaged, or not the manifest's."""
-        with self._lock:
-            if self._encoder is None:
-                encoder = _native.Encoder(self.runtime, self._bundle.read(ENCODER))
-                _check_network(self._bundle, ENCODER, encoder)
-                self._encoder = encoder
-            return self._encoder
+        return self._open(ENCODER, _native.Encoder)
 
     @property
     def prior(self) -> _native.Prior:
         """The mixture; BundleError where there is none, or it is not the manifest's."""
-        with self._lock:
-            if self._prior is None:
-                self._prior = _load_prior(self._bundle, self.runtime)
-            return self._prior
+        if PRIOR not in self._bundle.file_names:
+            raise BundleError(
+                f"{self._bundle.path} has no {PRIOR}: only prior='standard', without a digit, can "
+                "be drawn from; digitvae export makes bundles that have one"
+            )
+        return self._open(PRIOR, _native.Prior)
 
     def arguments(self, source: LatentSource, *, labelled: bool = False) -> dict[str, Any]:
         """A source as the native module takes it, but for the seed; nothing for all of N(0, I).
@@ -72,32 +70,22 @@ class Networks:
             )
         return {} if source.truncation == 1 else {"truncation": source.truncation}
 
-
-def _load_prior(bundle: Bundle, runtime: _native.Runtime) -> _native.Prior:
-    if PRIOR not in bundle.file_names:
-        raise BundleError(
-            f"{bundle.path} has no {PRIOR}: only prior='standard', without a digit, can be drawn "
-            "from; digitvae export makes bundles that have one"
-        )
-    prior = _native.Prior(runtime, bundle.read(PRIOR))
-    said = (prior.latent_dim, prior.dataset)
-    listed = (bundle.latent_dim, bundle.manifest.get("dataset"))
-    if said != listed:
-        raise BundleError(
-            f"{bundle.path / PRIOR} says latent, dataset = {said}, the manifest says {listed}: "
-            "they are not of one model"
-        )
-    return prior
-
-
-def _check_network(bundle: Bundle, name: str, network: _native.Decoder | _native.Encoder) -> None:
-    """What a network says of itself must be what the manifest says."""
-    manifest = bundle.manifest
-    dims = manifest["dims"]
-    said = (network.latent_dim, network.height, network.width, network.dataset)
-    listed = (dims["latent"], dims["height"], dims["width"], manifest.get("dataset"))
-    if said != listed:
-        raise BundleError(
-            f"{bundle.path / name} says latent, height, width, dataset = {said}, the manifest "
-            f"says {listed}: they are not of one model"
-        )
+    def _open(self, name: str, kind: Callable[[_native.Runtime, bytes], Network]) -> Network:
+        """Open a network the first time; what it says of itself must be what the manifest says."""
+        with self._lock:
+            if name not in self._opened:
+                network: Any = kind(self.runtime, self._bundle.read(name))
+                manifest = self._bundle.manifest
+                listed = {**manifest["dims"], "dataset": manifest.get("dataset")}
+                says = {"latent": network.latent_dim, "dataset": network.dataset}
+                if name != PRIOR:  # which makes no images
+                    says |= {"height": network.height, "width": network.width}
+                wanted = {key: listed[key] for key in says}
+                if says != wanted:
+                    raise BundleError(
+                        f"{self._bundle.path / name} says {says}, the manifest says {wanted}: "
+                        "they are not of one model"
+                    )
+                self._opened[name] = network
+            opened: Network = self._opened[name]
+            return opened
