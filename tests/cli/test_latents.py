@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 import digitvae as dv
-from digitvae.cli.inputs import image_chunks, read_images, read_latents
+from digitvae.cli.inputs import chunks, read_images, read_latents
 from digitvae.engine.model import Model
 from tests.support.readers import READERS
 from tests.support.running import Runner, assert_explained
@@ -382,7 +382,7 @@ def test_of_a_large_file_only_what_is_used_is_read(
         os.pwrite(file.fileno(), bytes([9] * 784), start + 784 * 7_000_000_000)
     images = read_images(path, 28, 28)
     assert images.shape == (10_000_000_000, 28, 28)
-    _, chunk = next(image_chunks(path, images[7_000_000_000:]))
+    _, chunk = next(chunks(path, images[7_000_000_000:]))
     assert (chunk.shape, chunk[0].min(), chunk[1:].max()) == ((8192, 28, 28), 9, 0)
     assert images[[5, 7_000_000_000]].sum(axis=(1, 2)).tolist() == [0, 9 * 784]
     assert images[10_000_000_000 - 3 :].shape == (3, 28, 28)

@@ -6,12 +6,15 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from digitvae.base.arguments import PixelType
 from digitvae.cli import options
+from digitvae.cli.say import tell
 
 if TYPE_CHECKING:
+    from digitvae.data.sets import Split
     from digitvae.engine.model import Model
     from digitvae.output import Sink
 
@@ -52,6 +55,20 @@ class ImageOutput:
         from digitvae.engine.model import load
 
         return load(self._bundle)
+
+    def test_set(self, folder: Path | None) -> Split:
+        """The test images of the data set that the model was trained on.
+
+        Args:
+            folder: Where the files are; ``None`` for the cache, which is filled if need be.
+
+        Raises:
+            DataError: A file is missing or wrong, and cannot be fetched.
+        """
+        from digitvae.data.sets import load
+
+        name = self.model.bundle.manifest.get("dataset", "mnist")
+        return load(name, folder, ("test",), say=tell)["test"]
 
     @contextmanager
     def open(

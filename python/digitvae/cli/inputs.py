@@ -97,57 +97,35 @@ def read_latents(path: Path, dim: int) -> Array | Rows:
     return npy.read(path, ("mu", "latents", "z"), check).reshape(-1, dim)
 
 
-def image_chunks(
-    path: Path, images: Array | Rows, size: int = CHUNK
-) -> Iterator[tuple[int, Array]]:
-    """Go through images a chunk at a time, checking float32 values to lie in [0, 1].
+def chunks(path: Path, array: Array | Rows, size: int = CHUNK) -> Iterator[tuple[int, Array]]:
+    """Go through images [n, height, width] or latents [n, dim] a chunk at a time, checking values.
 
-    Yields:
-        The index of the chunk's first image, and the chunk, C-contiguous.
-
-    Raises:
-        DataError: Names the first value that is out of range; or the file was cut short.
-    """
-    for start, chunk in _chunks(images, size):
-        if chunk.dtype == np.float32:
-            good = (chunk >= 0) & (chunk <= 1)
-            if not good.all():
-                raise DataError(
-                    f"{path}: image {_first(~good, chunk, start)}; float32 pixels must be from "
-                    "0 to 1 (divide by 255, or save as uint8)"
-                )
-        yield start, chunk
-
-
-def latent_chunks(
-    path: Path, latents: Array | Rows, size: int = CHUNK
-) -> Iterator[tuple[int, Array]]:
-    """Go through latents a chunk at a time, checking that they are finite.
+    float32 pixels have to lie in [0, 1]; latents have to be finite.
 
     Yields:
         The index of the chunk's first row, and the chunk, C-contiguous.
 
     Raises:
-        DataError: Names the first value that is NaN or infinite; or the file was cut short.
+        DataError: Names the first value that is wrong; or the file was cut short.
     """
-    for start, chunk in _chunks(latents, size):
-        good = np.isfinite(chunk)
-        if not good.all():
-            raise DataError(f"{path}: row {_first(~good, chunk, start)}; latents must be finite")
-        yield start, chunk
-
-
-def _chunks(array: Array | Rows, size: int) -> Iterator[tuple[int, Array]]:
     for start in range(0, len(array), size):
-        chunk = array[start : start + size]
+        part = array[start : start + size]
         # Also turns the byte order to this machine's.
-        yield start, np.ascontiguousarray(chunk, chunk.dtype.newbyteorder("="))
-
-
-def _first(bad: NDArray[np.bool_], chunk: Array, start: int) -> str:
-    """Where the first bad value of a chunk is, and what."""
-    row, *inside = (int(i) for i in np.argwhere(bad)[0])
-    return f"{start + row}, element {inside}, is {chunk[(row, *inside)]}"
+        chunk = np.ascontiguousarray(part, part.dtype.newbyteorder("="))
+        if chunk.dtype == np.float32:
+            if chunk.ndim == 3:
+                good = (chunk >= 0) & (chunk <= 1)
+                what = "image"
+                rule = "float32 pixels must be from 0 to 1 (divide by 255, or save as uint8)"
+            else:
+                good, what, rule = np.isfinite(chunk), "row", "latents must be finite"
+            if not good.all():
+                row, *inside = (int(i) for i in np.argwhere(~good)[0])
+                value = chunk[(row, *inside)]
+                raise DataError(
+                    f"{path}: {what} {start + row}, element {inside}, is {value}; {rule}"
+                )
+        yield start, chunk
 
 
 def _start(path: Path) -> bytes:

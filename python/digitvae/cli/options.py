@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,13 +14,9 @@ from digitvae.cli.numbers import MAX_COUNT, MAX_SEED, parse_digits, parse_whole
 from digitvae.output.formats import FORMATS, able
 
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
-    ParamType = click.ParamType[int]
-    ListType = click.ParamType[list[int]]
-
+    ParamType = click.ParamType[Any]
 else:
-    ParamType = ListType = click.ParamType  # generic for type checkers only
+    ParamType = click.ParamType  # generic for type checkers only
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 PixelType = arguments.PixelType
@@ -28,37 +25,29 @@ PATH = click.Path(path_type=Path)
 """A path that the command itself looks at, so that its errors are the library's own."""
 
 
-class WholeNumber(ParamType):
+class Parsed(ParamType):
+    """Values that a function makes of text.
+
+    Args:
+        name: What they are.
+        parse: Its ValueError becomes click's usage error, which names the option.
+    """
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value; click converts defaults too, which need not be text."""
+        try:
+            return self._parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def whole_number(low: int, high: int) -> Parsed:
     """Whole numbers in [low, high], as 10000, 10_000 or 10,000."""
-
-    name = "integer"
-
-    def __init__(self, low: int, high: int) -> None:
-        self._low = low
-        self._high = high
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The number, or click's usage error that names the option."""
-        try:
-            # Click converts defaults too, which are numbers already.
-            return parse_whole(str(value), self._low, self._high)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class DigitList(ListType):
-    """Digits, as 7, 0-9 or 1,3,5-7."""
-
-    name = "digits"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> list[int]:
-        """The digits in their order, or click's usage error that names the option."""
-        try:
-            return parse_digits(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+    return Parsed("integer", partial(parse_whole, low=low, high=high))
 
 
 def number(
@@ -72,7 +61,7 @@ def number(
     """An option that takes a whole number in [low, high]."""
     return click.option(
         *flags,
-        type=WholeNumber(low, high),
+        type=whole_number(low, high),
         default=default,
         show_default=default is not None,
         metavar=metavar,
@@ -90,13 +79,6 @@ def complete_words(*words: str) -> Callable[..., list[str]]:
     return complete
 
 
-def complete_path(
-    context: click.Context, param: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
-    """Has a shell complete a path that is kept as text."""
-    return PATH.shell_complete(context, param, incomplete)
-
-
 complete_dataset = complete_words("mnist", "fashion-mnist")
 
 
@@ -108,7 +90,7 @@ def output(default: str) -> Callable[[Command], Command]:
         metavar="PATH",
         default=default,
         show_default=True,
-        shell_complete=complete_path,
+        shell_complete=PATH.shell_complete,
         help="Where to write; '-': standard output.",
     )
 
@@ -172,7 +154,7 @@ prior = click.option(
 )
 digit = click.option(
     "--digit",
-    type=DigitList(),
+    type=Parsed("digits", parse_digits),
     metavar="SPEC",
     help="Classes, which the images take in turn: 7, 0-9, 1,3,5-7.",
 )

@@ -26,11 +26,11 @@ def decode(*, latents: Path, to: ImageOutput) -> None:
     LATENTS is float32 [n, latents] as .npy, or the 'mu' of an .npz. PATH takes the same kinds as
     for generate.
     """
-    from digitvae.cli.inputs import latent_chunks, read_latents
+    from digitvae.cli.inputs import chunks, read_latents
 
     z = read_latents(latents, to.model.latent_dim)
     with to.open("decoding", len(z)) as (sink, advance):
-        for _, chunk in latent_chunks(latents, z):
+        for _, chunk in chunks(latents, z):
             sink.write(memoryview(to.model.decode(chunk, dtype=to.dtype, threads=to.threads)))
             advance(len(chunk))
     to.finish("digits", len(z), {"input": str(latents)})

@@ -51,7 +51,7 @@ def encode(
 
     import numpy as np
 
-    from digitvae.cli.inputs import image_chunks, read_images
+    from digitvae.cli.inputs import chunks, read_images
     from digitvae.cli.progress import progress
     from digitvae.engine.model import load
 
@@ -60,7 +60,7 @@ def encode(
     mu = np.empty((len(x), model.latent_dim), np.float32)
     logvar = np.empty_like(mu)
     with progress("encoding", len(x), quiet=quiet) as advance:
-        for start, chunk in image_chunks(images, x):
+        for start, chunk in chunks(images, x):
             rows = slice(start, start + len(chunk))
             mu[rows], logvar[rows] = model.encode(chunk, threads=threads)
             advance(len(chunk))

@@ -64,7 +64,7 @@ _HELP = f"""Generate COUNT new digits, such as 10_000.
 
 
 @click.command(cls=_CountCommand, help=_HELP, epilog=_EXAMPLES)
-@click.argument("count", type=options.WholeNumber(1, MAX_COUNT), required=False)
+@click.argument("count", type=options.whole_number(1, MAX_COUNT), required=False)
 @options.output("digits.npy")
 @options.seed
 @options.first

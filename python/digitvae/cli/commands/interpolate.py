@@ -65,10 +65,7 @@ def interpolate(
     _require_one("from", from_digit, from_index)
     _require_one("to", to_digit, to_index)
 
-    from digitvae.cli.testset import load_test_set
-
-    model = to.model
-    test = load_test_set(model, data)
+    model, test = to.model, to.test_set(data)
     start = _choose(model, test, from_digit, from_index, pick)
     end = _choose(model, test, to_digit, to_index, pick)
     mu = model.encode(test.images[[start, end]], threads=to.threads).mu

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from digitvae.data.rows import Rows
-    from digitvae.engine.model import Model
 
     Array = NDArray[Any]
 
@@ -65,10 +64,10 @@ def reconstruct(
 
     import numpy as np
 
-    from digitvae.cli.inputs import CHUNK, image_chunks
+    from digitvae.cli.inputs import CHUNK, chunks
 
     model, threads = to.model, to.threads
-    origin, x = _select(model, images, data, count=count, first=first, seed=seed)
+    origin, x = _select(to, images, data, count=count, first=first, seed=seed)
     total, across, step = len(x), None, CHUNK
     if to.is_sheet:
         across = to.columns or min(len(x), _COLUMNS)
@@ -79,7 +78,7 @@ def reconstruct(
         sink,
         advance,
     ):
-        for _, chunk in image_chunks(origin, x, step):
+        for _, chunk in chunks(origin, x, step):
             before = _as_uint8(chunk)
             after = model.decode(model.encode(chunk, threads=threads).mu, threads=threads)
             error += float(np.square((before - after.astype(np.float64)) / 255).sum())
@@ -95,7 +94,7 @@ def reconstruct(
 
 
 def _select(
-    model: Model,
+    to: ImageOutput,
     images: Path | None,
     data: Path | None,
     *,
@@ -105,11 +104,11 @@ def _select(
 ) -> tuple[Path, Array | Rows]:
     """The images that the options name, and what errors call the place they are from."""
     from digitvae.cli.inputs import read_images
-    from digitvae.cli.testset import load_test_set
 
+    model = to.model
     source: Array | Rows
     if images is None:
-        origin, source = Path("test images"), load_test_set(model, data).images
+        origin, source = Path("test images"), to.test_set(data).images
         wanted = _DEFAULT_COUNT if count is None else count
     else:
         origin, source = images, read_images(images, model.height, model.width)
