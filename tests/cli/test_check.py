@@ -27,7 +27,7 @@ SHARDS = 4
 MAKE = ("generate", 50, "--shard-size", 15, "--seed", 5)
 ADVICE = (
     "Delete what was changed, and have it and what is missing made by the command that made them, "
-    "with --resume"
+    "with resume (--resume)"
 )
 
 
@@ -341,7 +341,7 @@ def test_shards_of_another_bundle_are_not_made_again(
     result = made("check", "digits", *bundle)
     message = f"'digits' was made with the bundle {model.bundle.sha256[:12]}…, and "
     assert_explained(result, 1, message)
-    assert "name the other with --bundle, or make nothing again with --again 0" in result.err
+    assert "with bundle (--bundle), or make nothing again with again=0 (--again 0)" in result.err
     result = made("check", "digits", *bundle, "--again", 0)
     assert (result.code, result.err) == (0, "")
     assert "; 0 made again: the same" in result.out
@@ -422,7 +422,10 @@ def test_files_that_the_manifest_does_not_list_are_not_vouched_for(made: Runner)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["generate", "50", "--again", "1"], "--again makes shards twice: give --shard-size, too"),
+        (
+            ["generate", "50", "--again", "1"],
+            "again (--again) makes shards twice: give shard_size (--shard-size)",
+        ),
         (["generate", "50", "--shard-size", "5", "--again", "-1"], "--again"),
         (["check"], "OUTPUT"),
         (["check", "digits", "--again", "-1"], "--again"),
@@ -430,7 +433,7 @@ def test_files_that_the_manifest_does_not_list_are_not_vouched_for(made: Runner)
         (["generate", "50", "--mixed-processors"], "--mixed-processors is for --engine ray"),
         (
             ["generate", "50", "--engine", "ray", "--again", "1", "--mixed-processors"],
-            "--again compares bytes, which --mixed-processors lets differ",
+            "again (--again) compares bytes, which same_bits=False (--mixed-processors) lets",
         ),
     ],
 )

@@ -167,7 +167,7 @@ def test_the_test_set_of_mnist_is_of_the_images_that_follow(
 
 def test_a_test_set_is_for_mnist_and_must_have_indices(run: Runner) -> None:
     result = run("generate", 5, "--test", 2, "-o", "a.npy")
-    assert_explained(result, 2, "--test is for --format mnist")
+    assert_explained(result, 2, "test (--test) is for the format mnist")
     assert_explained(run("generate", 5, "--test", 0, "-o", "a", "--format", "mnist"), 2, "--test")
     mnist = ("-o", "a", "--format", "mnist")
     last = run("generate", 5, "--first", 2**64 - 5, "--test", 1, *mnist)

@@ -163,5 +163,5 @@ def test_a_disk_that_is_really_full_is_told_and_what_is_finished_is_kept(tmp_pat
     assert 2 <= len(finished) < 10
     error = done.stderr.decode()
     assert "No space left on device: free some space" in error
-    assert f"{len(finished)} of 10 shards in 'out' are finished; --resume makes" in error
+    assert f"{len(finished)} of 10 shards in 'out' are finished; resume (--resume) makes" in error
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")

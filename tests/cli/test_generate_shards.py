@@ -86,13 +86,17 @@ def test_resuming_makes_the_missing_shards(run: Runner) -> None:
         (["20", "--shard-size", "5", "-o", "data", "--format", "mnist"], 2, "mnist is not"),
         (["20", "--shard-size", "5", "--columns", "3"], 2, "contact sheet"),
         (["10_000_000", "--shard-size", "5"], 2, "take shards of 100 images or more"),
-        (["20", "--resume"], 2, "give --shard-size, too"),
+        (["20", "--resume"], 2, "give shard_size (--shard-size), too"),
         (["20", "--resume", "-o", "old.npy", "--shard-size", "6"], 2, "shard_size 5, not 6"),
         (["20", "--resume", "-o", "old.npy", "--seed", "1"], 2, "seed 0, not 1"),
         (["21", "--resume", "-o", "old.npy"], 2, "count 20, not 21"),
         (["20", "--resume", "-o", "old", "--format", "tar"], 2, "format 'npy', not 'tar'"),
         (["20", "--resume", "--force", "-o", "old.npy"], 2, "choose one"),
-        (["20", "--resume", "-o", "pictures", "--format", "npy"], 2, "give --shard-size, too"),
+        (
+            ["20", "--resume", "-o", "pictures", "--format", "npy"],
+            2,
+            "give shard_size (--shard-size), too",
+        ),
         (["20", "--shard-size", "5", "-o", "old.npy"], 1, "'old' exists; go on"),
         (["20", "--shard-size", "5", "-o", "missing/a.npy"], 1, "missing' does not exist"),
         (["20", "--shard-size", "5", "-o", "pictures.npy", "--force"], 1, "holds '00000"),
@@ -151,8 +155,8 @@ def test_an_interrupted_run_says_how_to_go_on_and_can(
     assert 1 <= len(there) - 1 <= len(finished) < 30
     assert not list((tmp_path / "out").glob(".digitvae-*"))
     assert err.decode() == (
-        f"digitvae: interrupted: {len(finished)} of 30 shards in 'out' are finished; --resume "
-        "makes the others\n"
+        f"digitvae: interrupted: {len(finished)} of 30 shards in 'out' are finished; "
+        "resume (--resume) makes the others\n"
     )
     assert run(*words, "--resume").code == 0
     words[-1] = f"whole.{kind}"

@@ -11,7 +11,8 @@ import pytest
 
 from digitvae.base.errors import OutputError
 from digitvae.output import Sink, manifest
-from digitvae.output.shards import folder_and_format, make_shard, open_shards, shard_name
+from digitvae.output.earlier_run import shard_name
+from digitvae.output.shards import folder_and_format, make_shard, open_shards
 from digitvae.output.spec import OutputSpec
 from digitvae.output.stores import Folder
 from tests.support.readers import READERS

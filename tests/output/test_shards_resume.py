@@ -16,7 +16,8 @@ import pytest
 from digitvae.base.errors import OutputError
 from digitvae.engine.sampling import LatentSource
 from digitvae.output import Sink, manifest
-from digitvae.output.shards import Shards, open_shards, shard_name
+from digitvae.output.earlier_run import shard_name
+from digitvae.output.shards import Shards, open_shards
 from digitvae.output.stores import open_store
 from tests.support.shards import COUNT, KINDS, ORIGIN, SHARDS, fill, make, names, wanted
 from tests.support.trees import file_size_limit, tree

@@ -13,10 +13,10 @@ from digitvae.generation.audit import Question, other_version
 from digitvae.generation.executor import Executor, executor_of
 from digitvae.generation.pipeline import Progress, nothing, steps
 from digitvae.output import manifest
-from digitvae.output.earlier_run import is_shard
+from digitvae.output.earlier_run import is_shard, shard_name
 from digitvae.output.formats import FORMATS
 from digitvae.output.manifest import Manifest
-from digitvae.output.shards import check_shards, shard, shard_name
+from digitvae.output.shards import check_shards, shard
 from digitvae.output.spec import OutputSpec
 from digitvae.output.stores import Store, open_store
 
@@ -75,22 +75,22 @@ def check(
     if missing:
         raise OutputError(
             f"'{path}' is not complete: {missing:,} of {spec.shards:,} shards are "
-            "still to be made, by the command that began it, with --resume"
+            "still to be made, by the command that began it, with resume (--resume)"
         )
     others = _unlisted(store, found)
     model = bundle if isinstance(bundle, Model) else load(bundle)
     if again and model.bundle.sha256 != origin.bundle_sha256:
         raise BundleError(
             f"'{path}' was made with the bundle {origin.bundle_sha256[:12]}…, and "
-            f"'{model.bundle.path}' is {model.bundle.sha256[:12]}…: name the other with --bundle, "
-            "or make nothing again with --again 0"
+            f"'{model.bundle.path}' is {model.bundle.sha256[:12]}…: name the other with "
+            "bundle (--bundle), or make nothing again with again=0 (--again 0)"
         )
     other = other_version(origin.digitvae, origin.onnxruntime, model)
     if again and other is not None:
         what, there, here = other
         raise OutputError(
             f"'{path}' was made with {what} {there}, and this is {here}, whose bytes may "
-            "differ: install that version, or make nothing again with --again 0"
+            "differ: install that version, or make nothing again with again=0 (--again 0)"
         )
     with executor_of(spec, model, threads=threads, cluster=cluster) as executor:
         made_again = refuse_problems(spec, found, executor, again=again, progress=progress)
@@ -142,7 +142,7 @@ def refuse_problems(
         raise OutputError(
             f"{len(wrong):,} of {len(questions):,} shards of '{spec.path}' are not what they "
             "should be. Delete what was changed, and have it and what is missing made by the "
-            f"command that made them, with --resume:",
+            f"command that made them, with resume (--resume):",
             *(f"{name}: {problem}" for name, problem in wrong[:_MOST_TOLD]),
             *more,
         )
@@ -172,18 +172,18 @@ def _open(store: Store) -> tuple[OutputSpec, Manifest]:
 
 def _refuse_other_files(spec: OutputSpec, found: Manifest) -> None:
     """Refuse a manifest whose files are not the shards of what it says was asked for."""
-    numbers = []
+    parts = {shard_name(spec, index): shard(spec, index) for index in range(spec.shards)}
     for record in found.files:
-        index, rest = divmod(record.first - spec.first, spec.shard_size or 1)
-        if rest or not 0 <= index < spec.shards or record.name != shard_name(spec, index):
+        part = parts.get(record.name)
+        if part is None or record.first != part.first:
             raise ValueError(f"it lists '{record.name}' from {record.first:,}")
-        if record.count != shard(spec, index).count:
+        if record.count != part.count:
             raise ValueError(f"'{record.name}' is to hold {record.count:,} images")
-        numbers.append(index)
-    if len(set(numbers)) != len(numbers):
+    number = len(found.files)
+    if len({record.name for record in found.files}) != number:
         raise ValueError("it lists a file twice")
-    if found.complete and len(numbers) != spec.shards:
-        raise ValueError(f"it is complete with {len(numbers):,} of {spec.shards:,} files")
+    if found.complete and number != spec.shards:
+        raise ValueError(f"it is complete with {number:,} of {spec.shards:,} files")
 
 
 def _unlisted(store: Store, found: Manifest) -> list[str]:

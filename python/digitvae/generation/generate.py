@@ -14,6 +14,7 @@ from digitvae.bundle.folder import Bundle
 from digitvae.engine.model import Model, load
 from digitvae.engine.sampling import LatentSource
 from digitvae.generation.pipeline import Pipeline, Progress, nothing, steps
+from digitvae.output.descriptors import is_uri
 from digitvae.output.formats import FORMATS, format_of
 from digitvae.output.sink import open_output
 from digitvae.output.spec import Layout, Origin, OutputSpec
@@ -120,7 +121,8 @@ def generate(
     source = LatentSource.asked(seed, prior, digit, truncation)
     if twice and not same_bits:
         raise ValueError(
-            "--again compares bytes, which --mixed-processors lets differ: give one of them"
+            "again (--again) compares bytes, which same_bits=False (--mixed-processors) lets "
+            "differ: give one of them"
         )
     place = str(path)
     in_shards = resume or shard_size is not None or cluster is not None
@@ -133,7 +135,15 @@ def generate(
         store = open_store(place)
         place = str(store)
     else:
-        _refuse_what_needs_shards(place, again)
+        if again is not None:
+            raise ValueError(
+                "again (--again) makes shards twice: give shard_size (--shard-size), too"
+            )
+        if is_uri(place):
+            raise ValueError(
+                f"'{path}' is an address, where outputs go in shards: give shard_size "
+                "(--shard-size)"
+            )
         kind = format_of(place, format)
     model = bundle if isinstance(bundle, Model) else load(bundle)
     model.check(source)
@@ -232,17 +242,6 @@ def _shard_size(store: Store, *, resume: bool, cluster: str | None) -> int:
     if cluster is not None:
         return CLUSTER_SHARD_SIZE
     raise ValueError(
-        f"--resume completes an output in shards, and '{store}' is none yet: give --shard-size, too"
+        f"resume (--resume) completes an output in shards, and '{store}' is none yet: give "
+        "shard_size (--shard-size), too"
     )
-
-
-def _refuse_what_needs_shards(path: str, again: int | None) -> None:
-    if again is not None:
-        raise ValueError("--again makes shards twice: give --shard-size, too")
-    if "://" in path:
-        from digitvae.output.stores import is_uri
-
-        if is_uri(path):
-            raise ValueError(
-                f"'{path}' is an address, where outputs go in shards: give --shard-size"
-            )

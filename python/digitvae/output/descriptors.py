@@ -29,6 +29,12 @@ def is_stream(path: str | Path) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
 
 
+def is_uri(path: str) -> bool:
+    """Whether a path is an address, such as ``s3://bucket/digits``."""
+    scheme, found, _ = path.partition("://")
+    return bool(found) and scheme.isidentifier()
+
+
 def called(path: str | Path) -> str:
     """What messages call a stream."""
     return "standard output" if is_standard_output(path) else f"'{path}'"

@@ -11,6 +11,7 @@ from digitvae.base.errors import OutputError
 from digitvae.output import manifest
 from digitvae.output.formats import FORMATS
 from digitvae.output.manifest import Manifest
+from digitvae.output.spec import OutputSpec
 from digitvae.output.stores import Entry, Store
 from digitvae.output.stores.store import exists_already, is_missing
 
@@ -23,10 +24,11 @@ _SHARD = re.compile(
 _OURS = re.compile(f"{_SHARD.pattern}|{UNFINISHED.pattern}")
 
 
-def shard_name(index: int, number: int, extension: str) -> str:
-    """Name of one of so many shards, from 0."""
-    width = max(5, len(str(number)))
-    return f"digits-{index:0{width}d}-of-{number:0{width}d}{extension}"
+def shard_name(spec: OutputSpec, index: int) -> str:
+    """Name of shard ``index``, 0 … number − 1."""
+    width = max(5, len(str(spec.shards)))
+    extension = FORMATS[spec.format].extension
+    return f"digits-{index:0{width}d}-of-{spec.shards:0{width}d}{extension}"
 
 
 def is_shard(name: str) -> bool:
@@ -48,18 +50,20 @@ def clear(store: Store) -> None:
             raise OutputError(f"will not replace '{store}': {error}") from error
         found = None
 
-    def is_ours(name: str) -> bool:
-        if UNFINISHED.fullmatch(name):
-            return True
-        return found is not None and (name == manifest.NAME or _knows(found, name))
-
-    store.refuse_foreign(is_ours)
+    entries = store.entries()
+    for entry in entries:
+        is_known = found is not None and (entry.name == manifest.NAME or _knows(found, entry.name))
+        if not entry.plain or not (is_known or UNFINISHED.fullmatch(entry.name)):
+            raise OutputError(
+                f"will not replace '{store}': it holds '{entry.name}', which digitvae did not "
+                "write; move it away, or choose another name"
+            )
     if found is not None:
         # First of all it says no longer that everything is there. It goes last, so that a run that
         # dies meanwhile leaves what another knows, and may delete.
         manifest.write(store, replace(found, complete=False, files=[]))
-    for entry in store.entries():
-        if entry.name != manifest.NAME and is_ours(entry.name):
+    for entry in entries:
+        if entry.name != manifest.NAME:
             store.delete(entry.name)
     store.delete(manifest.NAME)
 
@@ -72,8 +76,8 @@ def _knows(found: Manifest, name: str) -> bool:
     count, size, kind = (found.asked.get(key) for key in ("count", "shard_size", "format"))
     if not isinstance(count, int) or not isinstance(size, int) or size < 1 or kind not in FORMATS:
         return any(record.name == name for record in found.files)
-    index, number = int(shard[1]), -(-count // size)
-    return index < number and name == shard_name(index, number, FORMATS[str(kind)].extension)
+    spec, index = OutputSpec("", str(kind), count, shard_size=size), int(shard[1])
+    return index < spec.shards and name == shard_name(spec, index)
 
 
 def take_over(store: Store, asked: Mapping[str, object], *, resume: bool) -> Manifest | None:
@@ -103,7 +107,7 @@ def take_over(store: Store, asked: Mapping[str, object], *, resume: bool) -> Man
     elif others and all(map(_OURS.fullmatch, others)):
         raise OutputError(
             f"cannot resume '{store}': it holds shards but no {manifest.NAME}: nobody knows what "
-            "they are, nor does --force delete them; move them away, or choose another name"
+            "they are, nor does force (--force) delete them; move them away, or choose another name"
         )
     elif others:
         raise OutputError(
@@ -140,5 +144,5 @@ def _refuse_differences(
         if before != now:
             raise ValueError(
                 f"cannot resume '{store}': it was begun with {field} {before!r}, not {now!r}; ask "
-                "for the same, choose another name, or begin again with --force"
+                "for the same, choose another name, or begin again with force (--force)"
             )

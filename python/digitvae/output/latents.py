@@ -31,7 +31,7 @@ def latent_format(path: str | Path, asked: str | None = None) -> str:
     if asked is None and not name and is_stream(path):
         return "npy"
     if name not in _FORMATS:
-        raise ValueError(f"'{path}': latents are written as .npy or .npz; see --format")
+        raise ValueError(f"'{path}': latents are written as .npy or .npz; see format (--format)")
     return name
 
 

@@ -13,15 +13,13 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from digitvae.base.errors import OutputError
 from digitvae.output.stores import Store
 from digitvae.output.stores.folder import Folder
 from digitvae.output.stores.store import is_missing
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
+from digitvae.output.streams import Onward
 
 SCHEMA = "digitvae-output/1"
 NAME = "manifest.json"
@@ -73,34 +71,24 @@ class Manifest:
         return json.dumps(content, indent=2).encode("ascii") + b"\n"
 
 
-class HashingFile(io.RawIOBase):
-    """Counts and hashes what passes through to a binary file, front to back.
-
-    Closing it does not close the file.
-    """
+class HashingFile(Onward):
+    """Counts and hashes what passes through to a binary file."""
 
     def __init__(self, file: BinaryIO) -> None:
-        super().__init__()
-        self._file = file
         self._hash = hashlib.sha256()
         self.size = 0
+
+        def take(content: memoryview) -> None:
+            file.write(content)
+            self._hash.update(content)
+            self.size += content.nbytes
+
+        super().__init__(take)
 
     @property
     def sha256(self) -> str:
         """Of what was written so far, 64 hex digits."""
         return self._hash.hexdigest()
-
-    def writable(self) -> bool:
-        """It is there to be written to."""
-        return True
-
-    def write(self, data: Buffer, /) -> int:
-        """Pass bytes on, all of them."""
-        with memoryview(data) as view:
-            self._file.write(view)
-            self._hash.update(view)
-            self.size += view.nbytes
-            return view.nbytes
 
 
 def describe(
@@ -170,7 +158,11 @@ def read(store: Store) -> Manifest:
     with store.open(NAME) as file:
         text = file.read(_MAX_BYTES + 1)
     try:
-        content = _parse(text)
+        if len(text) > _MAX_BYTES:
+            raise ValueError(f"more than {_MAX_BYTES:,} bytes")
+        content = json.loads(text)
+        if not isinstance(content, dict):
+            raise TypeError(f"a {type(content).__name__}, expected an object")
         schema = content.pop("schema", None)
         if schema != SCHEMA:
             raise OutputError(f"'{path}' has the schema {schema!r}, expected {SCHEMA!r}")
@@ -206,15 +198,6 @@ def only(lists: Callable[[Manifest, str], bool]) -> Callable[[Path, str], bool]:
         return found is not None and (name == NAME or lists(found, name))
 
     return is_ours
-
-
-def _parse(text: bytes) -> dict[str, Any]:
-    if len(text) > _MAX_BYTES:
-        raise ValueError(f"more than {_MAX_BYTES:,} bytes")
-    content = json.loads(text)
-    if not isinstance(content, dict):
-        raise TypeError(f"a {type(content).__name__}, expected an object")
-    return content
 
 
 def _record(entry: dict[str, Any]) -> FileRecord:

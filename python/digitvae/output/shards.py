@@ -26,6 +26,7 @@ from digitvae.base.atomic import output_errors
 from digitvae.base.errors import DigitVAEError, OutputError, add_note
 from digitvae.output import earlier_run, manifest
 from digitvae.output.descriptors import called, is_stream
+from digitvae.output.earlier_run import shard_name
 from digitvae.output.formats import FORMATS, Format, able, check, format_of
 from digitvae.output.manifest import FileRecord, HashingFile, Manifest
 from digitvae.output.sink import Sink, writing
@@ -43,11 +44,6 @@ _LEAST_PAUSE = 1.0
 _PAUSE_FACTOR = 50
 """A manifest of very many shards takes its time: a fiftieth of the run, at the most."""
 _COPY_BYTES = 1 << 20
-
-
-def shard_name(spec: OutputSpec, index: int) -> str:
-    """Name of shard ``index``, 0 … number − 1."""
-    return earlier_run.shard_name(index, spec.shards, FORMATS[spec.format].extension)
 
 
 def shard(spec: OutputSpec, index: int) -> OutputSpec:
@@ -77,7 +73,7 @@ def check_shards(spec: OutputSpec) -> Format:
         raise ValueError(
             f"{kind.name} is not written in shards; formats for shards: "
             f"{able(lambda one: one.shards)} (tar and parquet hold PNGs). PATH's extension or "
-            "--format says which"
+            "format (--format) says which"
         )
     if size is None or size < 1:
         raise ValueError(f"shard size is {size}, expected at least 1")
@@ -127,7 +123,7 @@ class Shards:
         # Not what lies there: what the manifest does not list will be made again.
         return (
             f"{self._listed:,} of {self.spec.shards:,} shards in '{self.spec.path}' are finished; "
-            "--resume makes the others"
+            "resume (--resume) makes the others"
         )
 
     def make(self, index: int, fill: Fill) -> None:
@@ -239,20 +235,21 @@ def write_shard(
     part = shard(spec, index)
     hashing = HashingFile(file)
     target = cast("BinaryIO", hashing)
-    if FORMATS[spec.format].seeks:
-        if file.seekable():
-            with writing(part, file, threads) as sink:
-                fill(part.first, part.count, sink)
-            return None
-        # The bytes that it has on a disk: a zip file that cannot seek is another.
+
+    def write(to: BinaryIO) -> None:
+        with writing(part, to, threads) as sink:
+            fill(part.first, part.count, sink)
+
+    if not FORMATS[spec.format].seeks:
+        write(target)
+    elif file.seekable():
+        write(file)
+        return None
+    else:  # the bytes that it has on a disk: a zip file that cannot seek is another
         with output_errors(gettempdir()), TemporaryFile() as whole:
-            with writing(part, whole, threads) as sink:
-                fill(part.first, part.count, sink)
+            write(whole)
             whole.seek(0)
             shutil.copyfileobj(whole, target, _COPY_BYTES)
-    else:
-        with writing(part, target, threads) as sink:
-            fill(part.first, part.count, sink)
     return FileRecord(shard_name(spec, index), part.first, part.count, hashing.size, hashing.sha256)
 
 
@@ -291,7 +288,9 @@ def open_shards(
     """
     kind = check_shards(spec)
     if resume and force:
-        raise ValueError("--resume keeps what is there, --force replaces it: choose one")
+        raise ValueError(
+            "resume (--resume) keeps what is there, force (--force) replaces it: choose one"
+        )
     store = open_store(spec.path)
     if not store.exists():
         store.check_space(kind.least_bytes(spec), files=spec.shards + 2)

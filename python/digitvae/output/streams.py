@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from digitvae.base.atomic import output_errors
 from digitvae.base.errors import OutputError
 from digitvae.output.descriptors import descriptor_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 _PATIENCE_SECONDS = 10.0
 """For somebody to read a pipe that nobody reads yet."""
@@ -48,6 +52,28 @@ def open_stream(path: str | Path) -> Iterator[BinaryIO]:
     finally:
         with contextlib.suppress(OSError):  # which flushes again, after a failure in vain
             file.close()
+
+
+class Onward(io.RawIOBase):
+    """A file to be written front to back, which hands on each piece; closing it closes no other.
+
+    Args:
+        take: Called with each piece, all of which it has to take.
+    """
+
+    def __init__(self, take: Callable[[memoryview], object]) -> None:
+        super().__init__()
+        self._take = take
+
+    def writable(self) -> bool:
+        """It is there to be written to."""
+        return True
+
+    def write(self, data: Buffer, /) -> int:
+        """Hand on bytes."""
+        with memoryview(data) as view:
+            self._take(view)
+            return view.nbytes
 
 
 def _refuse_terminal(path: str | Path, *, is_terminal: bool) -> None:

@@ -173,8 +173,8 @@ def test_an_interrupted_run_leaves_whole_shards_and_goes_on(
     assert {*shards} <= {*out.glob("digits-*")}
     assert len(shards) < 30
     assert err == (
-        f"digitvae: interrupted: {len(shards)} of 30 shards in 'out' are finished; --resume makes "
-        "the others\n"
+        f"digitvae: interrupted: {len(shards)} of 30 shards in 'out' are finished; "
+        "resume (--resume) makes the others\n"
     )
     assert not list(out.glob(".digitvae-*"))
     before = identities(shards)
@@ -281,5 +281,7 @@ def test_a_disk_that_is_really_full_is_told_and_what_is_finished_is_kept(
     shards = [name for name in listed if name.startswith("digits-")]
     assert 1 <= len(shards) < 10
     assert "No space left on device: free some space" in done.stderr
-    assert f"{len(shards)} of 10 shards in 'out' are finished; --resume makes" in done.stderr
+    assert (
+        f"{len(shards)} of 10 shards in 'out' are finished; resume (--resume) makes" in done.stderr
+    )
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")

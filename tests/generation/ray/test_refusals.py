@@ -174,7 +174,7 @@ def test_a_cluster_for_this_machine_alone_is_known_by_its_note(
     [
         (["--address", "auto"], "--address is for --engine ray"),
         (["--mixed-processors"], "--mixed-processors is for --engine ray"),
-        (["--again", "1"], "--again makes shards twice: give --shard-size"),
+        (["--again", "1"], "again (--again) makes shards twice: give shard_size (--shard-size)"),
         (["--engine", "ray", "-o", "-"], "not to standard output"),
         (["--engine", "ray", "-o", "a.png"], "png is not written in shards"),
         (["--engine", "ray", "-o", "ftp://host/a.npy"], "cannot write to ftp://; known: s3://"),

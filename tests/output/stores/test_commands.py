@@ -66,7 +66,7 @@ def test_resuming_makes_what_is_missing(run: Runner, bucket: Bucket) -> None:
     result = run(*SHARDED, "-o", bucket.uri("digits.npy"), "--resume", "--again", 2)
     assert result.out.startswith(f"{bucket.uri()}: 0 digits, already complete, 2 made twice, in ")
     result = run(*SHARDED, "-o", bucket.uri("digits.npy"))
-    assert_explained(result, 1, f"'{bucket.uri()}' exists; go on with it with --resume, ")
+    assert_explained(result, 1, f"'{bucket.uri()}' exists; go on with it with resume (--resume), ")
     assert bucket.tree() == before
 
 
@@ -111,7 +111,7 @@ def test_what_has_become_of_a_shard_is_found_and_can_be_mended(
         bucket.put(f"digits/{name}", damaged(before[name], how))
     result = run("check", bucket.uri(), "--again", 0)
     assert_explained(result, 1, f"1 of 3 shards of '{bucket.uri()}' are not what they should be")
-    assert "made by the command that made them, with --resume" in (result.err)
+    assert "made by the command that made them, with resume (--resume)" in (result.err)
     (told,) = (line for line in result.err.splitlines() if line.startswith("  "))
     assert told.startswith(f"  {name}: ")
     assert message in told
@@ -126,7 +126,7 @@ def test_what_has_become_of_a_shard_is_found_and_can_be_mended(
     ("words", "code", "message"),
     [
         (["-o", "s3://bucket/digits.npy"], 2, "is an address, where outputs go in shards: give"),
-        (["-o", "s3://bucket/digits.npy", "--resume"], 2, "give --shard-size, too"),
+        (["-o", "s3://bucket/digits.npy", "--resume"], 2, "give shard_size (--shard-size), too"),
         (["-o", "s3://bucket/digits", "--shard-size", "5"], 2, "folder is not written in shards"),
         (["-o", "s3://bucket/a.png", "--shard-size", "5"], 2, "png is not written in shards"),
         (["-o", "s3://bucket/a.xyz", "--shard-size", "5"], 2, "unknown extension"),

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from digitvae.base.errors import OutputError
-from digitvae.output.stores import Folder, Store, is_uri, open_store
+from digitvae.output.descriptors import is_uri
+from digitvae.output.stores import Folder, Store, open_store
 from digitvae.output.stores.objects import Objects
 
 

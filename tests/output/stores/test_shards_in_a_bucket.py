@@ -10,7 +10,8 @@ import pytest
 from digitvae.base.errors import OutputError
 from digitvae.engine.sampling import LatentSource
 from digitvae.output import Sink
-from digitvae.output.shards import Shards, open_shards, shard_name
+from digitvae.output.earlier_run import shard_name
+from digitvae.output.shards import Shards, open_shards
 from digitvae.output.spec import OutputSpec
 from tests.support.bucket import Bucket
 from tests.support.shards import KINDS, ORIGIN, fill, make, names, wanted
@@ -58,7 +59,7 @@ def test_a_shard_that_fails_leaves_no_object_and_resuming_makes_what_is_missing(
         assert shards.missing == [1, 2, 4]
         assert shards.missing_images == 13
         assert shards.state == (
-            f"2 of 5 shards in '{bucket.uri()}' are finished; --resume makes the others"
+            f"2 of 5 shards in '{bucket.uri()}' are finished; resume (--resume) makes the others"
         )
         for index in shards.missing:
             shards.make(index, fill)

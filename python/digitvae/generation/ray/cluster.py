@@ -20,7 +20,8 @@ from digitvae.base.errors import ClusterError
 
 _REACH_SECONDS = 5.0
 _HOW_TO_START = (
-    "start one with 'ray start --head', and name it with --address HOST:6379 from other machines"
+    "start one with 'ray start --head', and name it with cluster (--address HOST:6379) from other "
+    "machines"
 )
 
 

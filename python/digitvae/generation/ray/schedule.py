@@ -69,7 +69,11 @@ def spread(
                     if room:
                         had_room = looked
                     elif looked - had_room > _PATIENCE_SECONDS:
-                        raise ClusterError(_too_small(threads))
+                        raise ClusterError(
+                            f"no machine of the cluster has {threads} processors, which a worker "
+                            "needs: start Ray with more (--num-cpus), or take fewer threads "
+                            "(--threads)"
+                        )
                 elif looked - had_head > _HEAD_SECONDS:
                     raise ClusterError(
                         "the cluster failed: its head has not answered for "
@@ -88,13 +92,6 @@ def spread(
     finally:
         if running:
             _end_workers()
-
-
-def _too_small(threads: int) -> str:
-    return (
-        f"no machine of the cluster has {threads} processors, which a worker needs: start Ray with "
-        "more (--num-cpus), or take fewer --threads"
-    )
 
 
 def _ended(ray: Any, references: list[Any]) -> list[Any]:

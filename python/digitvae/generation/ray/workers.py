@@ -11,7 +11,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ class EngineRecipe:
     """
 
     bundle_sha256: str
-    files: list[Any]
+    files: list[Any] = field(compare=False)
     digitvae: str
     onnxruntime: str
     trial: str | None
@@ -123,14 +123,14 @@ def make(work: ShardWork, index: int) -> FileRecord:
         ClusterError: This machine would not make the same bytes, or not at the same place.
     """
     with _naming_this_machine():
-        fill = _pipeline(work).fill
-        return make_shard(work.spec, index, fill, threads=work.threads)
+        _refuse_other_place(work.spec, str(work.engine.files))
+        return make_shard(work.spec, index, _pipeline(work).fill, threads=work.threads)
 
 
 def check(work: ShardWork, question: Question) -> str | None:
     """What is wrong with one shard; see :func:`digitvae.generation.audit.problem`."""
     with _naming_this_machine():
-        _refuse_other_place(work)
+        _refuse_other_place(work.spec, str(work.engine.files))
         return problem(work.spec, functools.partial(_pipeline, work), question)
 
 
@@ -162,38 +162,37 @@ def sample(indices: dict[str, Any], work: DataWork) -> dict[str, Any]:
     return columns
 
 
-_engines: dict[tuple[str, str | None], Model] = {}
-_pipelines: dict[str, Pipeline] = {}
-_places: set[str] = set()
-
-
+@functools.cache
 def _engine(recipe: EngineRecipe) -> Model:
     """The engine of this process, which lives as long as the process does.
 
     Raises:
         ClusterError: This machine would not make the same bytes.
     """
-    key = recipe.bundle_sha256, recipe.trial
-    if key not in _engines:
-        model = load(_bundle(recipe))
-        _refuse_other_engine(recipe, model)
-        _engines[key] = model
-    return _engines[key]
+    model = load(_bundle(recipe))
+    if (other := other_version(recipe.digitvae, recipe.onnxruntime, model)) is not None:
+        what, there, here = other
+        raise ClusterError(
+            f"this machine has {what} {here}, and the run was begun with {there}: install "
+            "the same everywhere"
+        )
+    if recipe.trial is not None and trial_of(model) != recipe.trial:
+        raise ClusterError(
+            "this machine's processor rounds differently from the one that the run was begun on, "
+            "so that some bytes would differ by one; begin it on a machine of this kind, or accept "
+            "that with same_bits=False (--mixed-processors)"
+        )
+    return model
 
 
+@functools.lru_cache(maxsize=1)
 def _pipeline(work: ShardWork) -> Pipeline:
     """What makes the digits of an output, with memory that is kept from one shard to the next.
 
     Raises:
-        ClusterError: As for :func:`_engine`, or the place is not the one that was meant.
+        ClusterError: As for :func:`_engine`.
     """
-    key = repr(work)
-    if key not in _pipelines:
-        _refuse_other_place(work)
-        _pipelines.clear()
-        model = _engine(work.engine)
-        _pipelines[key] = Pipeline(model, work.spec, work.threads)
-    return _pipelines[key]
+    return Pipeline(_engine(work.engine), work.spec, work.threads)
 
 
 @contextmanager
@@ -205,31 +204,14 @@ def _naming_this_machine() -> Iterator[None]:
         raise type(error)(f"{error} [on {socket.gethostname()}, process {os.getpid()}]") from error
 
 
-def _refuse_other_engine(recipe: EngineRecipe, model: Model) -> None:
-    if (other := other_version(recipe.digitvae, recipe.onnxruntime, model)) is not None:
-        what, there, here = other
-        raise ClusterError(
-            f"this machine has {what} {here}, and the run was begun with {there}: install "
-            "the same everywhere"
-        )
-    if recipe.trial is not None and trial_of(model) != recipe.trial:
-        raise ClusterError(
-            "this machine's processor rounds differently from the one that the run was begun on, "
-            "so that some bytes would differ by one; begin it on a machine of this kind, or accept "
-            "that with --mixed-processors"
-        )
-
-
-def _refuse_other_place(work: ShardWork) -> None:
-    """Refuse a place that is not the one in which the run was begun. It is looked at once.
+@functools.lru_cache(maxsize=1)
+def _refuse_other_place(spec: OutputSpec, _run: str) -> None:
+    """Refuse a place that is not the one in which a run was begun. Each looks at it once.
 
     Raises:
         ClusterError: It is another.
         OutputError: It cannot be seen now; another attempt may.
     """
-    spec, key = work.spec, repr(work)
-    if key in _places:
-        return
     store = open_store(spec.path)
     what_to_do = (
         "all machines have to share it; or write to s3:// or gs://"
@@ -249,8 +231,6 @@ def _refuse_other_place(work: ShardWork) -> None:
             f"'{store}' is not here what it is where the run was begun (its manifest is "
             f"another's): {what_to_do}"
         )
-    _places.clear()
-    _places.add(key)
 
 
 @dataclass(frozen=True)

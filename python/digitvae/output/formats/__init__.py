@@ -62,7 +62,7 @@ def format_of(path: str | Path, asked: str | None = None) -> str:
             return extensions[extension]
     raise ValueError(
         f"'{path}': unknown extension; known: {', '.join(extensions)}. A name without extension, "
-        "or with '/' at the end, means a folder of PNGs; --format overrides the name"
+        "or with '/' at the end, means a folder of PNGs; format (--format) overrides it"
     )
 
 
@@ -97,7 +97,7 @@ def check(spec: OutputSpec) -> Format:
         )
     for other in FORMATS.values():
         if other.own is not None and other is not kind and getattr(spec, other.own[0]):
-            raise ValueError(f"{other.own[1]} for --format {other.name}, a {other.what}")
+            raise ValueError(f"{other.own[1]} for the format {other.name}, a {other.what}")
     kind.check(spec)
     if kind.package is not None:
         from importlib.util import find_spec

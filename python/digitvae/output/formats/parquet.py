@@ -6,14 +6,10 @@ images; for everybody else the column is a struct of bytes and a file name.
 
 from __future__ import annotations
 
-import io
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from digitvae.output.formats.format import Format, Writer
 from digitvae.output.spec import OutputSpec
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 _ROWS = 1000
 """Images in a row group (half a MB): what a reader takes at once, and what is held back here."""
@@ -32,13 +28,15 @@ class ParquetWriter(Writer):
         from pyarrow import parquet
 
         from digitvae.output.png import PngEncoder
+        from digitvae.output.streams import Onward
 
         self._png = PngEncoder.of(spec, threads)
         self._index = spec.first
         self._pictures: list[bytes] = []
         self._labels: list[int] | None = [] if spec.labels else None
         self._schema = _schema(labels=spec.labels)
-        self._output = _Output(file)
+        # pyarrow wants more methods, and closes what it writes to.
+        self._output = Onward(file.write)
         self._writer = parquet.ParquetWriter(
             pa.PythonFile(self._output, mode="w"),
             self._schema,
@@ -89,21 +87,6 @@ class ParquetWriter(Writer):
             del self._labels[:rows]
         self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
         self._index += rows
-
-
-class _Output(io.RawIOBase):
-    """What pyarrow writes to: it wants more methods, and closing must not close the real file."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        super().__init__()
-        self._file = file
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Buffer, /) -> int:
-        self._file.write(data)
-        return memoryview(data).nbytes
 
 
 def _schema(*, labels: bool) -> Any:

@@ -81,6 +81,6 @@ PNG = Format(
     open=SheetWriter,
     shards=False,
     least_share=0,
-    own=("sheet", "--columns, --scale, --padding and --invert are"),
+    own=("sheet", "columns, scale, padding and invert (--columns …) are"),
     check=_check,
 )

@@ -10,19 +10,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from digitvae.output.descriptors import is_uri
 from digitvae.output.stores.folder import Folder
 from digitvae.output.stores.store import Entry, Store, is_missing
 
-__all__ = ["Entry", "Folder", "Store", "is_missing", "is_uri", "open_store"]
+__all__ = ["Entry", "Folder", "Store", "is_missing", "open_store"]
 
 SCHEMES = ("s3", "gs")
 """Object stores, as their addresses begin."""
-
-
-def is_uri(place: str) -> bool:
-    """Whether a place is an address, such as ``s3://bucket/digits``, rather than a path."""
-    scheme, found, _ = place.partition("://")
-    return bool(found) and scheme.isidentifier()
 
 
 def open_store(place: str | Path) -> Store:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,14 +27,11 @@ class Folder:
     """
 
     path: Path
+    locks = True
+    """But for folders on some network file systems."""
 
     def __str__(self) -> str:
         return str(self.path)
-
-    @property
-    def locks(self) -> bool:
-        """A folder can be locked, but for those on some network file systems."""
-        return True
 
     @property
     def _real(self) -> Path:
@@ -114,8 +111,3 @@ class Folder:
         """Delete a file, if it is there."""
         with output_errors(self.path):
             (self._real / name).unlink(missing_ok=True)
-
-    def refuse_foreign(self, ours: Callable[[str], bool]) -> None:
-        """Refuse a folder that holds anything else, at whatever depth."""
-        with output_errors(self.path):
-            atomic.refuse_foreign(self.path, self._real, lambda _folder, name: ours(name))

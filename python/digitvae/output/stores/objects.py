@@ -10,17 +10,14 @@ Where the store is and who asks is told in the environment, as to any other prog
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from digitvae.base.errors import DigitVAEError, OutputError
 from digitvae.output.stores.store import Entry, exists_already
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
+from digitvae.output.streams import Onward
 
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs"}
 _BLOCK_BYTES = 16 << 20
@@ -44,6 +41,7 @@ class Objects:
     """
 
     uri: str
+    locks = False
 
     def __post_init__(self) -> None:
         scheme, _, rest = self.uri.partition("://")
@@ -58,11 +56,6 @@ class Objects:
 
     def __str__(self) -> str:
         return self.uri
-
-    @property
-    def locks(self) -> bool:
-        """There are no locks in an object store."""
-        return False
 
     def exists(self) -> bool:
         """Whether there are objects under the prefix."""
@@ -105,8 +98,13 @@ class Objects:
         """Send an object, part by part; it appears at the end."""
         with self._errors(self.of(name), "write"):
             file = self._system().open(self._path(name), "wb", block_size=_BLOCK_BYTES)
+
+        def send(content: memoryview) -> None:
+            with self._errors(self.of(name), "write"):
+                file.write(content.cast("B"))
+
         try:
-            yield _Sending(self, name, file)  # type: ignore[misc]  # a RawIOBase is a BinaryIO
+            yield Onward(send)  # type: ignore[misc]  # a RawIOBase is a BinaryIO
             with self._errors(self.of(name), "write"):
                 file.close()
         except BaseException:
@@ -129,15 +127,6 @@ class Objects:
         """Delete an object, if it is there."""
         with self._errors(self.of(name), "write"), suppress(FileNotFoundError):
             self._system().rm_file(self._path(name))
-
-    def refuse_foreign(self, ours: Callable[[str], bool]) -> None:
-        """Refuse a prefix with other objects."""
-        for entry in self.entries():
-            if not ours(entry.name):
-                raise OutputError(
-                    f"will not replace '{self}': it holds '{entry.name}', which digitvae did not "
-                    "write; move it away, or choose another name"
-                )
 
     @property
     def _root(self) -> str:
@@ -177,21 +166,3 @@ class Objects:
             if reason == what.partition("://")[2]:  # all that fsspec says of what is not there
                 reason = "there is no such object"
             raise OutputError(f"cannot {doing} '{what}': {reason}") from error
-
-
-class _Sending(io.RawIOBase):
-    """An object on its way: passes bytes on, and says what the store says."""
-
-    def __init__(self, store: Objects, name: str, file: Any) -> None:
-        super().__init__()
-        self._store = store
-        self._name = name
-        self._file = file
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Buffer, /) -> int:
-        with self._store._errors(self._store.of(self._name), "write"), memoryview(data) as view:
-            self._file.write(view.cast("B"))
-            return view.nbytes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import BinaryIO, NamedTuple, Protocol
 
@@ -64,9 +63,6 @@ class Store(Protocol):
     def delete(self, name: str) -> None:
         """Delete a file, if it is there."""
 
-    def refuse_foreign(self, ours: Callable[[str], bool]) -> None:
-        """Refuse a place that holds anything that ``ours`` does not know by its name."""
-
 
 def is_missing(error: OutputError) -> bool:
     """Whether what could not be read is not there; other errors may pass."""
@@ -76,6 +72,6 @@ def is_missing(error: OutputError) -> bool:
 def exists_already(place: object) -> OutputError:
     """The error for an output in shards that is there already."""
     return OutputError(
-        f"'{place}' exists; go on with it with --resume, replace it with --force, or choose "
-        "another name"
+        f"'{place}' exists; go on with it with resume (--resume), replace it with force (--force), "
+        "or choose another name"
     )
