@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from digitvae.base import arguments
 from digitvae.cli.numbers import MAX_COUNT, MAX_SEED, parse_digits, parse_whole
 from digitvae.output.formats import FORMATS, able
 
@@ -19,7 +18,6 @@ else:
     ParamType = click.ParamType  # generic for type checkers only
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
-PixelType = arguments.PixelType
 
 PATH = click.Path(path_type=Path)
 """A path that the command itself looks at, so that its errors are the library's own."""

@@ -39,24 +39,23 @@ if TYPE_CHECKING:
     FloatArray = npt.NDArray[np.float32]
     Labels = npt.NDArray[np.int32]
 
-    class LatentOptions(TypedDict, total=False):
-        """What ``Model.latents`` takes beside the count, for type checkers."""
+    class SourceOptions(TypedDict, total=False):
+        """Which latents a method draws, for type checkers."""
 
         seed: int
         first: int
         prior: PriorName
         digit: int | Sequence[int] | None
         truncation: float
+
+    class LatentOptions(SourceOptions, total=False):
+        """What ``Model.latents`` takes beside the count."""
+
         out: FloatArray | None
 
-    class SampleOptions(TypedDict, total=False):
-        """What ``Model.sample`` and ``Model.stream`` take beside the count, for type checkers."""
+    class SampleOptions(SourceOptions, total=False):
+        """What ``Model.sample`` and ``Model.stream`` take beside the count."""
 
-        seed: int
-        first: int
-        prior: PriorName
-        digit: int | Sequence[int] | None
-        truncation: float
         dtype: PixelType
         threads: int | None
         out: Array | None

@@ -6,7 +6,6 @@ Nothing here needs NumPy: importing it takes longer than making ten thousand dig
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from digitvae.engine.model import Model
 from digitvae.output import Sink
@@ -74,15 +73,19 @@ class Pipeline:
         advance: Callable[[int], None] = lambda _images: None,
     ) -> None:
         """Write digits ``first`` … ``first + count − 1`` to a sink, and tell of each chunk."""
+
+        def write(memory: memoryview) -> None:
+            sink.write(*self._parts(memory))
+
         if count <= self._most:
             (buffer,) = self._memory(1, count)
             self._make(buffer, first)
-            self._write(sink, buffer)
+            write(buffer)
             advance(count)
             return
         from digitvae.output.overlap import Overlap
 
-        with Overlap(partial(self._write, sink), self._memory(_BUFFERS, self._most)) as overlap:
+        with Overlap(write, self._memory(_BUFFERS, self._most)) as overlap:
             for start in range(first, first + count, self._most):
                 number = min(self._most, first + count - start)
                 buffer = overlap.take()
@@ -94,9 +97,6 @@ class Pipeline:
         images, labels = self._parts(memory)
         pixels = images.cast("f") if self._is_float else images
         self._model.draw(self._source, first, pixels, labels, threads=self._threads)
-
-    def _write(self, sink: Sink, memory: memoryview) -> None:
-        sink.write(*self._parts(memory))
 
     def _parts(self, memory: memoryview) -> tuple[memoryview, memoryview | None]:
         """The images and the labels in a piece of memory."""

@@ -99,11 +99,23 @@ def take_over(store: Store, asked: Mapping[str, object], *, resume: bool) -> Man
     others = [entry.name for entry in entries if not UNFINISHED.fullmatch(entry.name)]
     if not resume and entries:
         raise exists_already(store)
-    _refuse_other_than_files(store, entries)
+    for entry in entries:  # under our names; others lead elsewhere, or nowhere
+        is_ours = entry.name == manifest.NAME or _OURS.fullmatch(entry.name)
+        if is_ours and not entry.plain:
+            raise OutputError(
+                f"cannot resume '{store}': '{entry.name}' in it is a link, a folder or the like, "
+                "not a file; remove it, or choose another name"
+            )
     found = None
     if manifest.NAME in others:
         found = manifest.read(store)
-        _refuse_differences(store, found.asked, asked)
+        for field in dict.fromkeys([*asked, *found.asked]):
+            before, now = found.asked.get(field), asked.get(field)
+            if before != now:
+                raise ValueError(
+                    f"cannot resume '{store}': it was begun with {field} {before!r}, not {now!r}; "
+                    "ask for the same, choose another name, or begin again with force (--force)"
+                )
     elif others and all(map(_OURS.fullmatch, others)):
         raise OutputError(
             f"cannot resume '{store}': it holds shards but no {manifest.NAME}: nobody knows what "
@@ -123,26 +135,3 @@ def remove_unfinished(store: Store, entries: Iterable[Entry]) -> None:
     for entry in entries:
         if entry.plain and UNFINISHED.fullmatch(entry.name):
             store.delete(entry.name)
-
-
-def _refuse_other_than_files(store: Store, entries: list[Entry]) -> None:
-    """Refuse links, folders and pipes under our names: they lead elsewhere, or nowhere."""
-    for entry in entries:
-        is_ours = entry.name == manifest.NAME or _OURS.fullmatch(entry.name)
-        if is_ours and not entry.plain:
-            raise OutputError(
-                f"cannot resume '{store}': '{entry.name}' in it is a link, a folder or the like, "
-                "not a file; remove it, or choose another name"
-            )
-
-
-def _refuse_differences(
-    store: Store, found: Mapping[str, object], asked: Mapping[str, object]
-) -> None:
-    for field in dict.fromkeys([*asked, *found]):
-        before, now = found.get(field), asked.get(field)
-        if before != now:
-            raise ValueError(
-                f"cannot resume '{store}': it was begun with {field} {before!r}, not {now!r}; ask "
-                "for the same, choose another name, or begin again with force (--force)"
-            )

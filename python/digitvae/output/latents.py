@@ -57,15 +57,13 @@ def save_latents(
     kind = latent_format(path, format)
     if kind == "npy" and len(arrays) != 1:
         raise ValueError(f"a .npy file holds one array, not {', '.join(arrays)}; use .npz")
-    write = _write_npy if kind == "npy" else _write_npz
     if is_stream(path):
-        with open_stream(path) as file, output_errors(path):
-            write(file, arrays)
-        return
-    place = Path(path)
-    check_space(place, sum(array.nbytes for array in arrays.values()))
-    with new_file(place, force=force) as file, output_errors(path):
-        write(file, arrays)
+        target = open_stream(path)
+    else:
+        check_space(Path(path), sum(array.nbytes for array in arrays.values()))
+        target = new_file(Path(path), force=force)
+    with target as file, output_errors(path):
+        (_write_npy if kind == "npy" else _write_npz)(file, arrays)
 
 
 def _write_npy(file: BinaryIO, arrays: Mapping[str, NDArray[np.float32]]) -> None:
