@@ -1,4 +1,4 @@
-"""What commands that write images have in common: their options, the sink, and the report."""
+"""The options, the sink and the report that all commands share which write images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Command = Callable[..., None]
 
 
 class ImageOutput:
-    """Where a command writes images, with what, and what it says when it is done.
+    """The output of a command that writes images, its model, and its report.
 
     Args:
         command: Name of the command.

@@ -1,4 +1,4 @@
-"""Where a command may write: checked before it works."""
+"""Refuse places where a command must not write, before it works."""
 
 from __future__ import annotations
 

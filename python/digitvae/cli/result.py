@@ -1,4 +1,4 @@
-"""What a command says when it is done: one short line, or one JSON object."""
+"""Report the result of a command: one short line, or one JSON object."""
 
 from __future__ import annotations
 

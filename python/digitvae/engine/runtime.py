@@ -1,4 +1,4 @@
-"""Where the ONNX Runtime shared library is found, without importing onnxruntime."""
+"""Find and open the ONNX Runtime shared library, without importing onnxruntime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a shard that is finished, or with an engine that is to make it again."""
+"""Look for faults in a finished shard, and in an engine that is to make it again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from digitvae.output.streams import Onward
 
 
 class Question(NamedTuple):
-    """Which shard to look at, and how closely.
+    """A shard to look at.
 
     Attributes:
         record: What the manifest tells of it.
@@ -29,7 +29,7 @@ class Question(NamedTuple):
 
 
 def other_version(digitvae: str, onnxruntime: str, model: Model) -> tuple[str, str, str] | None:
-    """What of an engine has another version, so that its bytes may differ; ``None``: nothing.
+    """Find a part of an engine that has another version, so that its bytes may differ.
 
     Args:
         digitvae: The version that the bytes were made with, or are to be made with.
@@ -37,7 +37,7 @@ def other_version(digitvae: str, onnxruntime: str, model: Model) -> tuple[str, s
         model: The engine.
 
     Returns:
-        What it is, its version there, and its version here.
+        Its name, its version there, and its version here; ``None`` if all are the same.
     """
     for what, there, here in (
         ("digitvae", digitvae, __version__),
@@ -49,7 +49,7 @@ def other_version(digitvae: str, onnxruntime: str, model: Model) -> tuple[str, s
 
 
 def problem(spec: OutputSpec, pipeline: Callable[[], Pipeline], question: Question) -> str | None:
-    """What is wrong with one shard; ``None``: nothing.
+    """Say what is wrong with one shard; ``None``: nothing.
 
     Args:
         spec: The output that it is part of.

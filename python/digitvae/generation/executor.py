@@ -1,4 +1,4 @@
-"""Who makes and checks the shards of an output: this process, or a cluster."""
+"""Make and check the shards of an output in this process, or on a cluster."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def executor_of(
     cluster: str | None = None,
     same_bits: bool = True,
 ) -> Iterator[Executor]:
-    """Who makes and checks the shards of an output inside the block.
+    """Get the executor of an output for the time of the block.
 
     Args:
         spec: The output.

@@ -14,12 +14,12 @@ _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/([0-9]{1,9})", re.ASCII)
 
 
 def is_standard_output(path: str | Path) -> bool:
-    """Whether a path means standard output: ``-``, ``/dev/stdout`` and the like."""
+    """Tell if a path means standard output: ``-``, ``/dev/stdout`` and the like."""
     return descriptor_of(path) == 1
 
 
 def is_stream(path: str | Path) -> bool:
-    """Whether what is written to a path is passed on at once: descriptors, pipes, devices."""
+    """Tell if a path is a descriptor, a pipe or a device, which pass on what is written."""
     if descriptor_of(path) is not None:
         return True
     try:
@@ -30,13 +30,13 @@ def is_stream(path: str | Path) -> bool:
 
 
 def is_uri(path: str) -> bool:
-    """Whether a path is an address, such as ``s3://bucket/digits``."""
+    """Tell if a path is an address, such as ``s3://bucket/digits``."""
     scheme, found, _ = path.partition("://")
     return bool(found) and scheme.isidentifier()
 
 
 def called(path: str | Path) -> str:
-    """What messages call a stream."""
+    """Name a stream for messages."""
     return "standard output" if is_standard_output(path) else f"'{path}'"
 
 

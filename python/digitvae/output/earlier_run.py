@@ -1,4 +1,4 @@
-"""What an earlier run has left at a place for shards: going on with it, or clearing it away."""
+"""Go on with the shards that an earlier run has left at a place, or clear them away."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def shard_name(spec: OutputSpec, index: int) -> str:
 
 
 def is_shard(name: str) -> bool:
-    """Whether a file has the name of a shard, of whatever output."""
+    """Tell if a file has the name of a shard, of whatever output."""
     return _SHARD.fullmatch(name) is not None
 
 
@@ -69,7 +69,7 @@ def clear(store: Store) -> None:
 
 
 def _knows(found: Manifest, name: str) -> bool:
-    """Whether a file is a shard, finished or not, of the output that a manifest describes."""
+    """Tell if a file is a shard, finished or not, of the output that a manifest describes."""
     shard = _SHARD.fullmatch(name)
     if shard is None:
         return False

@@ -1,4 +1,4 @@
-"""Where latents go: ``.npy``, ``.npz``, or standard output."""
+"""Write latents as ``.npy`` or ``.npz``, or to standard output."""
 
 from __future__ import annotations
 

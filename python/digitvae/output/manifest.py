@@ -120,7 +120,7 @@ def describe(
 
 
 def problem(store: Store, record: FileRecord) -> str | None:
-    """What is wrong with a file that a manifest lists; ``None``: it has its size and SHA-256.
+    """Say how a file differs from its entry; ``None``: it has its size and SHA-256.
 
     Raises:
         OutputError: It is there, and cannot be read.

@@ -11,12 +11,9 @@ import os
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
+from digitvae.base.threads import Threads
 from digitvae.output.spec import OutputSpec
-
-if TYPE_CHECKING:
-    from digitvae.base.threads import Threads
 
 _PIECE = 1000
 """Images encoded at a time by one thread: 20 ms of work."""
@@ -80,8 +77,6 @@ class PngEncoder:
             yield from map(self._encode_piece, pieces)
             return
         if self._pool is None:
-            from digitvae.base.threads import Threads
-
             self._pool = Threads(self._threads, "png")
         waiting: deque[Callable[[], list[bytes]]] = deque()
         for piece in pieces:

@@ -47,7 +47,7 @@ _COPY_BYTES = 1 << 20
 
 
 def shard(spec: OutputSpec, index: int) -> OutputSpec:
-    """What shard ``index`` of an output is to hold."""
+    """The part of an output that shard ``index`` holds."""
     size = spec.shard_size or spec.count
     return replace(
         spec,
@@ -109,17 +109,17 @@ class Shards:
 
     @property
     def missing_images(self) -> int:
-        """How many images the missing shards are to hold."""
+        """Number of images in the missing shards."""
         return sum(shard(self.spec, index).count for index in self.missing)
 
     @property
     def finished(self) -> int:
-        """How many shards are finished by now."""
+        """Number of shards that are finished by now."""
         return len(self._records)
 
     @property
     def state(self) -> str:
-        """How far it is, and how to go on, in one sentence."""
+        """One sentence that says how far the run is and how to go on."""
         # Not what lies there: what the manifest does not list will be made again.
         return (
             f"{self._listed:,} of {self.spec.shards:,} shards in '{self.spec.path}' are finished; "
@@ -163,7 +163,7 @@ class Shards:
         self._pause = max(_LEAST_PAUSE, _PAUSE_FACTOR * (self._saved - began))
 
     def _refuse_other_run(self) -> None:
-        """Where nothing is locked, see whether the place still is that of this output."""
+        """Where nothing is locked, refuse a place that another run has taken over."""
         if self._store.locks:
             return
         try:
@@ -177,7 +177,7 @@ class Shards:
 
 
 def folder_and_format(path: str, asked: str | None = None) -> tuple[str, str]:
-    """Where the shards of an output go, and their format: ``out/digits.tar`` → ``out/digits``.
+    """The place and the format of an output in shards: ``out/digits.tar`` → ``out/digits``.
 
     Args:
         path: As for :func:`digitvae.output.open_sink`, or an address such as

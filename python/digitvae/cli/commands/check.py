@@ -87,7 +87,7 @@ def check(
 
 
 def _told(others: list[str]) -> str:
-    """What else lies beside the shards, of which nothing is said."""
+    """List what else lies beside the shards, of which nothing is said."""
     if not others:
         return ""
     number = "1 other file was" if len(others) == 1 else f"{len(others):,} other files were"

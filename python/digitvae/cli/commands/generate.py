@@ -151,7 +151,7 @@ def generate(
 
 
 def _images_asked(count: int | None, digit: list[int] | None, per_digit: int | None) -> int:
-    """How many images COUNT, or --digit and --per-digit, ask for."""
+    """Number of images that COUNT, or --digit and --per-digit, ask for."""
     if per_digit is None:
         if count is None:
             raise click.UsageError("how many? Give COUNT, or --digit with --per-digit")

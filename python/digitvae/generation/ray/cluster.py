@@ -99,7 +99,7 @@ def leave() -> None:
 
 
 def head_answers() -> bool:
-    """Whether the head of the cluster that this process is connected to can be reached."""
+    """Tell if the head of the cluster that this process is connected to can be reached."""
     ray = ray_package()
     if not ray.is_initialized():  # to ask for its context would begin a cluster
         return False
@@ -113,7 +113,7 @@ def head_answers() -> bool:
 
 
 def workers_that_fit(threads: int) -> int:
-    """How many workers of so many processors each the machines have room for, now."""
+    """Number of workers, of so many processors each, that the machines have room for now."""
     machines = [node["Resources"] for node in ray_package().nodes() if node["Alive"]]
     return sum(int(machine.get("CPU", 0)) // threads for machine in machines)
 
@@ -179,13 +179,13 @@ def _resolved(address: str) -> str:
 
 
 def _is_for_this_machine_alone(address: str) -> bool:
-    """Whether the cluster was begun here, as one that listens to nobody else (`make cluster`)."""
+    """Tell if the cluster was begun here, as one that listens to nobody else (`make cluster`)."""
     told = _resolved(address)
     return told.startswith("127.0.0.1:") and told == _last_on_this_machine()
 
 
 def _last_on_this_machine() -> str:
-    """Where the cluster is, or was, that was last begun here, as ``ray.init`` documents it."""
+    """Address of the cluster that was last begun here, as ``ray.init`` documents it."""
     try:
         folder = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
         note = Path(folder, "ray", "ray_current_cluster")

@@ -1,4 +1,4 @@
-"""What runs on the machines of a cluster: one engine in each process, and shards made with it."""
+"""Make and check shards on the machines of a cluster, with one engine in each process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _NETWORKS = (DECODER, ENCODER, PRIOR)
 
 @dataclass(frozen=True)
 class EngineRecipe:
-    """What an engine has to be, on whichever machine, to make the very same bytes.
+    """All that an engine needs, on whichever machine, to make the very same bytes.
 
     Attributes:
         bundle_sha256: Which bundle.
@@ -57,7 +57,7 @@ class EngineRecipe:
 
 @dataclass(frozen=True)
 class ShardWork:
-    """What all shards of an output have in common.
+    """All that the shards of an output have in common.
 
     Attributes:
         spec: The output, at a place that all machines can reach.
@@ -72,7 +72,7 @@ class ShardWork:
 
 @dataclass(frozen=True)
 class DataWork:
-    """What all blocks of a data set have in common.
+    """All that the blocks of a data set have in common.
 
     Attributes:
         engine: The engine to make them with.
@@ -128,7 +128,7 @@ def make(work: ShardWork, index: int) -> FileRecord:
 
 
 def check(work: ShardWork, question: Question) -> str | None:
-    """What is wrong with one shard; see :func:`digitvae.generation.audit.problem`."""
+    """Look at one shard; see :func:`digitvae.generation.audit.problem`."""
     with _naming_this_machine():
         _refuse_other_place(work.spec, str(work.engine.files))
         return problem(work.spec, functools.partial(_pipeline, work), question)
@@ -187,7 +187,7 @@ def _engine(recipe: EngineRecipe) -> Model:
 
 @functools.lru_cache(maxsize=1)
 def _pipeline(work: ShardWork) -> Pipeline:
-    """What makes the digits of an output, with memory that is kept from one shard to the next.
+    """Get the pipeline of an output, whose memory is kept from one shard to the next.
 
     Raises:
         ClusterError: As for :func:`_engine`.

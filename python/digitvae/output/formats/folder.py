@@ -17,7 +17,7 @@ _PICTURES = "*.png"
 
 
 def _lists(found: Manifest, name: str) -> bool:
-    """Whether a manifest lists a picture, by its index."""
+    """Tell if a manifest lists a picture, by its index."""
     if not _PICTURE_NAME.fullmatch(name):
         return False
     index = int(name.removesuffix(".png"))

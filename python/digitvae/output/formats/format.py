@@ -91,7 +91,7 @@ class Format(NamedTuple):
 
     @property
     def is_sheet(self) -> bool:
-        """Whether it shows its images beside one another."""
+        """True if it shows its images beside one another."""
         return self.own is not None and self.own[0] == "sheet"
 
     @property

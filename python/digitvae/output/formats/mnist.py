@@ -29,7 +29,7 @@ def _check(spec: OutputSpec) -> None:
 
 
 def _lists(found: Manifest, name: str) -> bool:
-    """Whether a manifest lists a file of MNIST, or the folder of one."""
+    """Tell if a manifest lists a file of MNIST, or the folder of one."""
     if not _NAME.fullmatch(name):
         return False
     return any(

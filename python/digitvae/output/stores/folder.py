@@ -38,7 +38,7 @@ class Folder:
         return atomic.destination(self.path)
 
     def exists(self) -> bool:
-        """Whether there is anything of this name."""
+        """Tell if there is anything of this name."""
         return self._real.exists()
 
     def make(self, *, accept: bool) -> None:

@@ -58,7 +58,7 @@ class Objects:
         return self.uri
 
     def exists(self) -> bool:
-        """Whether there are objects under the prefix."""
+        """Tell if there are objects under the prefix."""
         return bool(self.entries())
 
     def make(self, *, accept: bool) -> None:

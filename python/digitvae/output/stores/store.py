@@ -1,4 +1,4 @@
-"""What a place for the files of an output can do."""
+"""A place for the files of an output, which folders and object stores implement."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from digitvae.base.errors import OutputError
 
 
 class Entry(NamedTuple):
-    """What a store holds under a name.
+    """A name in a store.
 
     Attributes:
         name: Relative to the store.
@@ -31,10 +31,10 @@ class Store(Protocol):
 
     @property
     def locks(self) -> bool:
-        """Whether other runs can be kept away while one lasts."""
+        """True if one run can keep others away while it lasts."""
 
     def exists(self) -> bool:
-        """Whether there is anything at the place yet."""
+        """Tell if there is anything at the place yet."""
 
     def make(self, *, accept: bool) -> None:
         """Make the place; with ``accept``, it may exist."""
@@ -46,10 +46,10 @@ class Store(Protocol):
         """Keep other runs from the place inside the block, where it can be locked."""
 
     def entries(self) -> list[Entry]:
-        """What is there, sorted by name."""
+        """List the place, sorted by name."""
 
     def of(self, name: str) -> str:
-        """What to call one of its files."""
+        """The path or address of a file."""
 
     def new_file(self, name: str) -> AbstractContextManager[BinaryIO]:
         """Write a file that has its name, and replaces another, when the block ends well.
@@ -65,7 +65,7 @@ class Store(Protocol):
 
 
 def is_missing(error: OutputError) -> bool:
-    """Whether what could not be read is not there; other errors may pass."""
+    """Tell if an error means that a file is not there; other errors may pass."""
     return isinstance(error.__cause__, FileNotFoundError)
 
 
