@@ -13,20 +13,15 @@ import io
 import os
 import re
 import stat
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, BinaryIO
 
 from digitvae.base import exchange
 from digitvae.base.errors import OutputError
 from digitvae.base.exchange import keep_mode, temporary_name
 from digitvae.base.text import STDOUT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import BinaryIO
-
-    from typing_extensions import Buffer
 
 UNFINISHED = re.compile(r"\.digitvae-[0-9a-f]{16}\.tmp")
 """Names of files that are being written, or that a run which was killed has left behind."""
@@ -50,7 +45,7 @@ class _SyncedOnTheWay(io.FileIO):
         self._unsynced = 0
         self._stretch = self._FIRST_STRETCH
 
-    def write(self, data: Buffer, /) -> int:
+    def write(self, data: Any, /) -> int:
         """Write, and flush where a stretch is full."""
         written = super().write(data)
         self._unsynced += written

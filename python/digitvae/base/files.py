@@ -5,13 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import BinaryIO
 
 from digitvae.base.errors import DataError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-    from typing import BinaryIO
 
 
 def open_regular(path: str | Path, *, follow: bool = True) -> BinaryIO:

@@ -9,19 +9,16 @@ from __future__ import annotations
 import base64
 import functools
 import io
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from numpy.typing import NDArray
 from PIL import Image
 
 from digitvae.base.markup import shown
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 def render(template: str, filters: dict[str, Callable[..., Any]], **values: object) -> str:

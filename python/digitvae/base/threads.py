@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
-    from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 T = TypeVar("T")
 Result = TypeVar("Result")
@@ -26,15 +23,15 @@ class Threads:
         from concurrent.futures import ThreadPoolExecutor
 
         self._pool = ThreadPoolExecutor(number, name)
-        self._open: ThreadPoolExecutor | None = self._pool
+        self._starts = True
 
     def begin(self, work: Callable[[T], Result], item: T) -> Callable[[], Result]:
         """Begin a piece of work; what is returned gives its result, or raises what it raised."""
-        if self._open is not None:
+        if self._starts:
             try:
-                return self._open.submit(work, item).result
+                return self._pool.submit(work, item).result
             except RuntimeError:  # can't start new thread: the limit of processes is reached
-                self._open = None
+                self._starts = False
         return partial(work, item)
 
     def close(self) -> None:

@@ -7,7 +7,8 @@ it, and it from both. This module must not import torch, and so nothing of ``dig
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Collection
+from typing import Any, NamedTuple
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -16,9 +17,6 @@ from digitvae.base.markup import Markdown, code_span, markdown
 from digitvae.base.text import printable
 from digitvae.bundle.dims import DEFAULT_DIMS, Dims
 from digitvae.bundle.names import PRIOR
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 EVALUATION = "evaluation.json"
 SAMPLES = "samples.png"

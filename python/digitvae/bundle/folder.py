@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from digitvae.base.errors import BundleError
 from digitvae.base.files import open_regular
 from digitvae.bundle.dims import Dims
 from digitvae.bundle.names import DECODER, ENCODER, MANIFEST
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 SCHEMA = "digitvae-bundle/1"
 REQUIRED_FILES = (DECODER, ENCODER)

@@ -11,24 +11,19 @@ import math
 import tokenize
 import zipfile
 import zlib
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from digitvae.base.errors import DataError
 from digitvae.base.files import open_regular, refuse_more_than_memory
-from digitvae.data.rows import rows_in
+from digitvae.data.rows import Rows, rows_in
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from digitvae.data.rows import Rows
-
-    Array = NDArray[Any]
-    Check = Callable[[np.dtype[Any], tuple[int, ...]], None]
+Array = NDArray[Any]
+Check = Callable[[np.dtype[Any], tuple[int, ...]], None]
 
 ZIP_START = b"PK\x03\x04"
 _LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}

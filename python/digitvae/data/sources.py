@@ -17,11 +17,9 @@ import subprocess
 import sys
 import tarfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import IO, NamedTuple
 
 SOCKET_SECONDS = 10
 TORCHVISION_SECONDS = 180

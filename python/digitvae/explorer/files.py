@@ -7,13 +7,11 @@ before anything is served: what becomes of the files later changes no answer.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from digitvae.base.errors import ExplorerError
+from digitvae.bundle.folder import Bundle
 from digitvae.bundle.names import MANIFEST
-
-if TYPE_CHECKING:
-    from digitvae.bundle.folder import Bundle
 
 PAGE = Path(__file__).parent / "page"
 """Where `make web` puts the page, from where it goes into wheels."""

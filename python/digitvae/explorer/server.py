@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import errno
 import socketserver
+from collections.abc import Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from digitvae.base.errors import ExplorerError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from digitvae.explorer.files import Served
+from digitvae.explorer.files import Served
 
 LOOPBACK = "127.0.0.1"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,8 +16,6 @@ from digitvae.cli.say import say_json, say_lines, tell
 from digitvae.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from digitvae.evaluation.report import EvaluationReport
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,12 +18,8 @@ from digitvae.cli import options
 from digitvae.cli.say import say, say_json, tell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
     from digitvae.training.distributed import Group
     from digitvae.training.loop import Progress, Summary
-
 
 PARITY_NEEDS = ("onnx", "hypothesis", "threadpoolctl")
 """What verifying a bundle imports beside PyTorch."""
