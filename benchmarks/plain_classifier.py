@@ -21,7 +21,7 @@ from torch.nn.functional import cross_entropy
 
 import digitvae as dv
 from digitvae.data import sets as data
-from digitvae.evaluation.frechet import frechet_distance
+from digitvae.evaluation.features import frechet_distance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

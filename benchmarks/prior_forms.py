@@ -24,8 +24,9 @@ import onnxruntime
 import torch
 from torch import Tensor
 
+from digitvae.bundle.folder import Bundle
 from digitvae.data import sets as data
-from digitvae.evaluation.subject import Subject
+from digitvae.engine.model import load
 from digitvae.mixture import posteriors as codes
 from digitvae.mixture.fit import (
     HELD_OUT,
@@ -38,6 +39,7 @@ from digitvae.mixture.fit import (
 )
 from digitvae.mixture.model import LatentPrior
 from digitvae.vae.serialisation import onnx_bytes
+from digitvae.vae.weights import load_bundle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -250,8 +252,8 @@ def main() -> None:
     parser.add_argument("--classifier", type=Path, default=Path("export/classifiers/mnist.onnx"))
     parser.add_argument("--bundle", type=Path)
     options = parser.parse_args()
-    classify, subject = Classifier(options.classifier), Subject.open(options.bundle)
-    model, network = subject.engine, subject.network
+    classify, bundle = Classifier(options.classifier), Bundle.open(options.bundle)
+    model, network = load(bundle), load_bundle(bundle)
     test, training = data.load("mnist", splits=("test",))["test"], Training.of(network)
     real = classify(test.images)[1]
     unseen = classify(training.images[training.held])[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -13,7 +14,9 @@ import pytest
 from digitvae.base.errors import BundleError
 from digitvae.bundle.folder import Bundle, write_manifest
 from digitvae.data.sets import Split
+from digitvae.engine.model import Model
 from digitvae.evaluation.bundle import evaluate_bundle
+from digitvae.evaluation.measure import Inputs
 from digitvae.evaluation.measures.importance import BOUNDS
 from digitvae.evaluation.measures.neighbours import NEIGHBOURS
 from digitvae.evaluation.options import settings
@@ -26,7 +29,6 @@ from digitvae.evaluation.report import (
     EvaluationReport,
 )
 from digitvae.evaluation.settings import DRAWS
-from digitvae.evaluation.subject import Subject
 from digitvae.evaluation.views.html import to_html
 from digitvae.evaluation.views.sheet import to_png
 from digitvae.evaluation.views.tables import tables
@@ -89,7 +91,7 @@ def memorizing(monkeypatch: pytest.MonkeyPatch, mnist: dict[str, Split]) -> None
     """A prior whose samples are training images; a label in ten is wrong, unless asked for."""
 
     def mixture(
-        _: Subject, n: int, seed: int, digit: list[int] | None = None
+        _: Inputs, n: int, seed: int, digit: list[int] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         images, labels = mnist["train"]
         if digit is None:
@@ -98,12 +100,16 @@ def memorizing(monkeypatch: pytest.MonkeyPatch, mnist: dict[str, Split]) -> None
         places = [np.flatnonzero(labels == digit[i % len(digit)])[i] for i in range(n)]
         return images[places], labels[places].astype(np.int32)
 
-    def mixture_latents(subject: Subject, n: int, seed: int) -> np.ndarray:
-        return subject.engine.encode(mnist["train"].images[:n]).mu
+    drawn = Model.latents
 
-    monkeypatch.setattr(Subject, "has_mixture", True)
-    monkeypatch.setattr(Subject, "mixture", mixture)
-    monkeypatch.setattr(Subject, "mixture_latents", mixture_latents)
+    def latents(model: Model, n: int, **asked: Any) -> Any:
+        if asked.get("prior") != "mixture":
+            return drawn(model, n, **asked)
+        return model.encode(mnist["train"].images[:n]).mu
+
+    monkeypatch.setattr(Inputs, "has_mixture", True)
+    monkeypatch.setattr(Inputs, "mixture", mixture)
+    monkeypatch.setattr(Model, "latents", latents)
 
 
 @pytest.mark.usefixtures("memorizing")

@@ -11,18 +11,19 @@ import torch
 from numpy.typing import NDArray
 
 from digitvae.bundle.dims import Dims
-from digitvae.evaluation.subject import Subject
+from digitvae.bundle.folder import Bundle
 from digitvae.mixture import posteriors
 from digitvae.mixture.posteriors import PRIOR_WEIGHT, encode, refine
 from digitvae.vae.heldout import as_tensor
 from digitvae.vae.model import VAE
+from digitvae.vae.weights import load_bundle
 
 Array = NDArray[Any]
 
 
 @pytest.fixture(scope="module")
 def trained() -> VAE:
-    return Subject.open(None).network
+    return load_bundle(Bundle.open())
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_every_image_costs_less_and_not_much_more_than_it_must(
     assert (after < before).all()
     x = torch.from_numpy(images.reshape(50, -1)).double() / 255
     z = torch.tensor(mu, requires_grad=True)
-    decoder = Subject.open(None).network.decoder.double()
+    decoder = load_bundle(Bundle.open()).decoder.double()
     best = torch.optim.LBFGS([z], max_iter=500, line_search_fn="strong_wolfe")
 
     def cost() -> torch.Tensor:

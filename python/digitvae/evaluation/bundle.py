@@ -6,14 +6,18 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
+from digitvae.base.errors import BundleError
+from digitvae.bundle.folder import Bundle
 from digitvae.data import sets as data
+from digitvae.engine.model import load
 from digitvae.evaluation.measure import Inputs
 from digitvae.evaluation.measures import MEASURES
 from digitvae.evaluation.options import settings as usual_settings
 from digitvae.evaluation.recognition import Recognizer, classifier_path
 from digitvae.evaluation.report import ClassifierFacts, EvaluationReport, Picture
 from digitvae.evaluation.settings import Settings
-from digitvae.evaluation.subject import Subject
+from digitvae.vae.objective import OBJECTIVES
+from digitvae.vae.weights import load_bundle
 
 
 def evaluate_bundle(
@@ -43,30 +47,39 @@ def evaluate_bundle(
         DataError: Its data set cannot be had.
         RuntimeLibraryError: ONNX Runtime is missing or too old.
     """
-    subject = Subject.open(bundle)
-    recognizer = Recognizer.open(
-        classifier_path(subject.dataset), subject.engine.bundle.dims.pixels
-    )
-    splits = data.load(subject.dataset, data_root, say=say)
+    opened = Bundle.open(bundle)
+    dataset = opened.manifest.get("dataset")
+    objective = opened.manifest.get("objective", OBJECTIVES[0])
+    for name, value, known in (
+        ("data set", dataset, tuple(data.DATASETS)),
+        ("objective", objective, OBJECTIVES),
+    ):
+        if value not in known:
+            raise BundleError(
+                f"{opened.path}: the {name} is {value!r}, expected one of {', '.join(known)}"
+            )
+    engine, network = load(opened), load_bundle(opened)
+    recognizer = Recognizer.open(classifier_path(str(dataset)), opened.dims.pixels)
+    splits = data.load(str(dataset), data_root, say=say)
     done = count()
 
     def begin(what: str) -> None:
         on_progress(next(done), steps, what)
 
-    inputs = Inputs(subject, recognizer, splits, settings or usual_settings(), begin)
+    asked = settings or usual_settings()
+    inputs = Inputs(engine, network, objective, recognizer, splits, asked, begin)
     steps = sum(measure.steps(inputs) for measure in MEASURES) + pictures
     parts = {measure.key: measure.compute(inputs) for measure in MEASURES}
     sheets: tuple[Picture, ...] = ()
     if pictures:
         begin("pictures")
         sheets = tuple(draw() for draw in inputs.sheets)
-    opened = subject.engine.bundle
     return EvaluationReport(
         bundle=str(opened.path),
         bundle_sha256=opened.sha256,
-        dataset=subject.dataset,
-        objective=subject.objective,
-        settings=inputs.settings,
+        dataset=str(dataset),
+        objective=objective,
+        settings=asked,
         classifier=ClassifierFacts(recognizer.dataset, recognizer.accuracy, recognizer.sha256),
         parts=parts,
         pictures=sheets,

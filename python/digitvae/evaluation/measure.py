@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from digitvae.base.tables import Table
+from digitvae.bundle.names import PRIOR
 from digitvae.data.sets import Split
-from digitvae.engine.model import Posterior
+from digitvae.engine.model import Model, Posterior
 from digitvae.evaluation.recognition import Recognizer
 from digitvae.evaluation.report import (
     MIXTURE,
@@ -25,7 +28,7 @@ from digitvae.evaluation.report import (
     Source,
 )
 from digitvae.evaluation.settings import DRAWS, Settings, Size
-from digitvae.evaluation.subject import Subject
+from digitvae.vae.model import VAE
 
 NOTHING = "–"
 ABSENT = "the bundle has no prior"
@@ -33,10 +36,12 @@ ABSENT = "the bundle has no prior"
 
 @dataclass
 class Inputs:
-    """Images and latents of the bundle under evaluation, made once, when a measure needs them.
+    """The model under evaluation, and its images and latents, made when a measure needs them.
 
     Attributes:
-        subject: The model.
+        engine: Makes its pictures, as in use.
+        network: Its likelihood is computed with it: logits, which the exported decoder has not.
+        objective: What it was trained for.
         recognizer: Looks at images.
         splits: The data set, "train" and "test", in its own order.
         settings: How much to look at.
@@ -44,12 +49,36 @@ class Inputs:
         sheets: A measure adds functions that draw; they are called if pictures are wanted.
     """
 
-    subject: Subject
+    engine: Model
+    network: VAE
+    objective: str
     recognizer: Recognizer
     splits: dict[str, Split]
     settings: Settings
     begin: Callable[[str], None]
     sheets: list[Callable[[], Picture]] = field(default_factory=list)
+
+    @property
+    def has_mixture(self) -> bool:
+        """Whether the bundle has a latent mixture."""
+        return PRIOR in self.engine.bundle.file_names
+
+    @property
+    def has_posterior(self) -> bool:
+        """Whether the encoder's variances mean anything: an autoencoder's were never trained."""
+        return self.objective != "autoencoder"
+
+    def mixture(
+        self, n: int, seed: int, digit: list[int] | None = None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+        """Samples of the bundle's mixture, uint8 [n, height, width], with their labels [n].
+
+        Args:
+            n: How many.
+            seed: Of the specified random numbers.
+            digit: Classes that take turns; ``None``: any.
+        """
+        return self.engine.sample(n, seed=seed, prior="mixture", digit=digit, return_labels=True)
 
     def generator(self, purpose: str) -> torch.Generator:
         """A generator for one purpose: hashed, because neighbouring seeds are related."""
@@ -74,21 +103,21 @@ class Inputs:
     @cached_property
     def posterior(self) -> Posterior:
         """Of ``test``."""
-        return self.subject.engine.encode(self.test.images)
+        return self.engine.encode(self.test.images)
 
     @cached_property
     def sources(self) -> dict[str, Source]:
         """Images by where they come from; the mixture is left out if the bundle has none."""
-        subject, n, seed = self.subject, self.settings[DRAWS], self.settings.seed
+        n, seed = self.settings[DRAWS], self.settings.seed
         test = self.test.head(n)
         sources = {
             TEST: Source(*test),
             TRAIN: Source(*self.some("train", n)),
-            RECONSTRUCTIONS: Source(subject.engine.decode(self.posterior.mu[:n]), test.labels),
-            STANDARD: Source(subject.engine.sample(n, seed=seed), None),
+            RECONSTRUCTIONS: Source(self.engine.decode(self.posterior.mu[:n]), test.labels),
+            STANDARD: Source(self.engine.sample(n, seed=seed), None),
         }
-        if subject.has_mixture:
-            sources[MIXTURE] = Source(*subject.mixture(n, seed))
+        if self.has_mixture:
+            sources[MIXTURE] = Source(*self.mixture(n, seed))
         return sources
 
 

@@ -128,25 +128,35 @@ def neighbour_coincidence(
 def _compute(inputs: Inputs) -> LatentMeasures | None:
     """``None`` for an autoencoder, which has no posterior."""
     inputs.begin("aggregate posterior")
-    subject, n, seed = inputs.subject, inputs.settings[LATENTS], inputs.settings.seed
-    if not subject.has_posterior:
+    n, seed = inputs.settings[LATENTS], inputs.settings.seed
+    if not inputs.has_posterior:
         return None
     mu, logvar = inputs.posterior
     moments = aggregate_moments(mu, logvar)
-    draws = subject.posterior_draws(mu[:n], logvar[:n], inputs.generator("test latents"))
-    train = subject.engine.encode(inputs.some("train", n).images)
+    draws = _posterior_draws(mu[:n], logvar[:n], inputs.generator("test latents"))
+    train = inputs.engine.encode(inputs.some("train", n).images)
     others = {
-        TRAIN: subject.posterior_draws(*train, inputs.generator("training latents")),
-        STANDARD: subject.engine.latents(n, seed=seed),
+        TRAIN: _posterior_draws(*train, inputs.generator("training latents")),
+        STANDARD: inputs.engine.latents(n, seed=seed),
     }
-    if subject.has_mixture:
-        others[MIXTURE] = subject.mixture_latents(n, seed)
+    if inputs.has_mixture:
+        others[MIXTURE] = inputs.engine.latents(n, seed=seed, prior="mixture")
     return LatentMeasures(
         kl=tuple(posterior_divergence(mu, logvar).tolist()),
         aggregate_kl=tuple(moments.marginal_divergence().tolist()),
         gaussian_kl=moments.divergence(),
         coincidence={name: neighbour_coincidence(draws, other) for name, other in others.items()},
     )
+
+
+def _posterior_draws(
+    mu: NDArray[np.float32], logvar: NDArray[np.float32], generator: torch.Generator
+) -> NDArray[np.float32]:
+    """One z ~ q(z|x) for each image."""
+    noise = torch.randn(mu.shape, generator=generator)
+    draws = torch.from_numpy(mu) + torch.exp(0.5 * torch.from_numpy(logvar)) * noise
+    result: NDArray[np.float32] = draws.numpy()
+    return result
 
 
 def _tables(report: EvaluationReport) -> list[Table]:

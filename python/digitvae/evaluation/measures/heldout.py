@@ -12,7 +12,7 @@ def _compute(inputs: Inputs) -> Evaluation:
     inputs.begin("−ELBO of the test images")
     # In their own order, on which the noise of each depends.
     images = as_tensor(inputs.splits["test"].images)
-    return evaluate(inputs.subject.network, images, inputs.subject.objective)
+    return evaluate(inputs.network, images, inputs.objective)
 
 
 def _tables(report: EvaluationReport) -> list[Table]:

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from digitvae.base.tables import Table
-from digitvae.evaluation.frechet import frechet_distance
+from digitvae.evaluation.features import frechet_distance, precision_recall
 from digitvae.evaluation.measure import Inputs, Measure, table
 from digitvae.evaluation.pictures import COLUMNS, grid, pairs
-from digitvae.evaluation.precision_recall import precision_recall
 from digitvae.evaluation.recognition import Recognition
 from digitvae.evaluation.report import (
     KEYS,
@@ -21,7 +20,6 @@ from digitvae.evaluation.report import (
     Source,
 )
 from digitvae.evaluation.settings import Size
-from digitvae.evaluation.subject import Subject
 
 STANDARD_SAMPLES = "Samples, z drawn from N(0, I)"
 MIXTURE_SAMPLES = "Samples of each class, z drawn from the mixture"
@@ -79,8 +77,8 @@ def _compute(inputs: Inputs) -> dict[str, SourceMeasures]:
             None if labels is None else seen[name].agreement(labels),
         )
     inputs.sheets.append(partial(_samples, sources[STANDARD]))
-    if inputs.subject.has_mixture:
-        inputs.sheets.append(partial(_samples_of_each_class, inputs.subject))
+    if inputs.has_mixture:
+        inputs.sheets.append(partial(_samples_of_each_class, inputs))
     inputs.sheets.append(partial(_reconstructions, sources))
     return found
 
@@ -111,8 +109,8 @@ def _samples(source: Source) -> Picture:
     return Picture(STANDARD_SAMPLES, "The first ones, not chosen.", sheet)
 
 
-def _samples_of_each_class(subject: Subject) -> Picture:
-    images, _ = subject.mixture(COLUMNS * _DIGITS, 0, list(range(_DIGITS)))
+def _samples_of_each_class(inputs: Inputs) -> Picture:
+    images, _ = inputs.mixture(COLUMNS * _DIGITS, 0, list(range(_DIGITS)))
     # Image i is of digit i mod 10.
     by_digit = images.reshape(COLUMNS, _DIGITS, *images.shape[1:]).swapaxes(0, 1)
     return Picture(
@@ -135,6 +133,6 @@ MEASURE = Measure(
     "sources",
     _compute,
     _tables,
-    steps=lambda inputs: 5 + inputs.subject.has_mixture,
+    steps=lambda inputs: 5 + inputs.has_mixture,
     sizes=(PRECISION_RECALL,),
 )

@@ -141,7 +141,7 @@ def binarised(x: Tensor, generator: torch.Generator) -> Tensor:
 
 def _compute(inputs: Inputs) -> dict[str, tuple[Bound, ...]]:
     """By kind of images; empty for an autoencoder, which has no posterior."""
-    if not inputs.subject.has_posterior:
+    if not inputs.has_posterior:
         return {}
     x = as_tensor(inputs.test.images)
     found: dict[str, tuple[Bound, ...]] = {}
@@ -152,7 +152,7 @@ def _compute(inputs: Inputs) -> dict[str, tuple[Bound, ...]]:
         for k, count in inputs.settings[BOUNDS]:
             inputs.begin(f"importance-weighted bound, {kind}, k = {k}")
             generator = inputs.generator(f"{kind} {k}")
-            bound = importance_bound(inputs.subject.network, images[:count], k, generator)
+            bound = importance_bound(inputs.network, images[:count], k, generator)
             found[kind] = (*found.get(kind, ()), bound)
     return found
 
@@ -179,6 +179,6 @@ MEASURE = Measure(
     "bounds",
     _compute,
     _tables,
-    steps=lambda inputs: 2 * len(inputs.settings[BOUNDS]) * inputs.subject.has_posterior,
+    steps=lambda inputs: 2 * len(inputs.settings[BOUNDS]) * inputs.has_posterior,
     sizes=(BOUNDS,),
 )

@@ -153,6 +153,6 @@ MEASURE = Measure(
     "neighbours",
     _compute,
     _tables,
-    steps=lambda inputs: 2 + inputs.subject.has_mixture,
+    steps=lambda inputs: 2 + inputs.has_mixture,
     sizes=(NEIGHBOURS,),
 )

@@ -85,7 +85,7 @@ def _compute(inputs: Inputs) -> Smoothness:
     # Their order is random, so neighbours are strangers.
     labels, mu = inputs.test.labels, inputs.posterior.mu
     a = 2 * np.flatnonzero(labels[0:-1:2] != labels[1::2])[: inputs.settings[PATHS]]
-    paths = inputs.subject.engine.interpolate(mu[a], mu[a + 1], inputs.settings[STEPS])
+    paths = inputs.engine.interpolate(mu[a], mu[a + 1], inputs.settings[STEPS])
     inputs.sheets.append(partial(_sheet, paths))
     shape = paths.shape[:2]
     seen = inputs.recognizer(paths.reshape(-1, *paths.shape[2:]))
