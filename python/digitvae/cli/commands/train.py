@@ -61,37 +61,20 @@ Examples:
     "[default: mnist]",
     shell_complete=options.complete_dataset,
 )
+@click.option("--epochs", type=int, help="Passes over the training images. [default: 30]")
+@click.option("--batch-size", type=int, help="Images a step. [default: 256]")
 @click.option(
-    "--epochs",
-    type=int,
-    help="Passes over the training images. [default: 30]",
-)
-@click.option(
-    "--batch-size",
-    type=int,
-    help="Images a step. [default: 256]",
-)
-@click.option(
-    "--lr",
-    type=float,
-    help="Adam's largest learning rate. [default: 0.008]",
+    "--lr", "learning_rate", type=float, help="Adam's largest learning rate. [default: 0.008]"
 )
 @click.option(
     "--warmup",
+    "warmup_epochs",
     type=int,
     metavar="EPOCHS",
     help="Epochs in which it rises. [default: 2]",
 )
-@click.option(
-    "--latents",
-    type=int,
-    help="Latents of the model. [default: 40]",
-)
-@click.option(
-    "--hidden",
-    type=int,
-    help="Units of each of its two hidden layers. [default: 512]",
-)
+@click.option("--latents", type=int, help="Latents of the model. [default: 40]")
+@click.option("--hidden", type=int, help="Units of each of its two hidden layers. [default: 512]")
 @click.option(
     "--precision",
     type=str,
@@ -99,16 +82,8 @@ Examples:
     "multiplies such numbers (AVX512_BF16), otherwise float32]",
     shell_complete=options.complete_words("bfloat16", "float32"),
 )
-@click.option(
-    "--seed",
-    type=int,
-    help="Of everything random. [default: 0]",
-)
-@click.option(
-    "--threads",
-    type=int,
-    help="PyTorch's threads. [default: as PyTorch chooses]",
-)
+@click.option("--seed", type=int, help="Of everything random. [default: 0]")
+@click.option("--threads", type=int, help="PyTorch's threads. [default: as PyTorch chooses]")
 @click.option(
     "--limit",
     type=int,
@@ -125,23 +100,12 @@ Examples:
 def train(
     *,
     out: Path,
-    objective: str | None,
-    dataset: str | None,
-    epochs: int | None,
-    batch_size: int | None,
-    lr: float | None,
-    warmup: int | None,
-    latents: int | None,
-    hidden: int | None,
-    precision: str | None,
-    seed: int | None,
-    threads: int | None,
-    limit: int | None,
     data: Path | None,
     resume: bool,
     force: bool,
     tensorboard: bool,
     as_json: bool,
+    **recipe: Any,
 ) -> None:
     """Train a model and measure it on held-out images after every epoch.
 
@@ -158,28 +122,14 @@ def train(
     from digitvae.training import loop as training
     from digitvae.training import run_directory as run
 
-    given = {
-        "objective": objective,
-        "dataset": dataset,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": lr,
-        "warmup_epochs": warmup,
-        "latents": latents,
-        "hidden": hidden,
-        "precision": precision,
-        "seed": seed,
-        "threads": threads,
-        "limit": limit,
-    }
-    # What is not given on resuming is what the run was begun with.
-    begun = resume and (out / run.CONFIG).is_file()
-    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    # The other options are fields of a TrainConfig, which checks them. What is not given on
+    # resuming is what the run was begun with.
+    changes = {name: value for name, value in recipe.items() if value is not None}
     try:
-        if begun:
+        if resume and (out / run.CONFIG).is_file():
             base = training.read_config(out)
         else:
-            published = training.recipe(objective or "elbo")
+            published = training.recipe(recipe["objective"] or "elbo")
             base = replace(published, precision=training.fast_precision())
         config = replace(base, **changes)
         datasets.check_name(config.dataset, data)
@@ -250,13 +200,13 @@ def _watching(
         if not tensorboard:
             yield show, warn
             return
-        from digitvae.training.tensorboard import Board
+        from digitvae.training.tensorboard import board
 
-        with Board(out) as board:
+        with board(out) as write:
 
             def show_and_write(progress: Progress) -> None:
                 show(progress)
-                board(progress)
+                write(progress)
 
             yield show_and_write, warn
 
