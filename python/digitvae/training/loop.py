@@ -87,38 +87,27 @@ class TrainConfig:
         return Dims(self.height, self.width, self.latents, self.hidden)
 
     def __post_init__(self) -> None:
-        for name, known in (
-            ("objective", objectives.OBJECTIVES),
-            ("precision", PRECISIONS),
-        ):
+        for name, known in (("objective", objectives.OBJECTIVES), ("precision", PRECISIONS)):
             if getattr(self, name) not in known:
                 raise ValueError(
                     f"{name}: {getattr(self, name)!r}; expected one of {', '.join(known)}"
                 )
         check_name(self.dataset, "its folder")
         least_values = {
-            "epochs": 1,
-            "batch_size": 1,
-            "warmup_epochs": 0,
-            "anneal_epochs": 0,
-            "seed": 0,
+            **dict.fromkeys(("epochs", "batch_size", "threads", "limit", "processes"), 1),
+            **dict.fromkeys(("warmup_epochs", "anneal_epochs", "seed"), 0),
             **dict.fromkeys(Dims._fields, 1),
         }
         for name, least in least_values.items():
-            _refuse_other_than_whole(name, getattr(self, name))
-            if not least <= getattr(self, name) < 2**63:
-                raise ValueError(f"{name}: {getattr(self, name)}; expected at least {least}")
-        for name in ("threads", "limit", "processes"):
-            _refuse_other_than_whole(name, getattr(self, name), or_none=name != "processes")
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)}; expected at least 1")
+            value = getattr(self, name)
+            if value is None and name in ("threads", "limit"):
+                continue
+            if type(value) is not int:
+                raise TypeError(f"{name}: {value!r}; expected a whole number")
+            if not least <= value < 2**63:
+                raise ValueError(f"{name}: {value}; expected at least {least}")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ValueError(f"learning_rate: {self.learning_rate}; expected a number above 0")
-
-
-def _refuse_other_than_whole(name: str, value: object, *, or_none: bool = False) -> None:
-    if type(value) is not int and not (or_none and value is None):
-        raise TypeError(f"{name}: {value!r}; expected a whole number")
 
 
 def recipe(objective: str = "elbo") -> TrainConfig:
@@ -463,11 +452,7 @@ def read_config(run_dir: str | Path) -> TrainConfig:
 
 
 def _refuse_more_than_memory(dims: Dims) -> None:
-    """Refuse sizes whose parameters, gradients and moments this machine cannot hold.
-
-    Raises:
-        TrainingError: Names the sizes.
-    """
+    """Refuse sizes whose parameters, gradients and moments this machine cannot hold."""
     needed = 4 * 4 * 2 * dims.hidden * (dims.pixels + dims.latents)
     there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > there:

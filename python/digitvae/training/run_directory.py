@@ -44,6 +44,7 @@ SUMMARY = "summary.json"
 FILES = (CONFIG, CHECKPOINT, LOG_CSV, LOG_JSON, WEIGHTS, SUMMARY)
 
 _NO_SHA256 = "0" * 64
+"""Stands where a checkpoint has its own SHA-256, when that is taken."""
 
 COLUMNS = (
     *("epoch", "seconds", "images_per_second", "learning_rate", "kl_weight"),
@@ -52,7 +53,6 @@ COLUMNS = (
     *("test_baseline_bce", "test_nelbo_per_pixel", "test_bce_per_pixel", "test_collapsed"),
 )
 """Columns of the log: numbers, but for ``test_collapsed``."""
-_TRUTHS = {"test_collapsed"}
 _OPTIONAL = {"test_nelbo", "test_nelbo_per_pixel", "test_kl"}
 """What an autoencoder has not."""
 
@@ -130,9 +130,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Replace the checkpoint, then the two views of its log."""
     log = json.dumps(checkpoint.log, allow_nan=False)
     content = save(checkpoint.tensors, {"schema": SCHEMA, "log": log, "sha256": _NO_SHA256})
-    write_whole(
-        folder / CHECKPOINT, content.replace(_NO_SHA256.encode(), _sha256(content).encode(), 1)
-    )
+    sha256 = hashlib.sha256(content).hexdigest()
+    write_whole(folder / CHECKPOINT, content.replace(_NO_SHA256.encode(), sha256.encode(), 1))
     table = io.StringIO()
     writer = csv.DictWriter(table, fieldnames=list(checkpoint.log[0]), lineterminator="\n")
     writer.writeheader()
@@ -151,12 +150,16 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
     try:
         with open_regular(path) as file:
             content = file.read()
-        metadata = _metadata(content)
-        if metadata.get("schema") != SCHEMA:
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        metadata = header.get("__metadata__") if isinstance(header, dict) else None
+        if not isinstance(metadata, dict) or metadata.get("schema") != SCHEMA:
             raise ValueError(f"not a checkpoint of {SCHEMA}")
         if "sha256" not in metadata:
             raise ValueError("it has no SHA-256, so nobody knows whether it still is what it was")
-        _refuse_change(content, metadata["sha256"])
+        told = str(metadata["sha256"])
+        zeroed = content.replace(told.encode(), _NO_SHA256.encode(), 1)
+        if (found := hashlib.sha256(zeroed).hexdigest()) != told:
+            raise ValueError(f"it was changed: its SHA-256 is {found}, it says {told}")
         log = json.loads(metadata["log"])
         _check_log(log)
         return Checkpoint(load(content), log)
@@ -166,29 +169,6 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         raise TrainingError(
             f"{path}: damaged: {error}; put a copy of it back, or start again with --force"
         ) from error
-
-
-def _metadata(content: bytes) -> dict[str, Any]:
-    """The metadata of a safetensors file: a length of 8 bytes, and JSON."""
-    end = 8 + int.from_bytes(content[:8], "little")
-    header = json.loads(content[8:end])
-    if not isinstance(header, dict) or not isinstance(header.get("__metadata__"), dict):
-        raise ValueError(f"not a checkpoint of {SCHEMA}")
-    metadata: dict[str, Any] = header["__metadata__"]
-    return metadata
-
-
-def _sha256(content: bytes) -> str:
-    """The SHA-256 of a checkpoint that has zeros where its own belongs."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def _refuse_change(content: bytes, told: object) -> None:
-    if not isinstance(told, str) or len(told) != len(_NO_SHA256):
-        raise ValueError(f"its SHA-256 is {told!r}")
-    found = _sha256(content.replace(told.encode(), _NO_SHA256.encode(), 1))
-    if found != told:
-        raise ValueError(f"it was changed: its SHA-256 is {found}, it says {told}")
 
 
 def _check_log(log: object) -> None:
@@ -218,7 +198,7 @@ def check_row(row: Row) -> None:
         TypeError: Names the first.
     """
     for name, value in row.items():
-        if name in _TRUTHS:
+        if name == "test_collapsed":
             good = isinstance(value, bool)
         else:
             number = type(value) in (int, float) and abs(value) <= sys.float_info.max
