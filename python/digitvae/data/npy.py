@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digitvae.base.errors import DataError
 from digitvae.base.files import open_regular, refuse_more_than_memory
-from digitvae.data.rows import Rows, rows_in
+from digitvae.data.rows import File, Rows
 
 Array = NDArray[Any]
 Check = Callable[[np.dtype[Any], tuple[int, ...]], None]
@@ -34,12 +35,6 @@ _WRONG = (
     *(zipfile.BadZipFile, zlib.error, NotImplementedError),
     *(SyntaxError, tokenize.TokenError),  # of headers, which NumPy reads as Python
 )
-
-
-class _Header(NamedTuple):
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    fortran_order: bool
 
 
 def read(path: Path, names: tuple[str, ...], check: Check) -> Array | Rows:
@@ -58,11 +53,16 @@ def read(path: Path, names: tuple[str, ...], check: Check) -> Array | Rows:
             if file.read(len(ZIP_START)) == ZIP_START:
                 return _read_npz(path, file, names, check)
             file.seek(0)
-            header, size = _read_header(file)
-            check(header.dtype, header.shape)
-            return rows_in(
-                path, file, size, header.shape, header.dtype, fortran=header.fortran_order
-            )
+            dtype, shape, fortran, offset = _read_header(file)
+            check(dtype, shape)
+            found = os.fstat(file.fileno()).st_size
+            needed = offset + math.prod(shape) * dtype.itemsize
+            if found < needed:
+                raise ValueError(
+                    f"it has {found:,} bytes of the {needed:,} that shape {shape} needs"
+                )
+            rows = Rows(File(path, file), offset, shape[::-1] if fortran else shape, dtype)
+            return np.asarray(rows).T if fortran else rows
     except _WRONG as error:
         raise DataError(f"{path}: not a readable NumPy file: {error}") from error
 
@@ -84,13 +84,26 @@ def _read_npz(path: Path, file: IO[bytes], names: tuple[str, ...], check: Check)
         if info.flag_bits & 1:
             raise ValueError(f"{info.filename} is encrypted")
         with archive.open(info) as member:
-            header, size = _read_header(member)
-            check(header.dtype, header.shape)
-            return _read_array(path, member, header, info.file_size - size)
+            dtype, shape, fortran, offset = _read_header(member)
+            check(dtype, shape)
+            needed = math.prod(shape) * dtype.itemsize
+            if info.file_size - offset != needed:
+                raise ValueError(
+                    f"{info.file_size - offset:,} bytes follow its header; shape {shape} needs "
+                    f"{needed:,}"
+                )
+            refuse_more_than_memory(path, needed)
+            data = bytearray()
+            while len(data) < needed and (piece := member.read(min(_PIECE, needed - len(data)))):
+                data += piece
+            if len(data) < needed or member.read(1):
+                raise ValueError(f"shape {shape} needs {needed:,} bytes; it has others")
+            array: Array = np.frombuffer(data, dtype)
+            return array.reshape(shape, order="F" if fortran else "C")
 
 
-def _read_header(file: IO[bytes]) -> tuple[_Header, int]:
-    """The header of a ``.npy`` file, and its size in bytes."""
+def _read_header(file: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]:
+    """Dtype, shape, Fortran's order, of the header of a ``.npy`` file, and its size in bytes."""
     start = file.read(8)
     version = tuple(start[6:])
     if version not in _LENGTH_BYTES:
@@ -103,28 +116,11 @@ def _read_header(file: IO[bytes]) -> tuple[_Header, int]:
         raise ValueError(f"its header is said to have {length:,} bytes")
     text = io.BytesIO(start + field + file.read(length))
     np.lib.format.read_magic(text)
-    of_version = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    shape, fortran_order, dtype = of_version[version](text)
+    numpy = np.lib.format
+    read = numpy.read_array_header_1_0 if version == (1, 0) else numpy.read_array_header_2_0
+    shape, fortran, dtype = read(text)
     if dtype.hasobject:
         raise ValueError(f"its dtype is {dtype}")
     if any(n < 0 for n in shape):
         raise ValueError(f"its shape is {shape}")
-    return _Header(dtype, shape, fortran_order), text.tell()
-
-
-def _read_array(path: Path, member: IO[bytes], header: _Header, told: int) -> Array:
-    """The numbers that follow a header, of which the archive tells how many bytes they take."""
-    needed = math.prod(header.shape) * header.dtype.itemsize
-    if told != needed:
-        raise ValueError(f"{told:,} bytes follow its header; shape {header.shape} needs {needed:,}")
-    refuse_more_than_memory(path, needed)
-    data = bytearray()
-    while len(data) < needed and (piece := member.read(min(_PIECE, needed - len(data)))):
-        data += piece
-    if len(data) < needed or member.read(1):
-        raise ValueError(f"shape {header.shape} needs {needed:,} bytes; it has others")
-    array: Array = np.frombuffer(data, header.dtype)
-    return array.reshape(header.shape, order="F" if header.fortran_order else "C")
+    return dtype, shape, fortran, text.tell()

@@ -32,7 +32,7 @@ class Rows:
         shape: The number of rows first.
     """
 
-    def __init__(self, file: _File, offset: int, shape: tuple[int, ...], dtype: Any) -> None:
+    def __init__(self, file: File, offset: int, shape: tuple[int, ...], dtype: Any) -> None:
         self._file, self._offset = file, offset
         self.shape, self.dtype = shape, dtype
 
@@ -77,33 +77,13 @@ class Rows:
         return array if dtype is None else array.astype(dtype, copy=False)
 
 
-def rows_in(
-    path: Path, file: BinaryIO, offset: int, shape: tuple[int, ...], dtype: Any, *, fortran: bool
-) -> Rows | Array:
-    """An array in an open file, which may be closed afterwards; one in Fortran's order is read.
+class File:
+    """Another descriptor of an open file, closed when nobody holds this any more.
 
     Args:
-        path: What to call the file in messages.
-        file: The file.
-        offset: Of the first value, in bytes.
-        shape: Of the array; at least one dimension.
-        dtype: Of numbers.
-        fortran: Whether the first index changes fastest.
-
-    Raises:
-        DataError: The file cannot be read.
-        ValueError: It is shorter than that.
+        path: Its name in messages.
+        file: The file, which may be closed afterwards.
     """
-    found = os.fstat(file.fileno()).st_size
-    needed = offset + math.prod(shape) * dtype.itemsize
-    if found < needed:
-        raise ValueError(f"it has {found:,} bytes of the {needed:,} that shape {shape} needs")
-    rows = Rows(_File(path, file), offset, shape[::-1] if fortran else shape, dtype)
-    return np.asarray(rows).T if fortran else rows
-
-
-class _File:
-    """An open file of its own, closed when nobody holds it any more."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self._path = path

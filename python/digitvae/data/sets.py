@@ -209,25 +209,22 @@ def cache_root() -> Path:
         DataError: Neither is known: the user has no home folder.
     """
     try:
-        return _cache_root()
+        if chosen := os.environ.get("DIGITVAE_DATA"):
+            return Path(chosen).expanduser()
+        if sys.platform == "darwin":
+            base = Path.home() / "Library" / "Caches"
+        elif sys.platform == "win32":
+            base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        else:
+            # The XDG specification: a relative path is invalid and to be ignored.
+            told = os.environ.get("XDG_CACHE_HOME", "")
+            base = Path(told) if told.startswith("/") else Path.home() / ".cache"
     except (RuntimeError, KeyError) as error:  # as in containers, where users have no name either
         raise DataError(
             "there is no place for data sets, for this user has no home folder: set DIGITVAE_DATA "
             "to a folder"
         ) from error
-
-
-def _cache_root() -> Path:
-    if chosen := os.environ.get("DIGITVAE_DATA"):
-        return Path(chosen).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "digitvae" / "data"
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-        return Path(local) / "digitvae" / "data"
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification: a relative path is invalid and to be ignored.
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "digitvae" / "data"
+    return base / "digitvae" / "data"
 
 
 def check_name(name: str, root: str | Path | None) -> None:
@@ -279,21 +276,16 @@ def _own_split(split: str, root: Path) -> Split:
 
 
 def _split(spec: DatasetSpec, split: str, root: Path) -> Split:
-    images, labels = (
-        idx.parse(io.BytesIO(_content(spec, file, root)), file.name)
-        for file in (spec.file(split, "images"), spec.file(split, "labels"))
-    )
-    return Split(images, labels)
-
-
-def _content(spec: DatasetSpec, file: FileSpec, root: Path) -> bytes:
-    place = _find(spec, file, root)
-    if place is None:
-        raise DataError(
-            f"{root}: has no {file.name}[.gz], neither directly nor in {spec.torchvision}/raw; "
-            f"`digitvae data --dataset {spec.name} --data {root}` fetches what is missing"
-        )
-    return _verified(place, file)
+    arrays = []
+    for file in (spec.file(split, "images"), spec.file(split, "labels")):
+        place = _find(spec, file, root)
+        if place is None:
+            raise DataError(
+                f"{root}: has no {file.name}[.gz], neither directly nor in {spec.torchvision}/raw; "
+                f"`digitvae data --dataset {spec.name} --data {root}` fetches what is missing"
+            )
+        arrays.append(idx.parse(io.BytesIO(_verified(place, file)), file.name))
+    return Split(*arrays)
 
 
 def _verified(place: Path, file: FileSpec) -> bytes:
