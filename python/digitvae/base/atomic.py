@@ -143,14 +143,12 @@ def remove_unfinished(folder: Path) -> None:
             path.unlink()
 
 
-def nothing(_folder: Path, _name: str) -> bool:
-    """No entry of a folder is ours."""
-    return False
-
-
 @contextmanager
 def new_folder(
-    path: Path, *, force: bool = False, ours: Callable[[Path, str], bool] = nothing
+    path: Path,
+    *,
+    force: bool = False,
+    ours: Callable[[Path, str], bool] = lambda _folder, _name: False,
 ) -> Iterator[Path]:
     """Make a folder that gets its name only when the block ends well.
 
@@ -176,7 +174,18 @@ def new_folder(
             # Who may not look into the one that is replaced may not look into this one either.
             temporary.mkdir(mode=0o700 if target.exists() else 0o777)
         yield temporary
-        _put_folder(temporary, path, target, force=force, ours=ours)
+        with output_errors(path):
+            _sync_file_system(temporary)
+            _refuse_existing_folder(path, target, force=force, ours=ours)
+            if not target.exists():
+                temporary.rename(target)
+                sync_folder(target.parent)
+                return
+            exchange.keep_modes(target, temporary)
+            with exchange.replacing(target, temporary) as old:
+                refuse_foreign(path, old, ours)  # which may have come in the last moment
+            sync_folder(target.parent)  # or the disk might have the old name and no content
+            exchange.remove_folder(old)
     except BaseException:
         exchange.remove_folder(temporary)
         raise
@@ -192,24 +201,6 @@ def recover(path: Path) -> Path:
     with output_errors(path):
         exchange.recover(target)
     return target
-
-
-def _put_folder(
-    folder: Path, path: Path, target: Path, *, force: bool, ours: Callable[[Path, str], bool]
-) -> None:
-    """Give a finished folder its name, and remove the one that had it."""
-    with output_errors(path):
-        _sync_file_system(folder)
-        _refuse_existing_folder(path, target, force=force, ours=ours)
-        if not target.exists():
-            folder.rename(target)
-            sync_folder(target.parent)
-            return
-        exchange.keep_modes(target, folder)
-        with exchange.replacing(target, folder) as old:
-            refuse_foreign(path, old, ours)  # which may have come in the last moment
-        sync_folder(target.parent)  # or the disk might have the old name and no content
-        exchange.remove_folder(old)
 
 
 def check_space(path: Path, needed: int, *, files: int = 1) -> None:

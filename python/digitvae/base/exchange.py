@@ -123,23 +123,18 @@ def keep_mode(before: os.stat_result, now: int) -> None:
 
 def keep_modes(before: Path, now: Path) -> None:
     """Give a folder, and whatever in it has a namesake in the other, the permissions of that."""
-    _keep_mode_at(before, now)
-    for folder, folders, files in os.walk(now):
-        below = os.path.relpath(folder, now)
-        for name in (*folders, *files):
+    for folder, _, files in os.walk(now):
+        for name in ("", *files):
+            path = Path(folder, name)
             with contextlib.suppress(FileNotFoundError):
-                _keep_mode_at(before / below / name, now / below / name)
-
-
-def _keep_mode_at(before: Path, now: Path) -> None:
-    state = before.lstat()
-    if stat.S_ISLNK(state.st_mode):
-        return
-    descriptor = os.open(now, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        keep_mode(state, descriptor)
-    finally:
-        os.close(descriptor)
+                state = (before / path.relative_to(now)).lstat()
+                if stat.S_ISLNK(state.st_mode):
+                    continue
+                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                try:
+                    keep_mode(state, descriptor)
+                finally:
+                    os.close(descriptor)
 
 
 def _moved_away(target: Path) -> Path:

@@ -7,7 +7,6 @@ their path in this package; each extends ``base/page.html.jinja``.
 from __future__ import annotations
 
 import base64
-import functools
 import io
 from collections.abc import Callable
 from typing import Any
@@ -29,15 +28,6 @@ def render(template: str, filters: dict[str, Callable[..., Any]], **values: obje
         filters: Functions by their names in the template; beside them it has ``data_url``.
         values: Variables by their names in the template.
     """
-    environment = _environment(template)
-    environment.filters.update(filters)
-    return environment.get_template(template).render(values)
-
-
-@functools.cache
-def _environment(template: str) -> Environment:
-    """Each template has one of its own, since their filters are not the same."""
-    del template
     environment = Environment(
         loader=PackageLoader("digitvae", ""),
         autoescape=True,
@@ -46,8 +36,8 @@ def _environment(template: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["data_url"] = _data_url
-    return environment
+    environment.filters.update(filters, data_url=_data_url)
+    return environment.get_template(template).render(values)
 
 
 def _finalize(value: Any) -> Any:
