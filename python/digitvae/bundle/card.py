@@ -69,18 +69,8 @@ DATASETS = {
 }
 
 
-class Figure(NamedTuple):
-    """One result.
-
-    Attributes:
-        key: Its name among the manifest's metrics.
-        name: Its name for people.
-        value: The number, with every digit.
-    """
-
-    key: str
-    name: str
-    value: float
+Figure = tuple[str, str, float]
+"""One result: its name among the manifest's metrics, its name for people, its value."""
 
 
 def model_card(
@@ -146,7 +136,7 @@ def training_figures(manifest: dict[str, Any]) -> list[Figure]:
         "test_active_latents": "active latents",
     }
     return [
-        Figure(key, name, metrics[key])
+        (key, name, metrics[key])
         for key, name in known.items()
         if isinstance(metrics.get(key), (int, float))
     ]
@@ -158,17 +148,12 @@ def evaluation_figures(evaluation: dict[str, Any]) -> list[Figure]:
     Args:
         evaluation: ``EvaluationReport.to_dict()``, or the content of ``evaluation.json``.
     """
-    figures = []
+    figures: list[Figure] = []
     for kind, bounds in evaluation["bounds"].items():
         tightest = max(bounds, key=lambda bound: bound["k"])
         k = tightest["k"]
-        figures.append(
-            Figure(
-                f"importance_weighted_{k}_{kind}",
-                f"importance-weighted bound, k = {k}, {kind} images, nats an image",
-                tightest["nats"],
-            )
-        )
+        name = f"importance-weighted bound, k = {k}, {kind} images, nats an image"
+        figures.append((f"importance_weighted_{k}_{kind}", name, tightest["nats"]))
     measures = {
         "frechet": "Fréchet distance in a classifier's features",
         "precision": "precision",
@@ -179,15 +164,14 @@ def evaluation_figures(evaluation: dict[str, Any]) -> list[Figure]:
     for source, words in SOURCES.items():
         found = evaluation["sources"][source]
         figures += [
-            Figure(f"{key}_{source}", f"{name}, {words}", found[key])
+            (f"{key}_{source}", f"{name}, {words}", found[key])
             for key, name in measures.items()
             if found is not None and found[key] is not None
         ]
         near = evaluation["neighbours"].get(source)
         if near is not None:
-            figures.append(
-                Figure(f"copies_{source}", f"copies of training images, {words}", near["copies"])
-            )
+            name = f"copies of training images, {words}"
+            figures.append((f"copies_{source}", name, near["copies"]))
     return figures
 
 

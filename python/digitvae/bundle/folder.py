@@ -50,10 +50,7 @@ def describe_files(folder: Path, names: Iterable[str]) -> dict[str, dict[str, ob
     Returns:
         ``{name: {"bytes": int, "sha256": 64 hex digits}}``, sorted by name.
     """
-    entries: dict[str, dict[str, object]] = {}
-    for name in sorted(names):
-        entries[name] = describe_content((folder / name).read_bytes())
-    return entries
+    return {name: describe_content((folder / name).read_bytes()) for name in sorted(names)}
 
 
 def describe_content(content: bytes) -> dict[str, object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -102,14 +101,11 @@ class Recognizer:
             )
         return cls(session, dataset, accuracy, hashlib.sha256(content).hexdigest())
 
-    def __call__(
-        self, images: NDArray[np.uint8], on_rows: Callable[[int], None] = lambda _: None
-    ) -> Recognition:
+    def __call__(self, images: NDArray[np.uint8]) -> Recognition:
         """Look at images.
 
         Args:
             images: uint8 [n, height, width], n ≥ 1.
-            on_rows: Called with the number of images done since the last call.
         """
         parts = []
         for first in range(0, len(images), _ROWS):
@@ -119,6 +115,5 @@ class Recognizer:
             wide = logits.astype(np.float64)
             odds = np.exp(wide - wide.max(axis=1, keepdims=True))
             parts.append((features, 1 / odds.sum(axis=1), wide.argmax(axis=1)))
-            on_rows(len(rows))
         features, confidence, label = (np.concatenate(part) for part in zip(*parts, strict=True))
         return Recognition(features, confidence, label)

@@ -45,7 +45,7 @@ def write_evaluation(folder: str | Path, report: EvaluationReport, *, force: boo
     if not force:
         refuse_loss(bundle, report.settings)
     evaluation = kept(report, bundle)
-    figures = {figure.key: figure.value for figure in evaluation_figures(evaluation)}
+    figures = {key: value for key, _, value in evaluation_figures(evaluation)}
     names = {*bundle.file_names, EVALUATION, SAMPLES}
     try:
         metrics = bundle.manifest.get("metrics", {})

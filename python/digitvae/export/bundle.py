@@ -25,12 +25,7 @@ from digitvae.base.errors import DataError, OutputError, ParityError, TrainingEr
 from digitvae.base.files import open_regular
 from digitvae.bundle.card import model_card
 from digitvae.bundle.dims import Dims
-from digitvae.bundle.folder import (
-    MAX_MANIFEST_BYTES,
-    SCHEMA,
-    describe_files,
-    write_manifest,
-)
+from digitvae.bundle.folder import MAX_MANIFEST_BYTES, SCHEMA, describe_files, write_manifest
 from digitvae.bundle.names import CARD, MANIFEST, PRIOR_PARAMETERS, WEIGHTS
 from digitvae.data import sets as data
 from digitvae.mixture.fit import PriorFit, fit_prior
@@ -112,7 +107,8 @@ def export_run(
                 manifest["prior"] = fit.facts()
             write_networks(folder, model, weights, summary.config.dataset, say)
             if fit is not None:
-                write_prior(folder, fit.prior, summary.config.dataset, say)
+                say("exporting the prior")
+                _write_prior(folder, fit.prior, summary.config.dataset)
             say("verifying that every form computes what PyTorch computes")
             _verify(folder, manifest, data_root, quick=quick, on_progress=on_progress)
             _check_target(target, force=force)  # again: what is there may be another by now
@@ -123,18 +119,8 @@ def export_run(
     return target
 
 
-def write_prior(
-    folder: Path, prior: LatentPrior, dataset: str, say: Callable[[str], None] = lambda _: None
-) -> None:
-    """Write the mixture in every form, and its parameters, into a folder, but no manifest.
-
-    Args:
-        folder: Where to; files of the same names are replaced.
-        prior: The mixture.
-        dataset: For the metadata.
-        say: Called with one line.
-    """
-    say("exporting the prior")
+def _write_prior(folder: Path, prior: LatentPrior, dataset: str) -> None:
+    """Write the mixture in every form, and its parameters."""
     parameters = {name: tensor.contiguous() for name, tensor in prior.state_dict().items()}
     (folder / PRIOR_PARAMETERS).write_bytes(save_safetensors(parameters))
     facts = {

@@ -259,10 +259,9 @@ def _require_codes(
         raise ValueError("codes, logvar: not finite everywhere")
     if not np.issubdtype(labels.dtype, np.integer) or labels.min(initial=0) < 0:
         raise ValueError(f"labels: {labels.dtype}; expected whole numbers from 0")
-    counts = np.bincount(labels)
-    if not len(counts) or counts.min() < 2 * LEAST_IMAGES:
-        least = int(counts.argmin()) if len(counts) else 0
-        found = int(counts[least]) if len(counts) else 0
+    counts = np.bincount(labels, minlength=1)
+    if counts.min() < 2 * LEAST_IMAGES:
         raise ValueError(
-            f"labels: {found} images of class {least}; expected at least {2 * LEAST_IMAGES}"
+            f"labels: {counts.min()} images of class {counts.argmin()}; expected at least "
+            f"{2 * LEAST_IMAGES}"
         )

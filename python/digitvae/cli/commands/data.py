@@ -35,13 +35,7 @@ Examples:
     help="Folder to use instead of the cache; what it has is never replaced.",
 )
 @options.as_json
-def data(
-    *,
-    name: str,
-    dataset: str | None,
-    folder: Path | None,
-    as_json: bool,
-) -> None:
+def data(*, name: str, dataset: str | None, folder: Path | None, as_json: bool) -> None:
     """Fetch a data set if it is not there yet, and check every file's SHA-256.
 
     DATASET is mnist, by default, or fashion-mnist. Without --data it is kept in DIGITVAE_DATA, or
