@@ -71,7 +71,8 @@ def output_errors(path: str | Path) -> Iterator[None]:
         reason = error.strerror or str(error)
         if error.errno in _NO_ROOM:
             reason = f"{reason}: free some space or write less"
-        raise OutputError(f"cannot write {_quoted(path)}: {reason}") from error
+        place = "standard output" if str(path) == STDOUT else f"'{path}'"
+        raise OutputError(f"cannot write {place}: {reason}") from error
 
 
 @contextmanager
@@ -319,10 +320,6 @@ def refuse_foreign(path: Path, folder: Path, ours: Callable[[Path, str], bool]) 
 
 def _exists(path: Path) -> OutputError:
     return OutputError(f"'{path}' exists; choose another name, or replace it with --force")
-
-
-def _quoted(path: str | Path) -> str:
-    return "standard output" if str(path) == STDOUT else f"'{path}'"
 
 
 def _rename_to_unused(temporary: Path, path: Path, target: Path) -> None:

@@ -110,13 +110,7 @@ def _blocks(
     count: int,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[Result]:
-    """Do all blocks of images, each on one thread and of one size: so many threads change no bit.
-
-    Args:
-        work: What to do with the block that begins at a row.
-        count: Rows in all.
-        on_progress: Called with the rows done, and those in all.
-    """
+    """Do all blocks, each on one thread and of one size: no number of threads changes a bit."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

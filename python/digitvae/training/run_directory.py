@@ -172,12 +172,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
 
 
 def _check_log(log: object) -> None:
-    """Refuse a log that no run has written.
-
-    Raises:
-        TypeError: It is no list of rows, or holds a value that no run writes.
-        ValueError: A row is missing, or has other columns.
-    """
+    """Refuse a log that no run has written."""
     if not isinstance(log, list) or not all(isinstance(row, dict) for row in log):
         raise TypeError("its log is no list of rows")
     if not log:
