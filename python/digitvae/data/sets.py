@@ -24,6 +24,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -143,16 +144,15 @@ def load(
     for split in splits:
         if split not in _PREFIX:
             raise ValueError(f"split: {split!r}; expected train or test")
-    if root is not None and name not in DATASETS:
-        return {split: _own_split(split, Path(root)) for split in splits}
-    spec = _spec(name)
-    if root is not None:
-        return {split: _split(spec, split, Path(root)) for split in splits}
+    folder = cache_root() if root is None else Path(root)
+    read = partial(_split, DATASETS[name]) if name in DATASETS else _own_split
     try:
-        return {split: _split(spec, split, cache_root()) for split in splits}
+        return {split: read(split, folder) for split in splits}
     except DataError:  # missing or damaged: fetch says which
+        if root is not None:
+            raise
         fetch(name, say=say)
-        return {split: _split(spec, split, cache_root()) for split in splits}
+        return {split: read(split, folder) for split in splits}
 
 
 def fetch(

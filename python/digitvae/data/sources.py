@@ -147,20 +147,15 @@ def _run(command: list[str], scratch: Path, seconds: float) -> None:
         )
         try:
             status = process.wait(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            _end(process)
-            raise Unavailable(f"no answer within {seconds:g} s") from None
-        except BaseException:  # Ctrl-C does not reach another session by itself
-            _end(process)
+        except BaseException as error:  # Ctrl-C does not reach another session by itself
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise Unavailable(f"no answer within {seconds:g} s") from None
             raise
     if status != 0:
         raise Unavailable(_last_line(log) or f"{Path(command[0]).name} ended with status {status}")
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def _last_line(log: Path) -> str:

@@ -109,15 +109,16 @@ def onnx_bytes(
         columns: Of its input that has columns.
         facts: For the metadata, without ``digitvae.`` in front.
     """
+    examples, shapes = _tracing(arguments, columns)
     with _quiet():
         program = torch.onnx.export(
             network,
-            _examples(arguments, columns),
+            examples,
             dynamo=True,
             external_data=False,
             input_names=arguments,
             output_names=outputs,
-            dynamic_shapes=_dynamic(arguments),
+            dynamic_shapes=shapes,
             opset_version=OPSET,
             verbose=False,
         )
@@ -178,10 +179,9 @@ def torchscript_bytes(network: nn.Module) -> bytes:
 def exported_program_bytes(network: nn.Module, arguments: list[str], columns: int) -> bytes:
     """A network as an ExportedProgram (.pt2), without the stack traces of its nodes."""
     content = io.BytesIO()
+    examples, shapes = _tracing(arguments, columns)
     with _quiet():
-        program = torch.export.export(
-            network, _examples(arguments, columns), dynamic_shapes=_dynamic(arguments)
-        )
+        program = torch.export.export(network, examples, dynamic_shapes=shapes)
         for node in program.graph.nodes:
             for key in _PROVENANCE:
                 node.meta.pop(key, None)
@@ -189,8 +189,8 @@ def exported_program_bytes(network: nn.Module, arguments: list[str], columns: in
     return content.getvalue()
 
 
-def _examples(arguments: list[str], columns: int) -> tuple[Tensor, ...]:
-    """Inputs for tracing; two rows, because a batch of one would be taken for a constant."""
+def _tracing(arguments: list[str], columns: int) -> tuple[tuple[Tensor, ...], dict[str, Any]]:
+    """Inputs for tracing, of two rows (one would be taken for a constant), and that rows vary."""
     examples = {
         "z": torch.zeros(2, columns),
         "x": torch.zeros(2, columns),
@@ -198,12 +198,8 @@ def _examples(arguments: list[str], columns: int) -> tuple[Tensor, ...]:
         "digit": torch.zeros(2, dtype=torch.int64),
         "eps": torch.zeros(2, columns),
     }
-    return tuple(examples[argument] for argument in arguments)
-
-
-def _dynamic(arguments: list[str]) -> dict[str, Any]:
     batch = torch.export.Dim("batch")
-    return {argument: {0: batch} for argument in arguments}
+    return tuple(examples[name] for name in arguments), {name: {0: batch} for name in arguments}
 
 
 @contextmanager
