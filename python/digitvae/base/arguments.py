@@ -107,7 +107,7 @@ def check_prior(prior: object, digit: object) -> PriorName:
 
 
 def check_truncation(truncation: object) -> float:
-    """What the noise is multiplied by, 0 to 1."""
+    """A factor for the noise, 0 to 1."""
     if isinstance(truncation, bool) or not hasattr(truncation, "__float__"):
         raise TypeError(f"truncation is {truncation!r}, expected a number from 0 to 1")
     number = float(truncation)

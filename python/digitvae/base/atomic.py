@@ -234,7 +234,7 @@ def check_space(path: Path, needed: int, *, files: int = 1) -> None:
 
 
 def destination(path: Path) -> Path:
-    """Where ``path`` really is, links followed, in a folder that exists.
+    """Follow the links of ``path``; its folder has to exist.
 
     Raises:
         OutputError: That folder is missing, or is none.
@@ -250,7 +250,7 @@ def destination(path: Path) -> Path:
 
 
 def _refuse_existing_file(path: Path, target: Path, *, force: bool) -> os.stat_result | None:
-    """What there is to be replaced, if anything."""
+    """Return the state of the file to be replaced, if there is one."""
     with output_errors(path):
         try:
             state = target.stat()

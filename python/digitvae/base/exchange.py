@@ -17,7 +17,7 @@ from pathlib import Path
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _CANNOT = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
-"""What a system says that has no such call (EPERM: in some containers), or a file system."""
+"""Errors of systems (EPERM: some containers) and file systems that have no such call."""
 
 
 def temporary_name(target: Path) -> Path:
@@ -138,7 +138,7 @@ def keep_modes(before: Path, now: Path) -> None:
 
 
 def _moved_away(target: Path) -> Path:
-    """Where a folder waits for another to take its place: the same name in every run."""
+    """The name of a folder while another takes its place: the same in every run."""
     import hashlib
 
     name = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]

@@ -18,7 +18,7 @@ MOVED = {
     "digitvae.sinks": "digitvae.output",
     "digitvae.train": "digitvae.training.loop",
 }
-"""Where each module, and all modules below it, are now."""
+"""New names by the old ones, for each module and all modules below it."""
 
 
 class Finder:

@@ -22,21 +22,21 @@ EVALUATION = "evaluation.json"
 SAMPLES = "samples.png"
 
 TEST_METRICS = "test_"
-"""How the manifest's metrics begin that training measured; the others are of an evaluation."""
+"""Metrics of the manifest that begin so are of training; the others are of an evaluation."""
 
 SOURCES = {
     "reconstructions": "reconstructions",
     "standard": "z ~ N(0, I)",
     "mixture": "z ~ mixture",
 }
-"""What a model makes, by its key in an evaluation."""
+"""Images that a model makes, by their key in an evaluation."""
 
 _REAL = {"test": "test images", "train": "training images"}
 _TASK = "unconditional-image-generation"
 
 
 class Dataset(NamedTuple):
-    """What the card says of a data set.
+    """Facts of a data set for the card.
 
     Attributes:
         name: As people write it.
@@ -124,7 +124,7 @@ def model_card(
 
 
 def training_figures(manifest: dict[str, Any]) -> list[Figure]:
-    """What training measured on the test images; none of a model that has no posterior's.
+    """Training's measures of the test images; those of a posterior only if the model has one.
 
     What is no number is left out.
     """
@@ -200,7 +200,7 @@ def _metadata(manifest: dict[str, Any], figures: list[Figure], dataset: Dataset)
 
 
 def _recipe(manifest: dict[str, Any]) -> list[tuple[str, Any]]:
-    """What the model was trained with, by its name for people."""
+    """Settings of the training, by their names for people."""
     words = {"warmup_epochs": "epochs of warm-up", "anneal_epochs": "epochs of KL annealing"}
     facts = {key: manifest[key] for key in ("objective", "epochs", "seed") if key in manifest}
     training = manifest.get("training", {})
@@ -209,7 +209,7 @@ def _recipe(manifest: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _train_command(manifest: dict[str, Any]) -> Markdown | None:
-    """What trains such a model; ``None`` if the manifest does not say all of it."""
+    """A command that trains such a model; ``None`` if the manifest does not say all of it."""
     training = manifest.get("training", {})
     said = manifest | training
     flags = {
@@ -237,7 +237,7 @@ def _train_command(manifest: dict[str, Any]) -> Markdown | None:
 
 
 def _seen(evaluation: dict[str, Any]) -> dict[str, Any]:
-    """What is said of an evaluation besides its figures."""
+    """Values of the template that an evaluation gives besides its figures."""
     command, sources = evaluation.get("command"), evaluation["sources"]
     recognizable = {"standard": "these", "mixture": "draws from the mixture", "test": "test images"}
     return {

@@ -203,7 +203,7 @@ def fetch(
 
 
 def cache_root() -> Path:
-    """Where data sets are kept: ``DIGITVAE_DATA`` if set, else in the user's cache folder.
+    """The folder of the data sets: ``DIGITVAE_DATA`` if set, else in the user's cache folder.
 
     Raises:
         DataError: Neither is known: the user has no home folder.

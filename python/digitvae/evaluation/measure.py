@@ -60,12 +60,12 @@ class Inputs:
 
     @property
     def has_mixture(self) -> bool:
-        """Whether the bundle has a latent mixture."""
+        """The bundle has a latent mixture."""
         return PRIOR in self.engine.bundle.file_names
 
     @property
     def has_posterior(self) -> bool:
-        """Whether the encoder's variances mean anything: an autoencoder's were never trained."""
+        """The encoder's variances mean something: those of an autoencoder were never trained."""
         return self.objective != "autoencoder"
 
     def mixture(

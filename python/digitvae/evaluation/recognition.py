@@ -29,7 +29,7 @@ def classifier_path(dataset: str) -> Path:
 
 
 class Recognition(NamedTuple):
-    """What the classifier makes of n images.
+    """Answers of the classifier to n images.
 
     Attributes:
         features: float32 [n, 128], its last hidden layer.

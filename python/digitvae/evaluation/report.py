@@ -53,7 +53,7 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True)
 class ClassifierFacts:
-    """Which classifier looked at the images."""
+    """The classifier that looked at the images."""
 
     dataset: str
     accuracy: float
@@ -94,7 +94,7 @@ class EvaluationReport:
 
     @property
     def has_mixture(self) -> bool:
-        """Whether the bundle has a mixture to sample from."""
+        """The bundle has a mixture to sample from."""
         return MIXTURE in self.sources
 
     def to_dict(self) -> dict[str, Any]:

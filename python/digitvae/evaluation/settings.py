@@ -1,4 +1,4 @@
-"""How much an evaluation looks at."""
+"""Sizes of an evaluation: it looks at so many images."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def refuse_loss(bundle: Bundle, settings: Settings) -> None:
 
 
 def kept(report: EvaluationReport, bundle: Bundle) -> dict[str, Any]:
-    """What ``evaluation.json`` holds: the report without what another place or manifest changes.
+    """The content of ``evaluation.json``: a report, but for what another place or manifest changes.
 
     Args:
         report: Of the bundle.

@@ -14,7 +14,7 @@ from digitvae.bundle.folder import Bundle
 from digitvae.bundle.names import MANIFEST
 
 PAGE = Path(__file__).parent / "page"
-"""Where `make web` puts the page, from where it goes into wheels."""
+"""`make web` puts the page there, from where it goes into wheels."""
 
 _INDEX = "index.html"
 _JSON = "application/json"

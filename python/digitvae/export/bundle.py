@@ -257,7 +257,7 @@ def _check_target(target: Path, *, force: bool) -> None:
 
 
 def _bundle_lists(folder: Path, name: str) -> bool:
-    """Whether a file of a bundle, which may be damaged, is its manifest, or is listed there."""
+    """Say if a file of a bundle, which may be damaged, is its manifest, or is listed there."""
     try:
         with open_regular(folder / MANIFEST, follow=False) as file:
             manifest = json.loads(file.read(MAX_MANIFEST_BYTES))

@@ -81,7 +81,7 @@ class PriorFit(NamedTuple):
     held_out_log_likelihood: float
 
     def facts(self) -> dict[str, object]:
-        """What a manifest says of it."""
+        """Its entry in a manifest."""
         return {
             "components": self.prior.components,
             "covariance": f"rank {self.prior.factors.shape[1]}",

@@ -56,7 +56,7 @@ class LatentPrior(nn.Module):
 
     @property
     def noise_dim(self) -> int:
-        """How many columns of ``eps`` are used: the rank of the factors."""
+        """Number of columns of ``eps`` that are used: the rank of the factors."""
         return self.factors.shape[1]
 
     @property

@@ -38,7 +38,7 @@ LEAST_GRADIENT = 1.0
 would be shaken by what rounding leaves of their gradients."""
 
 PRIOR_WEIGHT = 0.1
-"""What log N(z; 0, I) counts beside the likelihood: 1 would give the likeliest z, and its blur."""
+"""Weight of log N(z; 0, I) beside the likelihood: 1 would give the likeliest z, and its blur."""
 
 Result = TypeVar("Result")
 

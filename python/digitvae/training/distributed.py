@@ -35,7 +35,7 @@ class Group:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes the files and talks to the user."""
+        """This process writes the files and talks to the user."""
         return self.rank == 0
 
     def part(self, rows: int) -> slice:
@@ -49,7 +49,7 @@ class Group:
         return DistributedDataParallel(model)
 
     def shared(self, make: Callable[[], T]) -> T:
-        """What ``make`` returns in the first process, in every process."""
+        """Call ``make`` in the first process, and return its result in every process."""
         if self.size == 1:
             return make()
         values: list[Any] = [make() if self.is_first else None]

@@ -111,7 +111,7 @@ class TrainConfig:
 
 
 def recipe(objective: str = "elbo") -> TrainConfig:
-    """What is behind the published numbers of an objective.
+    """The configuration behind the published numbers of an objective.
 
     The two that are there to be compared with keep the batch and the step size that descriptions
     of the model give, 128 and 10⁻³; docs/training.md tells how those of ``elbo`` were found.
@@ -135,7 +135,7 @@ def fast_precision() -> str:
 
 
 class Progress(NamedTuple):
-    """Where a run is, for a progress bar; ``row`` is the log row when an epoch just ended.
+    """Progress of a run, for a bar; ``row`` is the log row when an epoch just ended.
 
     ``latents`` is how many the model has.
     """

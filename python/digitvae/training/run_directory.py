@@ -54,7 +54,7 @@ COLUMNS = (
 )
 """Columns of the log: numbers, but for ``test_collapsed``."""
 _OPTIONAL = {"test_nelbo", "test_nelbo_per_pixel", "test_kl"}
-"""What an autoencoder has not."""
+"""Columns that are ``None`` for an autoencoder."""
 
 Row = dict[str, Any]
 

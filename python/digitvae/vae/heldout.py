@@ -1,4 +1,4 @@
-"""How good a model is on images it has not seen, and whether its posterior has collapsed."""
+"""Measures of a model on images it has not seen, which also show a collapsed posterior."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Evaluation:
 
     @property
     def collapsed(self) -> bool:
-        """Whether the decoder draws the same picture whatever it is asked."""
+        """The decoder draws the same picture for all latents."""
         distance = abs(self.bce - self.baseline_bce)
         return self.active_latents == 0 or distance <= BASELINE_TOLERANCE * self.baseline_bce
 
@@ -96,7 +96,7 @@ def as_tensor(images: NDArray[np.uint8], dims: Dims | None = None) -> Tensor:
 
 
 def baseline_bce(x: Tensor) -> float:
-    """What the best constant prediction, the mean image, costs: nats per image.
+    """Cost of the best constant prediction, the mean image: nats per image.
 
     Args:
         x: float32 [n, pixels] in [0, 1].

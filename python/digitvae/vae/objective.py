@@ -1,4 +1,4 @@
-"""What training minimizes, and the measure by which models are compared.
+"""The objectives that training minimizes, and the measure by which models are compared.
 
 With x the pixels in [0, 1], p = decoder(z), and q(z|x) = N(μ, diag σ²), per image:
 

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from digitvae.training.loop import Progress, Summary
 
 PARITY_NEEDS = ("onnx", "hypothesis", "threadpoolctl")
-"""What verifying a bundle imports beside PyTorch."""
+"""Packages that verifying a bundle imports beside PyTorch."""
 
 SPINS = "16000"
-"""How often PyTorch's threads look for each other before they sleep, instead of 300,000 times.
+"""PyTorch's threads look so often for each other before they sleep, instead of 300,000 times.
 
 Threads that wait by spinning take the processor from the one that is waited for as soon as anything
 else runs. So many spins bridge the gaps between the operations of a step, and no more
@@ -192,7 +192,7 @@ def require_torch(also: tuple[str, ...] = ()) -> None:
 def _watching(
     out: Path, group: Group, *, as_json: bool, tensorboard: bool
 ) -> Iterator[tuple[Callable[[Progress], None] | None, Callable[[str], None]]]:
-    """What to call with the progress, and with lines for people; only the first process talks."""
+    """Functions to call with the progress, and with lines; only the first process talks."""
     if not group.is_first:
         yield None, lambda _line: None
         return

@@ -1,4 +1,4 @@
-"""How far the aggregate posterior q(z) = mean over images of q(z|x) is from the prior.
+"""Distances of the aggregate posterior, q(z) = mean over images of q(z|x), from the prior.
 
 The decoder has learned to decode q(z); generating draws from the prior. Where the two differ, the
 decoder is asked for what it has never seen.
@@ -93,7 +93,7 @@ def posterior_divergence(mu: NDArray[np.floating], logvar: NDArray[np.floating])
 def neighbour_coincidence(
     a: NDArray[np.floating], b: NDArray[np.floating], k: int = NEIGHBOURS
 ) -> float:
-    """Whether two sets of draws can be told apart: the share of neighbours of the own set.
+    """Tell two sets of draws apart: the share of neighbours of the own set.
 
     Each draw's k nearest neighbours are sought among all others of both sets (Schilling 1986,
     "Multivariate Two-Sample Tests Based on Nearest Neighbors"). Draws of one distribution, whatever

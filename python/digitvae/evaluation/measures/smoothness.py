@@ -1,4 +1,4 @@
-"""How evenly, and through how recognizable digits, a path between two latents leads."""
+"""Paths between two latents: even ones, through recognizable digits, are good."""
 
 from __future__ import annotations
 
