@@ -14,18 +14,23 @@ from torch.nn import functional
 
 from digitvae.bundle.folder import Bundle
 from digitvae.data.sets import Split
+from digitvae.parity.bundle import load_all
 from digitvae.parity.checks import elbo
 from digitvae.parity.checks.random_reference import standard_normal
 from digitvae.parity.compare.statistics import bits_differ
-from digitvae.parity.loaded import Loaded, load_all
 from digitvae.parity.networks import DECODER, ENCODER, Float32, Function, Network
 from digitvae.parity.report.report import Check
 from digitvae.parity.runtimes.c_api import C_API
 from digitvae.parity.runtimes.native import NATIVE, NATIVE_DENSE, NATIVE_THREADS
 from digitvae.parity.runtimes.pytorch import EAGER, EXPORTED_PROGRAM, TORCHSCRIPT
+from digitvae.parity.runtimes.runtime import Export
+from digitvae.parity.runtimes.trusted import TorchFiles
 from digitvae.parity.truth.enclosure import Enclosure
 from digitvae.vae.heldout import as_tensor, evaluate
 from digitvae.vae.weights import load_bundle
+
+Loaded = dict[str, Export]
+"""The networks, by name."""
 
 COUNT = 300
 LATENTS = 40
@@ -34,7 +39,9 @@ STATEMENT = "computes the −ELBO of the test images"
 
 @pytest.fixture(scope="module")
 def loaded(tiny_bundle: Path) -> Loaded:
-    return load_all(Bundle.open(tiny_bundle))
+    bundle = Bundle.open(tiny_bundle)
+    decoder, encoder, _ = load_all(bundle, TorchFiles(bundle), [])
+    return {DECODER.name: decoder, ENCODER.name: encoder}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +63,9 @@ def check(
     steps: list[str] | None = None,
 ) -> dict[str, Check]:
     said: list[str] = []
-    checks = elbo.check_elbo(loaded, images, leader, said.append, threads=threads)
+    checks = elbo.check_elbo(
+        loaded[ENCODER.name], loaded[DECODER.name], images, leader, said.append, threads=threads
+    )
     if steps is not None:
         steps += said
     assert {check.statement for check in checks} == {STATEMENT}
@@ -65,19 +74,19 @@ def check(
 
 def few(loaded: Loaded, *runtimes: str) -> Loaded:
     """Only eager and these, for speed."""
-    return replace(
-        loaded,
-        functions={
-            network: {name: functions[name] for name in (EAGER, *runtimes)}
-            for network, functions in loaded.functions.items()
-        },
-    )
+    return {
+        network: replace(
+            export, functions={name: export.functions[name] for name in (EAGER, *runtimes)}
+        )
+        for network, export in loaded.items()
+    }
 
 
 def with_function(loaded: Loaded, network: Network, runtime: str, function: Function) -> Loaded:
     """A copy, one function of which is another."""
-    changed = loaded.functions[network.name] | {runtime: function}
-    return replace(loaded, functions=loaded.functions | {network.name: changed})
+    export = loaded[network.name]
+    changed = replace(export, functions=export.functions | {runtime: function})
+    return loaded | {network.name: changed}
 
 
 def numbers(check: Check) -> tuple[float, float, float]:
@@ -124,7 +133,7 @@ def exact(truth: Callable[[Float32], tuple[Enclosure, ...]]) -> Function:
 def test_every_runtime_computes_the_same(loaded: Loaded, images: Float32) -> None:
     steps: list[str] = []
     found = check(loaded, images, steps=steps)
-    encoders, decoders = (loaded.functions[network.name] for network in (ENCODER, DECODER))
+    encoders, decoders = (loaded[network.name].functions for network in (ENCODER, DECODER))
     assert list(found) == [name for name in encoders if name in decoders]
     assert {EAGER, TORCHSCRIPT, EXPORTED_PROGRAM, NATIVE, C_API} <= found.keys()
     assert steps == ["−ELBO: truth", *(f"−ELBO: {name}" for name in found)]
@@ -137,7 +146,7 @@ def test_every_runtime_computes_the_same(loaded: Loaded, images: Float32) -> Non
 
 
 def test_it_is_the_negative_elbo(loaded: Loaded, images: Float32, independent: Independent) -> None:
-    encode, decode = (exact(loaded.truths[network.name]) for network in (ENCODER, DECODER))
+    encode, decode = (exact(loaded[network.name].truth) for network in (ENCODER, DECODER))
     nats = elbo.nelbo(encode, decode, images, independent.z, 1)
     assert nats == pytest.approx(independent.nats, abs=1e-9)
 
@@ -146,7 +155,7 @@ def test_the_noise_is_stream_2_of_seed_0_and_the_latents_are_the_first_runtimes(
     loaded: Loaded, images: Float32, independent: Independent
 ) -> None:
     given: list[Float32] = []
-    decode = loaded.functions[DECODER.name][NATIVE]
+    decode = loaded[DECODER.name].functions[NATIVE]
 
     def remember(z: Float32) -> tuple[Float32, ...]:
         given.append(z.copy())
@@ -241,7 +250,7 @@ def not_a_number(function: Function) -> Function:
 def test_a_faulty_network_fails_far_beyond_the_limit_and_alone(
     network: Network, fault: Callable[[Function], Function], loaded: Loaded, images: Float32
 ) -> None:
-    function = loaded.functions[network.name][NATIVE]
+    function = loaded[network.name].functions[NATIVE]
     found = check(
         with_function(few(loaded, NATIVE, TORCHSCRIPT), network, NATIVE, fault(function)), images
     )
@@ -257,7 +266,7 @@ def test_a_faulty_network_fails_far_beyond_the_limit_and_alone(
 
 def test_black_and_white_costs_a_lot_but_is_a_number(loaded: Loaded, images: Float32) -> None:
     faulty = with_function(
-        few(loaded, NATIVE), DECODER, NATIVE, saturated(loaded.functions[DECODER.name][NATIVE])
+        few(loaded, NATIVE), DECODER, NATIVE, saturated(loaded[DECODER.name].functions[NATIVE])
     )
     nats, _, _ = numbers(check(faulty, images)[NATIVE])
     # A wrong pixel costs −log 1e-6 = 13.8 nats.
@@ -274,11 +283,11 @@ def test_four_roundings_may_be_off(
     off = share * 2.0**-22 * independent.nats
 
     def encode(x: Float32) -> tuple[Float32, ...]:
-        mu, logvar = exact(loaded.truths[ENCODER.name])(x)
+        mu, logvar = exact(loaded[ENCODER.name].truth)(x)
         return np.sqrt(np.square(mu) + 2 * off / LATENTS), logvar
 
     near = with_function(few(loaded, NATIVE), ENCODER, NATIVE, encode)
-    near = with_function(near, DECODER, NATIVE, exact(loaded.truths[DECODER.name]))
+    near = with_function(near, DECODER, NATIVE, exact(loaded[DECODER.name].truth))
     found = check(near, images)[NATIVE]
     assert found.status == status
     _, distance, limit = numbers(found)
@@ -295,8 +304,8 @@ def test_a_runtime_that_raises_is_a_failed_check(loaded: Loaded, images: Float32
 
 
 def test_a_runtime_of_one_network_only_is_left_out(loaded: Loaded, images: Float32) -> None:
-    assert NATIVE_DENSE in loaded.functions[DECODER.name]
+    assert NATIVE_DENSE in loaded[DECODER.name].functions
     only_encoder = with_function(
-        few(loaded), ENCODER, NATIVE, loaded.functions[ENCODER.name][NATIVE]
+        few(loaded), ENCODER, NATIVE, loaded[ENCODER.name].functions[NATIVE]
     )
     assert list(check(only_encoder, images)) == [EAGER]

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from digitvae.parity.inputs.generated import generated
-from digitvae.parity.inputs.search import farthest, searched
+from digitvae.parity.inputs.search import Reach, farthest
 from digitvae.parity.networks import Float32, Function
 
 LOW, HIGH = -2.0, 3.0
@@ -40,9 +40,13 @@ def seeds(count: int = 20, shape: tuple[int, ...] = (8,)) -> Float32:
 def climb(
     bump: Callable[[Float32], NDArray[np.floating]], begin: Float32, generations: int = 60
 ) -> Float32:
-    return farthest(
-        zero, off_by(bump), begin, generations=generations, low=LOW, high=HIGH, spread=1.0
-    )
+    return climb_between(zero, off_by(bump), begin, generations)
+
+
+def climb_between(
+    a: Function, b: Function, begin: Float32, generations: int = 0, spread: float = 1.0
+) -> Float32:
+    return farthest(a, b, begin[:1], Reach(begin[1:], LOW, HIGH, spread), generations)
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
@@ -109,7 +113,7 @@ def test_what_is_found_keeps_its_shape_type_and_range(shape: tuple[int, ...]) ->
         return zero(rows)
 
     b = off_by(lambda rows: np.abs(rows).sum(axis=1))
-    found = farthest(a, b, seeds(5, shape), generations=10, low=LOW, high=HIGH, spread=5.0)
+    found = climb_between(a, b, seeds(5, shape), 10, spread=5.0)
     assert found.dtype == np.float32
     assert found.shape == (16, *shape)
     assert asked == [(5, *shape), *[(64, *shape)] * 10]
@@ -155,7 +159,7 @@ def test_infinities_of_one_runtime_or_of_both_count_and_warn_of_nothing(value: f
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for a in (zero, b):
-            found = farthest(a, b, begin, generations=0, low=LOW, high=HIGH, spread=1.0)
+            found = climb_between(a, b, begin)
             assert (found[: chosen.sum(), 3] > 0.8).all()
 
 
@@ -167,7 +171,7 @@ def test_the_largest_deviation_of_any_output_counts() -> None:
         return call
 
     begin = seeds(40)
-    found = farthest(two(0, 0), two(1, 2), begin, generations=0, low=LOW, high=HIGH, spread=1.0)
+    found = climb_between(two(0, 0), two(1, 2), begin)
     scores = np.maximum(np.abs(begin[:, 0]), 2 * np.abs(begin[:, 1:3]).max(axis=1))
     assert np.array_equal(found, begin[np.argsort(-scores, kind="stable")[:16]])
 
@@ -177,18 +181,12 @@ def test_the_smallest_difference_is_one() -> None:
         return (np.where(rows > 0.9, np.float32(2.0**-149), 0).astype(np.float32),)
 
     begin = seeds(40)
-    found = farthest(zero_like, tiny, begin, generations=0, low=LOW, high=HIGH, spread=1.0)
+    found = climb_between(zero_like, tiny, begin)
     assert (found[0] > 0.9).any()
 
 
 def zero_like(rows: Float32) -> tuple[Float32, ...]:
     return (np.zeros_like(rows),)
-
-
-def test_what_was_found_is_one_block_that_no_noise_limit_gates() -> None:
-    found = searched([seeds(2), seeds(3)])
-    assert (found.name, found.typical, found.count) == ("searched for", False, 5)
-    assert np.array_equal(found.blocks[0], np.concatenate([seeds(2), seeds(3)]))
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 
-from digitvae.parity.compare.one_block import Reference
 from digitvae.parity.compare.runtimes import Findings, compare_runtimes
 from digitvae.parity.inputs.sets import InputSet
 from digitvae.parity.networks import DECODER, Float32, Function, Network
 from digitvae.parity.report.report import Comparison
-from digitvae.parity.truth.enclosure import NOISE_DEVIATIONS, UNIT_ROUNDOFF, Enclosure
+from digitvae.parity.truth.enclosure import NOISE_DEVIATIONS, UNIT_ROUNDOFF, Enclosure, Reference
 
 ERROR = 1e-5
 WIDTH = 3

@@ -8,32 +8,35 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
+import torch
 from numpy.typing import NDArray
 
+from digitvae._native import available_threads
 from digitvae.base.errors import DataError
 from digitvae.bundle.folder import Bundle
-from digitvae.bundle.names import PRIOR
+from digitvae.bundle.names import PRIOR, WEIGHTS
 from digitvae.data import sets as data
+from digitvae.engine import model as engine
 from digitvae.engine.model import Model
 from digitvae.parity.checks import latent_statistics, prior, properties, structure
 from digitvae.parity.checks.elbo import check_elbo
 from digitvae.parity.inputs import sets as inputs
 from digitvae.parity.inputs.generated import generated
-from digitvae.parity.loaded import Loaded, load_all
-from digitvae.parity.networks import DECODER, ENCODER, NETWORKS, RECONSTRUCTION, Float32, Function
+from digitvae.parity.inputs.search import Reach
+from digitvae.parity.networks import NETWORKS, RECONSTRUCTION, Float32, Network
 from digitvae.parity.report.report import Check, ParityReport, Status, first_line
+from digitvae.parity.runtimes import RUNTIMES, attempt, load
+from digitvae.parity.runtimes.native import NATIVE
 from digitvae.parity.runtimes.pytorch import EAGER
+from digitvae.parity.runtimes.runtime import Export
+from digitvae.parity.runtimes.trusted import TorchFiles
+from digitvae.parity.runtimes.wrap import composed
 from digitvae.parity.settings import FULL, QUICK, Settings
-from digitvae.parity.truth.captured import Composed
-from digitvae.parity.verification import (
-    Case,
-    Plan,
-    Progress,
-    Reach,
-    Run,
-    require_positive,
-    verify_subject,
-)
+from digitvae.parity.truth.captured import Composed, Truth
+from digitvae.parity.verification import Case, Progress, Run, require_positive, single_threaded
+from digitvae.vae.model import VAE
+from digitvae.vae.weights import load_bundle
 
 _FARTHEST = 6.8
 """|z| of the prior's draws stays below it (docs/random-numbers.md): no need to look further."""
@@ -94,6 +97,7 @@ def verify(
     return verify_with(bundle_path, settings, threads=threads, trust=trust, on_progress=on_progress)
 
 
+@single_threaded()
 def verify_with(
     bundle_path: str | Path,
     settings: Settings,
@@ -115,117 +119,179 @@ def verify_with(
     """
     bundle = Bundle.open(bundle_path)
     bundle.check_files()
-    with contextlib.ExitStack() as stack:
-
-        def plan(run: Run) -> Plan:
-            loaded = load_all(bundle, disguise, trust=trust)
-            elsewhere = None
-            if loaded.model is not None and settings.elsewhere:
-                # Begun now, and looked at in the end: it starts while this process computes.
-                elsewhere = stack.enter_context(properties.Elsewhere(loaded.model))
-            return _plan(run, loaded, elsewhere)
-
-        name = f"bundle of {bundle.manifest.get('dataset')}"
-        return verify_subject(name, plan, settings, threads=threads, on_progress=on_progress)
-
-
-def _plan(run: Run, loaded: Loaded, elsewhere: properties.Elsewhere | None) -> Plan:
-    bundle, settings = loaded.bundle, run.settings
-    run.must_equal = loaded.must_equal()
+    run = Run(settings, threads or available_threads(), on_progress)
+    run.step("loading every runtime")
+    torch_files = TorchFiles(bundle, trust=trust)
+    exports = load_all(bundle, torch_files, run.checks, disguise)
+    decoder, encoder, _ = exports
+    model = decoder.engine
+    run.must_equal = _must_equal(model)
     if settings.pictures:
         dims = bundle.manifest["dims"]
         run.image_shape = (dims["height"], dims["width"])
-    run.checks += structure.check_bundle(bundle, loaded.weights)
-    run.checks += loaded.checks
-    run.step("reading the data set")
-    z = inputs.prior_draws(settings.draws, bundle.latent_dim)
-    images = _load_images(run, bundle) if settings.images else None
+    with contextlib.ExitStack() as stack:
+        elsewhere = None
+        if model is not None and settings.elsewhere:
+            # Begun now, and looked at in the end: it starts while this process computes.
+            elsewhere = stack.enter_context(properties.Elsewhere(model))
+        run.step("reading the data set")
+        z = inputs.prior_draws(settings.draws, bundle.latent_dim)
+        images = _load_images(run, bundle) if settings.images else None
 
-    def more_checks() -> Iterator[Check]:
-        if images is not None and settings.elbo:
-            ink = inputs.ink(images)
-            yield from check_elbo(loaded, ink, run.leader, run.step, threads=run.threads)
-        if PRIOR in bundle.file_names:
-            yield from prior.check_prior_runtimes(bundle)
-            yield from prior.check_prior_files(bundle, loaded.torch_files)
-        run.step("properties of the native engine")
-        yield from properties.check_all(loaded, z, images, settings.batches)
-        if elsewhere is not None:
-            yield elsewhere.check()
-        model = loaded.model
-        if model is not None:
-            yield from latent_statistics.check_latents(
-                z, lambda count, seed, first: model.latents(count, seed=seed, first=first)
-            )
+        def more_checks() -> Iterator[Check]:
+            if images is not None and settings.elbo:
+                ink = inputs.ink(images)
+                yield from check_elbo(
+                    encoder, decoder, ink, run.leader, run.step, threads=run.threads
+                )
+            if PRIOR in bundle.file_names:
+                yield from prior.check_prior_runtimes(bundle)
+                yield from prior.check_prior_files(bundle, torch_files)
+            run.step("properties of the native engine")
+            yield from properties.check_all(decoder, encoder, z, images, settings.batches)
+            if elsewhere is not None:
+                yield elsewhere.check()
+            if model is not None:
+                yield from latent_statistics.check_latents(
+                    z, lambda count, seed, first: model.latents(count, seed=seed, first=first)
+                )
 
-    steps = 4 if images is not None and settings.elbo else 1
-    return Plan(_cases(run, loaded, z, images), more_checks, steps)
+        steps = 4 if images is not None and settings.elbo else 1
+        run.verify(_cases(run, bundle, exports, z, images), more_checks(), steps)
+    return run.report(f"bundle of {bundle.manifest.get('dataset')}")
 
 
-def _cases(run: Run, loaded: Loaded, z: Float32, images: NDArray[np.uint8] | None) -> list[Case]:
+def load_all(
+    bundle: Bundle,
+    torch_files: TorchFiles,
+    checks: list[Check],
+    disguise: Callable[[Model], Model] | None = None,
+) -> tuple[Export, Export, Export]:
+    """Load every runtime for every network; each computes on one thread unless its name says more.
+
+    Args:
+        bundle: The bundle.
+        torch_files: Gives those of its files that may be loaded.
+        checks: Gets what the files are, and which cannot be loaded.
+        disguise: Replaces the native engine, to find out whether that is noticed.
+
+    Returns:
+        Decoder, encoder, and the one after the other.
+
+    Raises:
+        BundleError: ``weights.safetensors`` does not fit the model: nothing can be compared.
+    """
+    vae, *truths = _model_of(bundle)
+    weights = {name: tensor.numpy() for name, tensor in vae.state_dict().items()}
+    checks += structure.check_bundle(bundle, weights)
+    model = attempt(checks, NATIVE, lambda: engine.load(bundle))
+    if model is not None and disguise is not None:
+        model = disguise(model)
+
+    def load_network(network: Network, truth: Truth) -> Export:
+        files = {kind: f"{network.name}.{kind}" for kind in ("onnx", "torchscript", "pt2")}
+        export = Export(
+            network,
+            getattr(vae, network.name),
+            truth,
+            files,
+            lambda kind: torch_files.read(files[kind]),
+            ours=True,
+            engine=model,
+        )
+        load(export, checks)
+        for kind, tensors in export.parameters.items():
+            checks.append(structure.check_parameters(files[kind], tensors, network, weights))
+        return export
+
+    decoder, encoder = map(load_network, NETWORKS, truths)
+    truth = Composed(*reversed(truths))
+    reconstruction = Export(RECONSTRUCTION, vae, truth, {}, torch_files.read, ours=True)
+    for runtime, encode in encoder.functions.items():
+        if runtime in decoder.functions:
+            decode = decoder.functions[runtime]
+            reconstruction.functions[runtime] = composed(encode, decode)
+    return decoder, encoder, reconstruction
+
+
+def _model_of(bundle: Bundle) -> tuple[VAE, Truth, Truth]:
+    """The PyTorch model and the truths of its networks; bundles in a row may hold the same."""
+    key = bundle.read(WEIGHTS)
+    if key not in _last_model:
+        vae = load_bundle(bundle)
+        decoder = Truth(vae.decoder, torch.zeros(2, vae.dims.latents))
+        encoder = Truth(vae.encoder, torch.zeros(2, vae.dims.pixels))
+        _last_model.clear()
+        _last_model[key] = (vae, decoder, encoder)
+    return _last_model[key]
+
+
+_last_model: dict[bytes, tuple[VAE, Truth, Truth]] = {}
+
+
+def _must_equal(model: Model | None) -> dict[str, str]:
+    """Which runtime must agree with which to the last bit.
+
+    The native engine must agree with tiles run from Python only if both use one version of ONNX
+    Runtime: another version may have other kernels.
+    """
+    pairs = {one.name: one.must_equal for one in RUNTIMES if one.must_equal is not None}
+    if model is None or model.runtime_version != onnxruntime.__version__:
+        del pairs[NATIVE]
+    return pairs
+
+
+def _cases(
+    run: Run,
+    bundle: Bundle,
+    exports: tuple[Export, Export, Export],
+    z: Float32,
+    images: NDArray[np.uint8] | None,
+) -> list[Case]:
     """Decoder, encoder, and one after the other; inputs that a network has to make are eager's."""
-    settings, functions, truths = run.settings, loaded.functions, loaded.truths
-    decode, encode = (functions[network.name][EAGER] for network in NETWORKS)
+    settings, (decoder, encoder, reconstruction) = run.settings, exports
+    decode = decoder.functions[EAGER]
     (drawn,) = inputs.on_all_rows(decode, z[: settings.decoded], run.threads)
     pixels = drawn.shape[1]
-    decoder = [
-        inputs.whole("prior draws", z),
-        inputs.batches(z, settings.batches),
-    ]
-    encoder = [
+    latent_sets = [inputs.whole("prior draws", z), inputs.batches(z, settings.batches)]
+    image_sets = [
         inputs.whole("decoded prior draws", drawn),
         inputs.batches(drawn, settings.batches),
     ]
     if settings.extremes:
-        decoder.append(inputs.extreme_latents(z))
-        encoder.append(inputs.extreme_images(pixels))
+        latent_sets.append(inputs.extreme_latents(z))
+        image_sets.append(inputs.extreme_images(pixels))
     if settings.generated:
         count, reach = settings.generated, _GENERATED_REACH
-        decoder.append(generated(z.shape[1:], count, -reach, reach))
-        encoder.append(generated((pixels,), count, 0.0, 1.0))
+        latent_sets.append(generated(z.shape[1:], count, -reach, reach))
+        image_sets.append(generated((pixels,), count, 0.0, 1.0))
     with contextlib.suppress(Exception):  # what the prior cannot do is found by its own checks
-        if PRIOR in loaded.bundle.file_names:
-            mixture = prior.mixture_draws(loaded.bundle, settings.decoded)
-            decoder.append(inputs.whole("mixture draws", mixture))
-    reconstruction = inputs.whole("decoded prior draws", drawn[: settings.decoded // 2])
+        if PRIOR in bundle.file_names:
+            mixture = prior.mixture_draws(bundle, settings.decoded)
+            latent_sets.append(inputs.whole("mixture draws", mixture))
+    both = inputs.whole("decoded prior draws", drawn[: settings.decoded // 2])
     if images is not None:
         ink = inputs.ink(images)
-        mu, logvar = inputs.on_all_rows(encode, ink, run.threads)
+        mu, logvar = inputs.on_all_rows(encoder.functions[EAGER], ink, run.threads)
         part = settings.images // 4
         others = slice(part, 2 * part)
         posterior = inputs.posterior_draws(mu[others], logvar[others])
-        decoder[1:1] = [
+        latent_sets[1:1] = [
             inputs.whole("means of test images", mu[:part]),
             inputs.whole("posterior draws", posterior),
         ]
-        encoder[0:0] = [inputs.whole("test images", ink)]
-        reconstruction = inputs.whole("test images", ink[:part])
-    composed = Composed(truths[ENCODER.name], truths[DECODER.name])
-    sets = {DECODER.name: decoder, ENCODER.name: encoder}
-    reaches = _reaches(loaded, decode) if settings.generations else {}
+        image_sets.insert(0, inputs.whole("test images", ink))
+        both = inputs.whole("test images", ink[:part])
+    decoder_reach = encoder_reach = None
+    if settings.generations:
+        seeds = inputs.prior_draws(_SEARCH_SEEDS, bundle.latent_dim)
+        decoder_reach = Reach(seeds, -_FARTHEST, _FARTHEST, 1.0)
+        encoder_reach = Reach(decode(seeds)[0], 0.0, 1.0, 0.3)
     return [
-        *(
-            Case(
-                network,
-                functions[network.name],
-                truths[network.name],
-                [given for given in sets[network.name] if given.count],
-                reaches.get(network.name),
-                loaded.exports[network.name],
-            )
-            for network in NETWORKS
-        ),
-        Case(RECONSTRUCTION, functions[RECONSTRUCTION.name], composed, [reconstruction]),
+        Case(decoder, [given for given in latent_sets if given.count], decoder_reach),
+        Case(encoder, [given for given in image_sets if given.count], encoder_reach),
+        Case(reconstruction, [both]),
     ]
-
-
-def _reaches(loaded: Loaded, decode: Function) -> dict[str, Reach]:
-    """Where each network is searched for worse inputs."""
-    seeds = inputs.prior_draws(_SEARCH_SEEDS, loaded.bundle.latent_dim)
-    return {
-        DECODER.name: Reach(seeds, -_FARTHEST, _FARTHEST, 1.0),
-        ENCODER.name: Reach(decode(seeds)[0], 0.0, 1.0, 0.3),
-    }
 
 
 def _load_images(run: Run, bundle: Bundle) -> NDArray[np.uint8] | None:

@@ -16,28 +16,28 @@ import onnx as onnx_format
 import torch
 from onnx.external_data_helper import load_external_data_for_model
 
+from digitvae._native import available_threads
 from digitvae.base.errors import ParityError
 from digitvae.parity.checks import structure
-from digitvae.parity.compare.one_block import Reference
 from digitvae.parity.inputs.of_modules import input_sets, typical_inputs
+from digitvae.parity.inputs.search import Reach
 from digitvae.parity.inputs.sets import InputSet
-from digitvae.parity.networks import Float32, Function, Network
+from digitvae.parity.networks import Float32, Network
 from digitvae.parity.report.report import Check, ParityReport, first_line
 from digitvae.parity.runtimes import RUNTIMES, load
-from digitvae.parity.runtimes.pytorch import EAGER
+from digitvae.parity.runtimes.pytorch import torch_function
 from digitvae.parity.runtimes.runtime import Export
 from digitvae.parity.settings import Settings
 from digitvae.parity.truth.captured import Truth
+from digitvae.parity.truth.enclosure import Reference
 from digitvae.parity.truth.rules import NoRuleError
 from digitvae.parity.truth.tolerated import Tolerated
 from digitvae.parity.verification import (
     Case,
-    Plan,
     Progress,
-    Reach,
     Run,
     require_positive,
-    verify_subject,
+    single_threaded,
 )
 
 FULL = Settings("full", draws=128, decoded=0, images=0, generated=20, generations=5)
@@ -63,6 +63,7 @@ class Files:
     exported_program: Path | None = None
 
 
+@single_threaded()
 def verify_model(
     factory: str,
     files: Files,
@@ -104,42 +105,36 @@ def verify_model(
         raise ValueError(f"tolerance is {tolerance}, expected more than 0")
     settings = QUICK if quick else FULL
 
-    def plan(run: Run) -> Plan:
-        module = load_module(factory)
-        name = files.onnx.name
-        read = partial(_with_weights, _read(files.onnx), files.onnx.parent)
-        checks, graph = structure.check_validity(name, read)
-        run.checks += checks
-        if graph is None:
-            return Plan()
-        interface = _Interface.of(graph.graph, shape)
-        count = draws or max(settings.draws, interface.batch or 1)
-        rows = interface.whole_batches(typical_inputs(inputs, interface.shape, count, limit=draws))
-        run.settings = replace(settings, draws=len(rows))
-        export = _export(module, files, graph, interface.network)
-        load(export, run.checks)
-        few = rows[: interface.batch or _FEW_ROWS]
-        _require_outputs(export.functions[EAGER], interface.network, few)
-        truth = _truth(module, few, tolerance)
-        run.checks.append(_parameters(name, graph, module))
-        return Plan(_cases(run, export, truth, rows, interface.batch))
-
-    return verify_subject(factory, plan, settings, threads=threads, on_progress=on_progress)
-
-
-def _export(module: torch.nn.Module, files: Files, graph: Any, network: Network) -> Export:
-    """The files as runtimes load them, all in memory."""
-    # The ONNX model has the weights that lay in files beside it.
-    contents, names = {"onnx": graph.SerializeToString()}, {"onnx": files.onnx.name}
+    run = Run(settings, threads or available_threads(), on_progress)
+    run.step("loading every runtime")
+    module = load_module(factory)
+    name = files.onnx.name
+    read = partial(_with_weights, _read(files.onnx), files.onnx.parent)
+    checks, graph = structure.check_validity(name, read)
+    run.checks += checks
+    if graph is None:
+        return run.report(factory)
+    interface = _Interface.of(graph.graph, shape)
+    batch, network = interface.batch, interface.network
+    count = draws or max(settings.draws, batch or 1)
+    rows = interface.whole_batches(typical_inputs(inputs, interface.shape, count, limit=draws))
+    run.settings = replace(settings, draws=len(rows))
+    # All in memory: the ONNX model has the weights that lay in files beside it.
+    contents, names = {"onnx": graph.SerializeToString()}, {"onnx": name}
     for kind, path in (("torchscript", files.torchscript), ("pt2", files.exported_program)):
         if path is not None:
             contents[kind], names[kind] = _read(path), path.name
-    return Export(network, module, names, contents.__getitem__)
+    few = rows[: batch or _FEW_ROWS]
+    _require_outputs(module, network, few)
+    truth = _truth(module, few, tolerance)
+    export = Export(network, module, truth, names, contents.__getitem__)
+    load(export, run.checks)
+    run.checks.append(_parameters(name, graph, module))
+    run.verify(_cases(run, export, rows, batch))
+    return run.report(factory)
 
 
-def _cases(
-    run: Run, export: Export, truth: Reference, rows: Float32, batch: int | None
-) -> list[Case]:
+def _cases(run: Run, export: Export, rows: Float32, batch: int | None) -> list[Case]:
     """What is fast, on all inputs, and everything on the first ones."""
     reach = None
     if run.settings.generations and batch is None:
@@ -150,8 +145,8 @@ def _cases(
     sets = input_sets(rows, run.settings.generated, batch)
     first = InputSet("first inputs", (rows[: batch or _SLOW_ROWS],), typical=True)
     return [
-        Case(export.network, fast, truth, sets, reach, export),
-        Case(export.network, export.functions, truth, [first]),
+        Case(replace(export, functions=fast), sets, reach),
+        Case(export, [first]),
     ]
 
 
@@ -255,10 +250,10 @@ def _explained(doing: str, advice: str = "") -> Iterator[None]:
         raise ParityError(f"{doing}: {first_line(error)}{advice}") from error
 
 
-def _require_outputs(eager: Function, network: Network, rows: Float32) -> None:
+def _require_outputs(module: torch.nn.Module, network: Network, rows: Float32) -> None:
     """Require that the module computes as many outputs as the ONNX model."""
     with _explained(f"the module cannot compute inputs of shape {list(rows.shape)}"):
-        computed = len(eager(rows))
+        computed = len(torch_function(module)(rows))
     if computed != len(network.outputs):
         raise ParityError(
             f"the module computes {computed} outputs, the ONNX model {len(network.outputs)}"

@@ -1,14 +1,15 @@
 """The skeleton of every verification: load, compare, search, check, and locate what failed.
 
 There are two subjects: a bundle (``bundle.py``), and any PyTorch module with the files that were
-exported from it (``module.py``). Each makes a :class:`Plan`: networks, their runtimes, truth and
-inputs, and what else to check. The rest is here.
+exported from it (``module.py``). Each loads its networks, chooses inputs, and says what else to
+check. The rest is here.
 """
 
 from __future__ import annotations
 
+import contextlib
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -18,14 +19,12 @@ import torch
 from threadpoolctl import threadpool_limits
 
 import digitvae
-from digitvae._native import available_threads
 from digitvae.base.threads import in_parallel
 from digitvae.parity.compare import divergence
-from digitvae.parity.compare.one_block import Reference
 from digitvae.parity.compare.runtimes import compare_runtimes
 from digitvae.parity.inputs import search
-from digitvae.parity.inputs.sets import InputSet
-from digitvae.parity.networks import Float32, Function, Network
+from digitvae.parity.inputs.sets import SEARCHED, InputSet
+from digitvae.parity.networks import Float32, Network
 from digitvae.parity.report.report import Check, Comparison, Pair, ParityReport, WorstCase
 from digitvae.parity.runtimes import RUNTIMES
 from digitvae.parity.runtimes.pytorch import load_exported_program, load_torchscript
@@ -48,94 +47,19 @@ _NODES: dict[str, Callable[[bytes, Network, Float32], list[divergence.Step]]] = 
 
 
 @dataclass(frozen=True)
-class Reach:
-    """Where a search for the worst input begins, and how far it may go.
-
-    Attributes:
-        seeds: float32 [n, …]: where it begins, beside the worst rows that are known.
-        low: Smallest value.
-        high: Largest value.
-        spread: Standard deviation of one change.
-    """
-
-    seeds: Float32
-    low: float
-    high: float
-    spread: float
-
-
-@dataclass(frozen=True)
 class Case:
     """A network, and all that is done with it.
 
     Attributes:
-        network: Its inputs and outputs.
-        functions: What is compared, by runtime; the first is what the others are compared with.
-        truth: Float64 truth.
+        export: The network, its truth, and the runtimes, the first of which the others are
+            compared with. If the numbers of a file fail, it is looked into.
         inputs: Sets of inputs to compare them on.
         reach: Where to search for worse inputs, if anywhere.
-        export: The files to look into if their numbers fail, if any.
     """
 
-    network: Network
-    functions: Mapping[str, Function]
-    truth: Reference
+    export: Export
     inputs: Sequence[InputSet]
-    reach: Reach | None = None
-    export: Export | None = None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All that is to be done with a subject.
-
-    Attributes:
-        cases: Its networks; none if nothing of it can be computed.
-        more_checks: Gives what else should hold, once everything is compared.
-        steps: How many steps that announces.
-    """
-
-    cases: Sequence[Case] = ()
-    more_checks: Callable[[], Iterable[Check]] = tuple
-    steps: int = 0
-
-
-def verify_subject(
-    name: str,
-    plan: Callable[[Run], Plan],
-    settings: Settings,
-    *,
-    threads: int | None,
-    on_progress: Progress | None,
-) -> ParityReport:
-    """Verify a bundle, a module, or whatever has a plan.
-
-    Args:
-        name: How the report calls it.
-        plan: Loads every runtime, and says what to do; what it finds goes into the run's checks.
-        settings: How much to look at.
-        threads: Blocks of inputs to compare at the same time; by default all processors.
-        on_progress: Called before each step.
-
-    Returns:
-        The report; its ``passed`` is the verdict.
-    """
-    run = Run(settings, threads or available_threads(), on_progress)
-    with single_threaded():
-        run.step("loading every runtime")
-        made = plan(run)
-        searched = [case for case in made.cases if case.reach is not None]
-        blocks = sum(len(given.blocks) for case in made.cases for given in case.inputs)
-        run.total = run.done + blocks + 2 * len(searched) + made.steps
-        for case in made.cases:
-            for given in case.inputs:
-                run.compare(case, given)
-        for case in searched:
-            run.search(case)
-        run.checks += made.more_checks()
-        for case in made.cases:
-            run.locate(case)
-        return run.report(name)
+    reach: search.Reach | None = None
 
 
 def require_positive(**numbers: int | None) -> None:
@@ -149,23 +73,32 @@ def require_positive(**numbers: int | None) -> None:
             raise ValueError(f"{name} is {value}, expected at least 1")
 
 
-class single_threaded:  # noqa: N801 (a context manager is called like a function)
+@contextlib.contextmanager
+def single_threaded() -> Iterator[None]:
     """Keep every library to one thread of its own, and give the setting back."""
-
-    def __enter__(self) -> None:
-        self._torch = torch.get_num_threads()
-        torch.set_num_threads(1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
         # NumPy's, which the reference evaluator multiplies with, knows no setting but this.
-        self._numpy = threadpool_limits(1, user_api="blas")
-
-    def __exit__(self, *_: object) -> None:
-        self._numpy.restore_original_limits()
-        torch.set_num_threads(self._torch)
+        with threadpool_limits(1, user_api="blas"):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass
 class Run:
-    """One verification, and what it has found so far."""
+    """One verification, and what it has found so far.
+
+    Attributes:
+        settings: How much to look at.
+        threads: Blocks of inputs to compare at the same time.
+        on_progress: Called before each step.
+        must_equal: Which runtime must have which other's bits.
+        image_shape: Height and width of the network's images, for pictures of the worst.
+        done: Steps done.
+        total: Steps in all, as far as is known.
+    """
 
     settings: Settings
     threads: int
@@ -187,13 +120,35 @@ class Run:
             self.on_progress(self.done, max(self.total, self.done + 1), what)
         self.done += 1
 
-    def compare(self, case: Case, given: InputSet) -> None:
+    def verify(
+        self, cases: Sequence[Case], more_checks: Iterable[Check] = (), steps: int = 0
+    ) -> None:
+        """Compare, search, check, and locate what failed.
+
+        Args:
+            cases: The networks.
+            more_checks: What else should hold; looked at once everything is compared.
+            steps: How many steps that announces.
+        """
+        searched = [case for case in cases if case.reach is not None]
+        blocks = sum(len(given.blocks) for case in cases for given in case.inputs)
+        self.total = self.done + blocks + 2 * len(searched) + steps
+        for case in cases:
+            for given in case.inputs:
+                self.compare(case.export, given)
+        for case in searched:
+            self.search(case)
+        self.checks += more_checks
+        for export in {case.export.network: case.export for case in cases}.values():
+            self.locate(export)
+
+    def compare(self, export: Export, given: InputSet) -> None:
         """Compare all runtimes of a network on a set of inputs."""
         found = compare_runtimes(
-            case.network,
+            export.network,
             given,
-            case.functions,
-            case.truth,
+            export.functions,
+            export.truth,
             must_equal=self.must_equal,
             threads=self.threads,
             on_block=self.step,
@@ -203,7 +158,7 @@ class Run:
         self.pairs += found.pairs
         self.worst_cases += found.worst_cases
         for comparison in found.comparisons:
-            place = (case.network.name, comparison.runtime)
+            place = (export.network.name, comparison.runtime)
             row = found.worst_rows.get(comparison.runtime)
             if row is not None:
                 self.worst_rows.setdefault(place, row)
@@ -212,7 +167,7 @@ class Run:
 
     def search(self, case: Case) -> None:
         """Search for the input on which the first and each other runtime disagree most."""
-        network, functions, reach = case.network.name, case.functions, case.reach
+        network, functions, reach = case.export.network.name, case.export.functions, case.reach
         assert reach is not None
         self.step(f"{network}: searching for the worst input")
         eager = next(iter(functions))
@@ -223,16 +178,15 @@ class Run:
             return search.farthest(
                 functions[eager],
                 functions[runtime],
-                np.concatenate([self.worst_rows[network, runtime], reach.seeds]),
-                generations=self.settings.generations,
-                low=reach.low,
-                high=reach.high,
-                spread=reach.spread,
+                self.worst_rows[network, runtime],
+                reach,
+                self.settings.generations,
             )
 
         found = list(in_parallel(look, others, self.threads))
         if found:
-            self.compare(case, search.searched(found))
+            rows = np.concatenate(found)
+            self.compare(case.export, InputSet(SEARCHED, (rows,), typical=False))
 
     def leader(self, network: str, runtime: str) -> str:
         """The first runtime that had this one's bits on every set of inputs."""
@@ -240,13 +194,13 @@ class Run:
         twins = {c.same_bits_as or runtime for c in rows}
         return twins.pop() if len(twins) == 1 else runtime
 
-    def locate(self, case: Case) -> None:
+    def locate(self, export: Export) -> None:
         """If the numbers of a file failed, find the node where it leaves the truth.
 
         A tolerance says nothing about nodes: without a graph of the truth nothing is looked into.
         """
-        export, truth, network = case.export, case.truth, case.network
-        if export is None or not isinstance(truth, Truth):
+        truth, network = export.truth, export.network
+        if not isinstance(truth, Truth):
             return
         for kind, nodes in _NODES.items():
             rows = [

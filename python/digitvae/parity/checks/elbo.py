@@ -7,12 +7,11 @@ from collections.abc import Callable
 import numpy as np
 
 from digitvae.base.threads import in_parallel
-from digitvae.parity.compare.one_block import Reference
 from digitvae.parity.inputs.sets import in_blocks, on_all_rows, posterior_draws
-from digitvae.parity.loaded import Loaded
 from digitvae.parity.networks import DECODER, ENCODER, Float32, Function
 from digitvae.parity.report.report import Check, first_line
-from digitvae.parity.truth.enclosure import UNIT_ROUNDOFF
+from digitvae.parity.runtimes.runtime import Export
+from digitvae.parity.truth.enclosure import UNIT_ROUNDOFF, Reference
 
 _CLIP = 1e-6
 """Intensities are kept this far from 0 and 1 before a logarithm is taken: float32 has no digits
@@ -24,7 +23,8 @@ at most, one epoch on 256 digits included. Each value was held to its own limits
 
 
 def check_elbo(
-    loaded: Loaded,
+    encoder: Export,
+    decoder: Export,
     images: Float32,
     leader: Callable[[str, str], str],
     on_step: Callable[[str], None],
@@ -37,18 +37,19 @@ def check_elbo(
     of the first runtime, so that the reconstructions are of the same draws.
 
     Args:
-        loaded: The runtimes.
+        encoder: The runtimes of the encoder, and its truth.
+        decoder: The same of the decoder.
         images: float32 [n, 784] in [0, 1].
         leader: ``leader(network, runtime)``: the first runtime that has its bits, so that what
             was computed once is not computed again.
         on_step: Called before each runtime.
         threads: Blocks of images to compute at the same time.
     """
-    encoders, decoders = loaded.functions[ENCODER.name], loaded.functions[DECODER.name]
+    encoders, decoders = encoder.functions, decoder.functions
     eager = next(iter(encoders))
     z = posterior_draws(*on_all_rows(encoders[eager], images, threads))
     on_step("−ELBO: truth")
-    encode, decode = (_exact(loaded.truths[network.name]) for network in (ENCODER, DECODER))
+    encode, decode = (_exact(export.truth) for export in (encoder, decoder))
     expected = nelbo(encode, decode, images, z, threads)
     limit = _RELATIVE * expected
     known: dict[tuple[str, str], float] = {}

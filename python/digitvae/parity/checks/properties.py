@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from digitvae.engine.model import Model
 from digitvae.parity.compare.statistics import bits_differ, to_pixels
 from digitvae.parity.inputs.sets import BATCHES, ink
-from digitvae.parity.loaded import Loaded
-from digitvae.parity.networks import DECODER, ENCODER, Float32, Function
+from digitvae.parity.networks import DECODER, Float32, Function
 from digitvae.parity.report.report import Check, first_line
 from digitvae.parity.runtimes import onnx
 from digitvae.parity.runtimes.native import NATIVE
 from digitvae.parity.runtimes.onnx import ONNX_RUNTIME, ONNX_RUNTIME_TILES
 from digitvae.parity.runtimes.pytorch import EAGER
+from digitvae.parity.runtimes.runtime import Export
 
 Finding = tuple[int, int]
 """How many of what was compared are wrong, and how many were compared."""
@@ -38,7 +38,8 @@ _INNER_PARTS = (slice(1, 65), slice(5, 135), slice(63, 65), slice(37, 294))
 
 
 def check_all(
-    loaded: Loaded,
+    decoder: Export,
+    encoder: Export,
     draws: Float32,
     images: NDArray[np.uint8] | None,
     batches: Sequence[int] = BATCHES,
@@ -46,29 +47,30 @@ def check_all(
     """Check the native engine's properties, and measure those of plain ONNX Runtime sessions.
 
     Args:
-        loaded: The runtimes.
+        decoder: The runtimes of the decoder, among them the engine, if it loads.
+        encoder: The same of the encoder.
         draws: float32 [n, 40]: latents 0 … n−1 of seed 0.
         images: uint8 [m, 784]; ``None`` takes decoded draws.
         batches: Numbers of rows to compute at once.
     """
-    decoders, encoders = loaded.functions[DECODER.name], loaded.functions[ENCODER.name]
+    decoders, encoders, model = decoder.functions, encoder.functions, decoder.engine
     few = draws[:_ROWS]
     pixels = to_pixels(decoders[EAGER](few)[0]) if images is None else images[:_ROWS]
     intensities = ink(pixels)
     parts = (*(slice(0, size) for size in batches), *_INNER_PARTS)
     checks = []
-    if loaded.model is not None:
+    if model is not None:
         decode, encode = decoders[NATIVE], encoders[NATIVE]
         properties = {
             "pixels lie in [0, 1]": partial(_outside, decode, draws[:_PIXEL_ROWS]),
             "uint8 is round-half-even of 255·x in float32": partial(
-                _misrounded, loaded.model, decode, draws[:_PIXEL_ROWS]
+                _misrounded, model, decode, draws[:_PIXEL_ROWS]
             ),
             "sample is decode of latents, bit for bit": partial(
-                _sampled_otherwise, loaded.model, decode, few
+                _sampled_otherwise, model, decode, few
             ),
             "a uint8 image encodes as its pixels/255, bit for bit": partial(
-                _encoded_otherwise, loaded.model, encode, pixels, intensities
+                _encoded_otherwise, model, encode, pixels, intensities
             ),
             "a latent decodes to the same bits in any batch, anywhere in it": partial(
                 _varying_rows, decode, few, parts
@@ -76,12 +78,10 @@ def check_all(
             "an image encodes to the same bits in any batch, anywhere in it": partial(
                 _varying_rows, encode, intensities, parts
             ),
-            "any number of threads gives the same bits": partial(
-                _varying_threads, loaded.model, few
-            ),
+            "any number of threads gives the same bits": partial(_varying_threads, model, few),
         }
         checks = [_check(NATIVE, statement, find) for statement, find in properties.items()]
-        checks += _version_check(loaded.model)
+        checks += _version_check(model)
     for functions, verb, rows in ((decoders, "decodes", few), (encoders, "encodes", intensities)):
         if ONNX_RUNTIME in functions:
             statement = f"{verb} a row to the same bits in any batch (nobody promises it)"
@@ -91,7 +91,7 @@ def check_all(
         _check(
             ONNX_RUNTIME,
             "decodes to the same bits on two threads (nobody promises it)",
-            partial(_varying_session, loaded, few),
+            partial(_varying_session, decoder, few),
             promised=False,
         )
     )
@@ -210,8 +210,8 @@ class Elsewhere:
         return int(out.strip() != hashlib.sha256(images.tobytes()).hexdigest()), 1
 
 
-def _varying_session(loaded: Loaded, z: Float32) -> Finding:
-    content = loaded.bundle.read(f"{DECODER.name}.onnx")
+def _varying_session(decoder: Export, z: Float32) -> Finding:
+    content = decoder.read("onnx")
     one, two = (
         onnx.session_function(
             onnx.load_session(content, threads=threads), DECODER.input, DECODER.outputs

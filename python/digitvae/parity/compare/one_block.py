@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,18 +24,7 @@ from digitvae.parity.compare.statistics import (
 )
 from digitvae.parity.networks import Float32, Function, Network
 from digitvae.parity.report.report import Peak, first_line
-from digitvae.parity.truth.enclosure import NOISE_DEVIATIONS, Enclosure
-
-
-class Reference(Protocol):
-    """Float64 truth with bounds: :class:`Truth`, or a stand-in."""
-
-    @property
-    def bounded(self) -> bool:
-        """Whether ``error`` is a proven bound; otherwise only the noise limit counts."""
-
-    def __call__(self, rows: Float32) -> tuple[Enclosure, ...]:
-        """Evaluate the outputs, each [n, …]."""
+from digitvae.parity.truth.enclosure import NOISE_DEVIATIONS, Enclosure, Reference
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from functools import reduce
 import numpy as np
 
 from digitvae.base.threads import in_parallel
-from digitvae.parity.compare.one_block import BlockDeviations, BlockOutput, Reference, compute_block
+from digitvae.parity.compare.one_block import BlockDeviations, BlockOutput, compute_block
 from digitvae.parity.inputs.sets import InputSet
 from digitvae.parity.networks import Float32, Function, Network
 from digitvae.parity.report.report import Comparison, Deviations, Pair, Peak, WorstCase
+from digitvae.parity.truth.enclosure import Reference
 
 NOISE_RMS_LIMIT = 4.0
 """Root mean square of all deviations, in standard deviations of independent roundings, that is

@@ -8,45 +8,51 @@ since the roundings of inputs that were selected for their roundings are not ind
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from digitvae.parity.compare.statistics import difference
-from digitvae.parity.inputs.sets import SEARCHED, InputSet
 from digitvae.parity.networks import Float32, Function
 
 _PARENTS = 16
 _CHILDREN = 64
 
 
-def farthest(
-    a: Function,
-    b: Function,
-    seeds: Float32,
-    *,
-    generations: int,
-    low: float,
-    high: float,
-    spread: float,
-) -> Float32:
+@dataclass(frozen=True)
+class Reach:
+    """Where a search for the worst input begins, and how far it may go.
+
+    Attributes:
+        seeds: float32 [n, …]: where it begins, beside the worst rows that are known.
+        low: Smallest value.
+        high: Largest value.
+        spread: Standard deviation of one change.
+    """
+
+    seeds: Float32
+    low: float
+    high: float
+    spread: float
+
+
+def farthest(a: Function, b: Function, known: Float32, reach: Reach, generations: int) -> Float32:
     """Evolve rows that two runtimes disagree on.
 
     Args:
         a: One runtime.
         b: Another.
-        seeds: float32 [n, …], n ≥ 1: where to begin.
+        known: float32 [n, …]: the worst rows that are known.
+        reach: Where else to begin, and how far to go.
         generations: Rounds of change and selection; 64 rows are computed in each.
-        low: Smallest value of an input.
-        high: Largest value of an input.
-        spread: Standard deviation of a change.
 
     Returns:
         The last parents, the worst first: float32 [m, …], m ≤ 16.
     """
     rng = np.random.default_rng(0)
-    shape = seeds.shape[1:]
-    parents = np.ascontiguousarray(seeds.reshape(len(seeds), -1))
+    shape = known.shape[1:]
+    seeds = np.concatenate([known, reach.seeds])
+    parents = seeds.reshape(len(seeds), -1)
     scores = _disagreement(a, b, parents, shape)
     parents, scores = _worst(parents, scores)
     width = parents.shape[1]
@@ -54,18 +60,13 @@ def farthest(
         children = parents[rng.integers(len(parents), size=_CHILDREN)]
         # Few coordinates at first hand, many now and then.
         changed = rng.random(children.shape) < rng.choice([1 / width, 4 / width, 0.1, 0.5])
-        noise = rng.normal(0.0, spread, children.shape) * rng.choice([0.01, 0.1, 1.0])
-        children = np.where(changed, children + noise, children).clip(low, high)
+        noise = rng.normal(0.0, reach.spread, children.shape) * rng.choice([0.01, 0.1, 1.0])
+        children = np.where(changed, children + noise, children).clip(reach.low, reach.high)
         children = children.astype(np.float32)
         parents = np.concatenate([parents, children])
         scores = np.concatenate([scores, _disagreement(a, b, children, shape)])
         parents, scores = _worst(parents, scores)
     return parents.reshape(-1, *shape)
-
-
-def searched(found: Sequence[Float32]) -> InputSet:
-    """What was found, as inputs for every runtime."""
-    return InputSet(SEARCHED, (np.concatenate(found),), typical=False)
 
 
 def _disagreement(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from digitvae.engine.model import Model
 from digitvae.parity.networks import Function, Network
+from digitvae.parity.truth.enclosure import Reference
 
 
 class UnavailableError(Exception):
@@ -27,6 +28,7 @@ class Export:
     Attributes:
         network: Its inputs and outputs.
         module: What was exported.
+        truth: What it computes in float64.
         files: Names of its files, by kind: ``onnx``, ``torchscript``, ``pt2``.
         read: Gives the content of a kind of file.
         ours: Whether it is part of a bundle; otherwise it is a model of which nothing is known.
@@ -37,6 +39,7 @@ class Export:
 
     network: Network
     module: torch.nn.Module
+    truth: Reference
     files: Mapping[str, str]
     read: Callable[[str], bytes]
     ours: bool = False

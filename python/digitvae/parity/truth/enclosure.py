@@ -33,8 +33,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -107,6 +110,17 @@ class Enclosure:
     def through(self, function: Callable[[Tensor], Tensor]) -> Enclosure:
         """Apply what only moves values around: a view, a permutation, a slice."""
         return Enclosure(function(self.value), function(self.error), function(self.variance))
+
+
+class Reference(Protocol):
+    """Float64 truth with bounds: of a graph, of two, or with a tolerance in place of the bounds."""
+
+    @property
+    def bounded(self) -> bool:
+        """Whether ``error`` is a proven bound; otherwise only the noise limit counts."""
+
+    def __call__(self, rows: NDArray[np.float32]) -> tuple[Enclosure, ...]:
+        """Evaluate the outputs, each [n, …]."""
 
 
 class Weights:
