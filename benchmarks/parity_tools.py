@@ -29,8 +29,8 @@ from digitvae.bundle.folder import Bundle, shipped_path
 from digitvae.parity import Comparison
 from digitvae.parity.bundle import verify_with
 from digitvae.parity.gate import edits
-from digitvae.parity.gate.honest import HonestCopy, all_honest_copies
-from digitvae.parity.gate.mutants import Mutant, all_mutants
+from digitvae.parity.gate.honest import all_honest_copies
+from digitvae.parity.gate.mutants import all_mutants
 from digitvae.parity.settings import GATE
 from digitvae.vae.weights import load_bundle
 
@@ -265,19 +265,15 @@ def judge_copies() -> tuple[list[Row], list[Row]]:
     """Make every copy, and let everybody judge it: mutants of ONNX files, and honest copies."""
     faulty: list[Row] = []
     honest: list[Row] = []
-    copies: list[Mutant | HonestCopy] = [
-        *all_mutants(Bundle.open(shipped_path()).dims),
-        *all_honest_copies(),
-    ]
-    for copy in copies:
-        if isinstance(copy, Mutant) and copy.onnx is None:
-            continue
+    faults = all_mutants(Bundle.open(shipped_path()).dims)
+    for copy in [*(fault for fault in faults if fault.onnx), *all_honest_copies()]:
         with tempfile.TemporaryDirectory() as scratch:
             folder = shutil.copytree(shipped_path(), Path(scratch) / "copy")
-            (copy.change if isinstance(copy, HonestCopy) else copy.damage or str)(folder)
+            if copy.change is not None:
+                copy.change(folder)
             edits.redo_hashes(folder)
-            if isinstance(copy, Mutant):
-                row = judge(case_of(copy.name, str(copy.onnx), folder))
+            if copy.onnx is not None:
+                row = judge(case_of(copy.name, copy.onnx, folder))
                 own_verdicts(folder, row)
                 faulty.append(row)
             else:

@@ -114,8 +114,8 @@ MUTANTS = (
     Mutant(
         "the gate's faulty copies are caught by their hashes alone",
         "python/digitvae/parity/gate/trial.py",
-        "or not copy.keeps_hashes:",
-        "or copy.keeps_hashes:",
+        "if not copy.keeps_hashes:",
+        "if copy.keeps_hashes:",
         "tests/parity/test_gate.py",
     ),
     Mutant(

@@ -219,7 +219,7 @@ def test_another_build_of_pytorch_may_have_written_it(
 ) -> None:
     folder = copy()
     expected = (folder / f"{name}.pt2").read_bytes()
-    network = _network(folder, name)
+    network = edits.load_network(folder, name)
     columns = 784 if name == "encoder" else 40
 
     def written_by(version: str) -> bytes:
@@ -252,20 +252,13 @@ def test_another_build_of_pytorch_may_have_written_it(
                 TorchFiles(Bundle.open(folder)).read(f"{name}.pt2")
 
 
-def _network(folder: Path, name: str) -> torch.nn.Module:
-    if name == "prior":
-        return edits.load_prior(folder)
-    network: torch.nn.Module = getattr(edits.load_model(folder), name)
-    return network
-
-
 def test_names_in_a_torchscript_do_not_depend_on_what_was_scripted_before(
     tiny_bundle: Path,
 ) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in ("prior", "encoder", "decoder"):
-            network = _network(tiny_bundle, name)
+            network = edits.load_network(tiny_bundle, name)
             torch.jit.script(network)  # registers its classes, with other constants
             written = forms.torchscript_bytes(network)
             assert written == (tiny_bundle / f"{name}.torchscript").read_bytes()

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from digitvae.parity.gate.trial import Outcome, gate_tested, judge
+from digitvae.parity.gate.trial import gate_tested, judge
 
-__all__ = ["Outcome", "gate_tested", "judge"]
+__all__ = ["gate_tested", "judge"]

@@ -10,6 +10,7 @@ import io
 import json
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,34 @@ from safetensors.numpy import load_file, save_file
 from digitvae.bundle.dims import Dims
 from digitvae.bundle.folder import describe_files, write_manifest
 from digitvae.bundle.names import MANIFEST, PRIOR_PARAMETERS, WEIGHTS
+from digitvae.engine.model import Model
 from digitvae.mixture.model import LatentPrior
 from digitvae.vae.model import VAE, Decoder, Encoder
 from digitvae.vae.weights import load
 
 Array = NDArray[Any]
 Edit = Callable[[Any], object]
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A changed copy of an honest bundle, and what must be found in it.
+
+    Attributes:
+        name: How it is changed, in words.
+        wanted: What the failures must say, each somewhere. An honest copy wants nothing: it passes.
+        change: Changes the folder.
+        keeps_hashes: Leaves the manifest as it is: the fault is that it does not agree.
+        engine: Disguises the native engine, instead.
+        onnx: The network whose ONNX file is damaged, if that is all.
+    """
+
+    name: str
+    wanted: tuple[str, ...] = ()
+    change: Callable[[Path], object] | None = None
+    keeps_hashes: bool = False
+    engine: Callable[[Model], Any] | None = None
+    onnx: str | None = None
 
 
 def redo_hashes(folder: Path) -> None:
@@ -146,6 +169,11 @@ def add_noise_times_zero(model: Any) -> None:
     )
 
 
+def set_opset(version: int) -> Edit:
+    """Ask for another operator set."""
+    return lambda model: setattr(model.opset_import[0], "version", version)
+
+
 def fix_batch(model: Any) -> None:
     """A batch axis of constant length."""
     for value in (*model.graph.input, *model.graph.output):
@@ -231,8 +259,10 @@ def load_model(folder: Path) -> VAE:
     return load((folder / WEIGHTS).read_bytes(), Dims.of_manifest(read_manifest(folder)))
 
 
-def load_prior(folder: Path) -> LatentPrior:
-    """The bundle's prior as a PyTorch module."""
+def load_network(folder: Path, name: str) -> Any:
+    """One network of the bundle as a PyTorch module: the prior, or one of the model."""
+    if name != "prior":
+        return getattr(load_model(folder), name)
     parameters = load_file(folder / PRIOR_PARAMETERS)
     tensors = {name: torch.from_numpy(value) for name, value in parameters.items()}
     return LatentPrior(**tensors).eval()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,92 +11,69 @@ import torch
 from safetensors.torch import save as save_safetensors
 
 from digitvae.parity.gate import edits
-from digitvae.vae.model import VAE
+from digitvae.parity.gate.edits import Copy, Edit
 from digitvae.vae.serialisation import write_networks
 
 
-@dataclass(frozen=True)
-class HonestCopy:
-    """One of them.
-
-    Attributes:
-        name: How it was changed, in words.
-        change: Changes the folder of an honest bundle.
-    """
-
-    name: str
-    change: Callable[[Path], object]
-
-
-def all_honest_copies() -> list[HonestCopy]:
+def all_honest_copies() -> list[Copy]:
     """Every one, the same ones each time."""
-    return [
-        HonestCopy("unchanged", lambda _: None),
-        HonestCopy("other names, another producer, another order of tensors", _rewrite),
-        *(HonestCopy(f"opset {opset}", partial(_set_opset, opset)) for opset in (19, 20, 21)),
-        *(
-            HonestCopy(f"hidden units in another order ({n})", partial(_permute, n))
+    changes: dict[str, Callable[[Path], object]] = {
+        "other names, another producer, another order of tensors": partial(_in_both, _rewrite),
+        # Gemm, Relu and Sigmoid are the same in all of them.
+        **{f"opset {n}": partial(_in_both, edits.set_opset(n)) for n in (19, 20, 21)},
+        **{
+            f"hidden units in another order ({n})": partial(_export_again, _permute, n)
             for n in range(3)
-        ),
-        *(HonestCopy(f"hidden units of another scale ({n})", partial(_scale, n)) for n in range(2)),
-    ]
+        },
+        **{
+            f"hidden units of another scale ({n})": partial(_export_again, _scale, n)
+            for n in range(2)
+        },
+    }
+    return [Copy("unchanged"), *(Copy(name, change=change) for name, change in changes.items())]
 
 
-def _rewrite(folder: Path) -> None:
-    def rename(model: Any) -> None:
-        model.producer_name, model.graph.name = "another exporter", "another name"
-        for i, node in enumerate(model.graph.node):
-            node.name = f"node {i}"
-        model.graph.doc_string = "see https://example.org/docs/model.html"
-        tensors = list(model.graph.initializer)[::-1]
-        del model.graph.initializer[:]
-        model.graph.initializer.extend(tensors)
-
+def _in_both(edit: Edit, folder: Path) -> None:
     for network in ("decoder", "encoder"):
-        edits.edit_onnx(folder, network, rename)
+        edits.edit_onnx(folder, network, edit)
 
 
-def _set_opset(opset: int, folder: Path) -> None:
-    """Gemm, Relu and Sigmoid are the same in all of them."""
-    for network in ("decoder", "encoder"):
-        edits.edit_onnx(
-            folder, network, lambda model: setattr(model.opset_import[0], "version", opset)
-        )
+def _rewrite(model: Any) -> None:
+    model.producer_name, model.graph.name = "another exporter", "another name"
+    for i, node in enumerate(model.graph.node):
+        node.name = f"node {i}"
+    model.graph.doc_string = "see https://example.org/docs/model.html"
+    tensors = list(model.graph.initializer)[::-1]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(tensors)
 
 
-def _permute(seed: int, folder: Path) -> None:
+def _permute(generator: torch.Generator, hidden: Any, heads: list[Any]) -> None:
     """Another order of the hidden units: the same function, other sums."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def change(hidden: Any, heads: list[Any]) -> None:
-        order = torch.randperm(len(hidden.bias), generator=generator)
-        hidden.weight.copy_(hidden.weight[order])
-        hidden.bias.copy_(hidden.bias[order])
-        for head in heads:
-            head.weight.copy_(head.weight[:, order])
-
-    _export_again(folder, change)
+    order = torch.randperm(len(hidden.bias), generator=generator)
+    hidden.weight.copy_(hidden.weight[order])
+    hidden.bias.copy_(hidden.bias[order])
+    for head in heads:
+        head.weight.copy_(head.weight[:, order])
 
 
-def _scale(seed: int, folder: Path) -> None:
+def _scale(generator: torch.Generator, hidden: Any, heads: list[Any]) -> None:
     """Hidden units times powers of 2, their weights in the next layer divided by them."""
+    exponents = torch.randint(-3, 4, hidden.bias.shape, generator=generator)
+    factor = torch.exp2(exponents.float())
+    hidden.weight.mul_(factor[:, None])
+    hidden.bias.mul_(factor)
+    for head in heads:
+        head.weight.div_(factor)
+
+
+def _export_again(
+    change: Callable[[torch.Generator, Any, list[Any]], None], seed: int, folder: Path
+) -> None:
     generator = torch.Generator().manual_seed(seed)
-
-    def change(hidden: Any, heads: list[Any]) -> None:
-        exponents = torch.randint(-3, 4, hidden.bias.shape, generator=generator)
-        factor = torch.exp2(exponents.float())
-        hidden.weight.mul_(factor[:, None])
-        hidden.bias.mul_(factor)
-        for head in heads:
-            head.weight.div_(factor)
-
-    _export_again(folder, change)
-
-
-def _export_again(folder: Path, change: Callable[[Any, list[Any]], None]) -> None:
-    model: VAE = edits.load_model(folder)
-    change(model.decoder.hidden, [model.decoder.output])
-    change(model.encoder.hidden, [model.encoder.fc_mu, model.encoder.fc_logvar])
+    model = edits.load_model(folder)
+    change(generator, model.decoder.hidden, [model.decoder.output])
+    change(generator, model.encoder.hidden, [model.encoder.fc_mu, model.encoder.fc_logvar])
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     dataset = edits.read_manifest(folder)["dataset"]
     write_networks(folder, model, save_safetensors(weights), dataset)

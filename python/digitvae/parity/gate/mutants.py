@@ -6,53 +6,25 @@ Each mutant says which words the verification must find for it: the file or the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
 
 from digitvae.bundle.dims import Dims
-from digitvae.engine.model import Model
 from digitvae.parity.gate import edits, engines
-from digitvae.parity.gate.edits import edit_every_tensor, edit_tensor
+from digitvae.parity.gate.edits import Copy, Edit, edit_every_tensor, edit_tensor
 from digitvae.parity.gate.engines import FaultyEngine
 from digitvae.vae.model import VAE, Decoder
-
-Damage = Callable[[Path], object]
-Edit = Callable[[Any], object]
 
 BIT_FLIPS = 50
 
 
-@dataclass(frozen=True)
-class Mutant:
-    """One faulty export.
-
-    Attributes:
-        name: What is wrong with it, in words.
-        wanted: What the failures must say, each somewhere.
-        damage: Damages the folder of an honest bundle.
-        keeps_hashes: Leaves the manifest as it is: the fault is that it does not agree.
-        engine: Disguises the native engine, instead.
-        onnx: The network whose ONNX file is damaged, if that is all.
-        prior: Whether only a bundle with a prior can have it.
-    """
-
-    name: str
-    wanted: tuple[str, ...]
-    damage: Damage | None = None
-    keeps_hashes: bool = False
-    engine: Callable[[Model], FaultyEngine] | None = None
-    onnx: str | None = None
-    prior: bool = False
-
-
-def all_mutants(dims: Dims) -> list[Mutant]:
-    """Every mutant of bundles of these sizes, the same ones each time."""
+def all_mutants(dims: Dims, *, prior: bool = True) -> list[Copy]:
+    """Every mutant of bundles of these sizes, with a prior or without, the same ones each time."""
     sizes = dims._asdict() | {"pixels": dims.pixels}
     return [
         *(
@@ -61,18 +33,14 @@ def all_mutants(dims: Dims) -> list[Mutant]:
         ),
         *_bit_flips(dims),
         *_FILE_FAULTS,
-        *_PRIOR_FAULTS,
+        *(_PRIOR_FAULTS if prior else ()),
         *_ENGINE_FAULTS,
     ]
 
 
-def _in_onnx(network: str, name: str, edit: Edit, *wanted: str) -> Mutant:
-    damage = partial(edits.edit_onnx, name=network, edit=edit)
-    return Mutant(f"{network}.onnx: {name}", wanted, damage, onnx=network)
-
-
-def _swap_latents(weight: Any) -> Any:
-    return weight[:, [1, 0, *range(2, weight.shape[1])]]
+def _in_onnx(network: str, name: str, edit: Edit, *wanted: str) -> Copy:
+    change = partial(edits.edit_onnx, name=network, edit=edit)
+    return Copy(f"{network}.onnx: {name}", wanted, change, onnx=network)
 
 
 def _rename_input(model: Any) -> None:
@@ -118,7 +86,7 @@ _ONNX_FAULTS: list[tuple[Any, ...]] = [
     ("encoder", "one weight off by 2¹² units in the last place",
      edit_tensor("fc_logvar.weight", edits.add_units((1, 3), 1 << 12)),
      f"encoder.onnx: {_WEIGHTS} (fc_logvar.weight", "[1, 3]"),
-    ("decoder", "two latents swapped", edit_tensor("hidden.weight", _swap_latents),
+    ("decoder", "two latents swapped", edit_tensor("hidden.weight", lambda w: _swap_first_two(w.T).T),
      f"decoder.onnx: {_WEIGHTS} (hidden.weight", _DECODER_LOOKS, "leaves it at node_linear ("),
     ("encoder", "two pixels swapped", edit_tensor("hidden.weight", lambda w: w[:, _two_swapped(w)]),
      f"encoder.onnx: {_WEIGHTS} (hidden.weight", _MU, "leaves it at node_linear ("),
@@ -164,7 +132,7 @@ _ONNX_FAULTS: list[tuple[Any, ...]] = [
      lambda model: model.opset_import.add(domain="com.microsoft", version=1),
      "decoder.onnx: uses only the standard operators", "com.microsoft 1"),
     ("decoder", "operator set too old",
-     lambda model: setattr(model.opset_import[0], "version", 17),
+     edits.set_opset(17),
      "decoder.onnx: uses only the standard operators", "ai.onnx 17"),
     ("decoder", "metadata of another size",
      lambda model: setattr(model.metadata_props[1], "value", "0"),
@@ -187,7 +155,7 @@ def _two_swapped(weight: Any) -> Any:
     return order
 
 
-def _bit_flips(dims: Dims) -> list[Mutant]:
+def _bit_flips(dims: Dims) -> list[Copy]:
     """One flipped bit in each of 50 weights, chosen at random among all parameters."""
     rng = np.random.default_rng(50)
     with torch.device("meta"):
@@ -229,24 +197,13 @@ def _hard_decoder(folder: Path) -> Decoder:
     return network
 
 
-def _other_torchscript(folder: Path) -> None:
-    edits.save_torchscript(folder, "decoder", _hard_decoder(folder))
-
-
-def _other_program(folder: Path) -> None:
-    edits.save_program(folder, "decoder", _hard_decoder(folder))
-
-
-def _bit_in_torchscript(folder: Path) -> None:
-    network = edits.load_model(folder).encoder
-    cast("Any", network.hidden.bias.numpy()).view(np.uint32)[5] ^= 1
-    edits.save_torchscript(folder, "encoder", network)
-
-
-def _bit_in_program(folder: Path) -> None:
-    network = edits.load_model(folder).decoder
-    cast("Any", network.output.bias.numpy()).view(np.uint32)[7] ^= 1
-    edits.save_program(folder, "decoder", network)
+def _one_bit(
+    save: Callable[[Path, str, Any], None], network: str, tensor: str, place: Any, folder: Path
+) -> None:
+    """Export a network again with the last bit of one value flipped."""
+    changed = edits.load_network(folder, network)
+    changed.state_dict()[tensor].numpy().view(np.uint32)[place] ^= 1
+    save(folder, network, changed)
 
 
 def _paths_in_torch_exports(folder: Path) -> None:
@@ -268,31 +225,32 @@ def _alter(name: str, folder: Path) -> None:
 
 
 _FILE_FAULTS = [
-    Mutant("decoder.torchscript: Sigmoid → HardSigmoid",
+    Copy("decoder.torchscript: Sigmoid → HardSigmoid",
            ("TorchScript, decoder x on prior draws: failed", "PyTorch eager's bits",
             "decoder.torchscript: agrees with the model at every node: failed", "aten::hardsigmoid"),
-           _other_torchscript),
-    Mutant("encoder.torchscript: one other bit",
-           (f"encoder.torchscript: {_WEIGHTS} (hidden.bias", "[5]"), _bit_in_torchscript),
-    Mutant("decoder.pt2: Sigmoid → HardSigmoid",
+           lambda folder: edits.save_torchscript(folder, "decoder", _hard_decoder(folder))),
+    Copy("encoder.torchscript: one other bit",
+           (f"encoder.torchscript: {_WEIGHTS} (hidden.bias", "[5]"),
+           partial(_one_bit, edits.save_torchscript, "encoder", "hidden.bias", 5)),
+    Copy("decoder.pt2: Sigmoid → HardSigmoid",
            ("ExportedProgram, decoder x on prior draws: failed",
             "decoder.pt2: agrees with the model at every node: failed", "hardsigmoid"),
-           _other_program),
-    Mutant("decoder.pt2: one other bit", (f"decoder.pt2: {_WEIGHTS} (output.bias", "[7]"),
-           _bit_in_program),
-    Mutant("torch exports with local paths",
+           lambda folder: edits.save_program(folder, "decoder", _hard_decoder(folder))),
+    Copy("decoder.pt2: one other bit", (f"decoder.pt2: {_WEIGHTS} (output.bias", "[7]"),
+           partial(_one_bit, edits.save_program, "decoder", "output.bias", 7)),
+    Copy("torch exports with local paths",
            ("bundle: no file holds a local path: failed", "encoder.torchscript: /", "decoder.pt2: /"),
            _paths_in_torch_exports),
-    Mutant("weights.safetensors of another model",
+    Copy("weights.safetensors of another model",
            (f"decoder.onnx: {_WEIGHTS} (output.bias", f"decoder.torchscript: {_WEIGHTS}",
             f"decoder.pt2: {_WEIGHTS}"),
            edits.nudge_shipped_weight),
-    *(Mutant(f"{name}: half of it, with the right hash", (f"{name}: ",), partial(_truncate, name))
+    *(Copy(f"{name}: half of it, with the right hash", (f"{name}: ",), partial(_truncate, name))
       for name in ("decoder.onnx", "decoder.torchscript", "encoder.pt2", "encoder.onnx")),
-    *(Mutant(f"{name}: truncated", (f"{name} is truncated",), partial(_truncate, name),
+    *(Copy(f"{name}: truncated", (f"{name} is truncated",), partial(_truncate, name),
              keeps_hashes=True)
       for name in ("decoder.onnx", "weights.safetensors", "encoder.pt2")),
-    *(Mutant(f"{name}: stale hash", (f"{name} was changed",), partial(_alter, name),
+    *(Copy(f"{name}: stale hash", (f"{name} was changed",), partial(_alter, name),
              keeps_hashes=True)
       for name in ("decoder.onnx", "encoder.torchscript", "weights.safetensors")),
 ]  # fmt: skip
@@ -302,22 +260,14 @@ def _swap_first_two(rows: Any) -> Any:
     return rows[[1, 0, *range(2, len(rows))]]
 
 
-def _bit_in_prior_script(folder: Path) -> None:
-    network = edits.load_prior(folder)
-    cast("Any", network.means.numpy()).view(np.uint32)[1, 2] ^= 1
-    edits.save_torchscript(folder, "prior", network)
-
-
 def _one_column_less(model: Any) -> None:
     (said,) = (item for item in model.metadata_props if item.key == "digitvae.noise_dim")
     said.value = str(int(said.value) - 1)
 
 
-def _in_prior(name: str, tensor: str, change: Callable[[Any], Any], *wanted: str) -> Mutant:
+def _in_prior(name: str, tensor: str, change: Callable[[Any], Any], *wanted: str) -> Copy:
     damage = partial(edits.edit_onnx, name="prior", edit=edit_tensor(tensor, change))
-    return Mutant(
-        f"prior.onnx: {name}", (f"prior.onnx: {_PARAMETERS} ({tensor}", *wanted), damage, prior=True
-    )
+    return Copy(f"prior.onnx: {name}", (f"prior.onnx: {_PARAMETERS} ({tensor}", *wanted), damage)
 
 
 _PARAMETERS = "parameters equal prior.safetensors bit for bit: failed"
@@ -330,38 +280,37 @@ _PRIOR_FAULTS = [
     _in_prior("the threshold of a class too high", "class_thresholds", edits.add_units((-1,), 1 << 12),
               "prior.onnx: gives PyTorch's labels: failed"),
     _in_prior("components of two classes swapped", "first", _swap_first_two, _LATENTS),
-    Mutant("prior.onnx: noise of too few latents",
+    Copy("prior.onnx: noise of too few latents",
            ("prior.onnx: gives the specified latents through the C API, bit for bit: failed",),
-           partial(edits.edit_onnx, name="prior", edit=_one_column_less), prior=True),
-    Mutant("prior.torchscript: one other bit", (f"prior.torchscript: {_PARAMETERS} (means", "[1, 2]"),
-           _bit_in_prior_script, prior=True),
-    Mutant("prior.pt2: half of it, with the right hash", ("prior.pt2: ",), partial(_truncate, "prior.pt2"),
-           prior=True),
+           partial(edits.edit_onnx, name="prior", edit=_one_column_less)),
+    Copy("prior.torchscript: one other bit", (f"prior.torchscript: {_PARAMETERS} (means", "[1, 2]"),
+           partial(_one_bit, edits.save_torchscript, "prior", "means", (1, 2))),
+    Copy("prior.pt2: half of it, with the right hash", ("prior.pt2: ",), partial(_truncate, "prior.pt2")),
 ]  # fmt: skip
 
 _ENGINE_FAULTS = [
-    Mutant("engine: truncation instead of rounding", ("native engine: uint8 is round-half-even",),
+    Copy("engine: truncation instead of rounding", ("native engine: uint8 is round-half-even",),
            engine=partial(FaultyEngine, to_bytes=engines.truncated)),
-    Mutant("engine: wrong tile padding",
+    Copy("engine: wrong tile padding",
            ("native engine, decoder x on prior draws: failed", "in any batch, anywhere in it: failed"),
            engine=partial(FaultyEngine, spoil=engines.wrongly_padded)),
-    Mutant("engine: a bit that depends on threads",
+    Copy("engine: a bit that depends on threads",
            ("native engine, 3 threads, decoder x on prior draws: failed", "any number of threads"),
            engine=partial(FaultyEngine, spoil=engines.thread_dependent)),
-    Mutant("engine: a bit that depends on the place",
+    Copy("engine: a bit that depends on the place",
            ("native engine, decoder x on prior draws: failed", "in any batch, anywhere in it: failed"),
            engine=partial(FaultyEngine, spoil=engines.place_dependent)),
-    Mutant("engine: a pixel above 1", ("native engine: pixels lie in [0, 1]: failed",),
+    Copy("engine: a pixel above 1", ("native engine: pixels lie in [0, 1]: failed",),
            engine=partial(FaultyEngine, spoil=engines.above_one)),
-    Mutant("engine: a pixel that is not a number",
+    Copy("engine: a pixel that is not a number",
            ("native engine, decoder x on prior draws: failed", "not a number"),
            engine=partial(FaultyEngine, spoil=engines.not_a_number)),
-    Mutant("engine: raises", ("native engine, decoder x on prior draws: failed", "no memory for the tiles"),
+    Copy("engine: raises", ("native engine, decoder x on prior draws: failed", "no memory for the tiles"),
            engine=partial(FaultyEngine, spoil=engines.raising)),
-    Mutant("engine: counter off by one",
+    Copy("engine: counter off by one",
            ("native engine: sample is decode of latents, bit for bit: failed",
             "latents: are those of docs/random-numbers.md, bit for bit: failed"),
            engine=engines.OffByOne),
-    Mutant("engine: log σ² halved", ("native engine, encoder logvar on decoded prior draws: failed",),
+    Copy("engine: log σ² halved", ("native engine, encoder logvar on decoded prior draws: failed",),
            engine=engines.HalfOfLogvar),
 ]  # fmt: skip

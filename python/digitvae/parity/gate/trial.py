@@ -3,50 +3,48 @@
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple
 
 from digitvae.base.errors import BundleError
 from digitvae.bundle.folder import Bundle, manifest_bytes
 from digitvae.bundle.names import MANIFEST, PRIOR
-from digitvae.engine.model import Model
 from digitvae.parity.bundle import verify_with
 from digitvae.parity.gate import edits
-from digitvae.parity.gate.honest import HonestCopy, all_honest_copies
-from digitvae.parity.gate.mutants import Mutant, all_mutants
+from digitvae.parity.gate.edits import Copy
+from digitvae.parity.gate.honest import all_honest_copies
+from digitvae.parity.gate.mutants import all_mutants
 from digitvae.parity.report.report import Check, Comparison, GateTest, ParityReport
 from digitvae.parity.runtimes.trusted import NotLoadedError, TorchFiles
 from digitvae.parity.settings import GATE
 from digitvae.parity.verification import Progress
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one copy.
 
     Attributes:
-        copy: The mutant or the honest copy.
-        passed: Whether the verification let it pass.
-        by_numbers: Whether a comparison of numbers failed, whatever else did.
-        said: Its failures, one a line.
+        copy: The copy.
+        failures: What the verification found, or the error that it ended with; none if it passed.
     """
 
-    copy: Mutant | HonestCopy
-    passed: bool
-    by_numbers: bool
-    said: str
+    copy: Copy
+    failures: tuple[Check | Comparison | BundleError, ...]
+
+    @property
+    def said(self) -> str:
+        """The failures, one a line."""
+        return "\n".join(map(str, self.failures))
 
     @property
     def as_it_should(self) -> bool:
         """An honest copy passed; a mutant failed, and was blamed on the right place."""
-        if isinstance(self.copy, HonestCopy):
-            return self.passed
-        return not self.passed and all(words in self.said for words in self.copy.wanted)
+        wanted = self.copy.wanted
+        return bool(wanted) == bool(self.failures) and all(words in self.said for words in wanted)
 
 
-def judge(bundle: Path, copy: Mutant | HonestCopy, *, trust: bool = False) -> Outcome:
+def judge(bundle: Path, copy: Copy, *, trust: bool = False) -> Outcome:
     """Make a copy of an honest bundle, change it, and verify it.
 
     Args:
@@ -64,25 +62,16 @@ def judge(bundle: Path, copy: Mutant | HonestCopy, *, trust: bool = False) -> Ou
         folder.mkdir()
         for name, content in contents.items():
             (folder / name).write_bytes(content)
-        if isinstance(copy, HonestCopy):
+        if copy.change is not None:
             copy.change(folder)
-        elif copy.damage is not None:
-            copy.damage(folder)
-        if isinstance(copy, HonestCopy) or not copy.keeps_hashes:
+        if not copy.keeps_hashes:
             edits.redo_hashes(folder)
-        engine = None if isinstance(copy, HonestCopy) else copy.engine
         try:
-            report = verify_with(
-                folder,
-                GATE,
-                trust=True,  # what is not the bundle's own, and may be loaded, was made here
-                disguise=None if engine is None else lambda model: cast("Model", engine(model)),
-            )
+            # Trusted: what is not the bundle's own, and may be loaded, was made here.
+            report = verify_with(folder, GATE, trust=True, disguise=copy.engine)
         except BundleError as error:
-            return Outcome(copy, passed=False, by_numbers=False, said=str(error))
-    failures: tuple[Check | Comparison, ...] = report.failures
-    by_numbers = any(isinstance(failure, Comparison) for failure in failures)
-    return Outcome(copy, report.passed, by_numbers, "\n".join(map(str, failures)))
+            return Outcome(copy, (error,))
+    return Outcome(copy, report.failures)
 
 
 def _contents(bundle: Path, *, trust: bool) -> dict[str, bytes]:
@@ -125,33 +114,25 @@ def gate_tested(
         check = Check("gate", statement, "not run", why_not)
         return replace(report, checks=(*report.checks, check))
     opened = Bundle.open(bundle)
-    has_prior = PRIOR in opened.file_names
-    faults = [mutant for mutant in all_mutants(opened.dims) if has_prior or not mutant.prior]
-    copies: list[Mutant | HonestCopy] = [*faults, *all_honest_copies()]
-    outcomes = []
+    faults = all_mutants(opened.dims, prior=PRIOR in opened.file_names)
+    honest = all_honest_copies()
+    copies = [*faults, *honest]
+    wrong = []
     for done, copy in enumerate(copies):
         if on_progress is not None:
             on_progress(done, len(copies), f"gate: {copy.name}")
-        outcomes.append(judge(bundle, copy, trust=trust))
-    test = _counted(outcomes)
-    missed = (*test.missed, *test.rejected)
-    check = Check(
-        "gate",
-        statement,
-        "failed" if missed else "passed",
-        "; ".join(missed) or f"{test.caught} caught, {test.accepted} accepted",
+        if not judge(bundle, copy, trust=trust).as_it_should:
+            wrong.append(copy)
+    missed = tuple(copy.name for copy in wrong if copy.wanted)
+    rejected = tuple(copy.name for copy in wrong if not copy.wanted)
+    test = GateTest(
+        mutants=len(faults),
+        caught=len(faults) - len(missed),
+        honest=len(honest),
+        accepted=len(honest) - len(rejected),
+        missed=missed,
+        rejected=rejected,
     )
+    found = "; ".join(missed + rejected) or f"{test.caught} caught, {test.accepted} accepted"
+    check = Check.of("gate", statement, not wrong, found)
     return replace(report, checks=(*report.checks, check), gate_test=test)
-
-
-def _counted(outcomes: list[Outcome]) -> GateTest:
-    count = Counter((isinstance(o.copy, HonestCopy), o.as_it_should) for o in outcomes)
-    wrong = [o for o in outcomes if not o.as_it_should]
-    return GateTest(
-        mutants=count[False, True] + count[False, False],
-        caught=count[False, True],
-        honest=count[True, True] + count[True, False],
-        accepted=count[True, True],
-        missed=tuple(o.copy.name for o in wrong if isinstance(o.copy, Mutant)),
-        rejected=tuple(o.copy.name for o in wrong if isinstance(o.copy, HonestCopy)),
-    )
