@@ -18,27 +18,17 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from digitvae import _native
 from digitvae.bundle.folder import SCHEMA, Bundle
 from digitvae.bundle.names import MANIFEST, PARITY, PRIOR
 from digitvae.parity.networks import NETWORKS, Float32, Network
 from digitvae.parity.report.report import Check, first_line
 from digitvae.parity.runtimes.onnx import load_model
 
-"""The report that a bundle carries: it cannot be part of what it reports on."""
-
 OPSET = 18
 """The oldest operator set that a bundle may use."""
 
-RANDOM_OPERATORS = frozenset(
-    {
-        "Bernoulli",
-        "Multinomial",
-        "RandomNormal",
-        "RandomNormalLike",
-        "RandomUniform",
-        "RandomUniformLike",
-    }
-)
+_RANDOM_OPERATORS = re.compile("Bernoulli|Multinomial|Random(Normal|Uniform)(Like)?")
 """Operators whose result is not a function of their inputs: runtimes cannot agree on them."""
 
 _ABSOLUTE_PATH = (
@@ -56,88 +46,81 @@ def check_bundle(bundle: Bundle, weights: Mapping[str, Float32]) -> list[Check]:
         bundle: The bundle; dims and data set are compared with its manifest.
         weights: ``weights.safetensors``, by name.
     """
-    checks = [check for network in NETWORKS for check in _check_network(bundle, network, weights)]
+    dims, checks = bundle.manifest["dims"], []
+    for network in NETWORKS:
+        subject = f"{network.name}.onnx"
+        types = {name: f"float32 [batch, {n}]" for name, n in network.widths(dims).items()}
+        found, model = _check_file(
+            bundle,
+            subject,
+            "network",
+            inputs={network.input: types[network.input]},
+            outputs={name: types[name] for name in network.outputs},
+            metadata={f"digitvae.{name}": str(dims[name]) for name in ("height", "width")},
+            free={},
+        )
+        checks += found
+        if model is not None:
+            initializers = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+            checks.append(check_parameters(subject, initializers, network, weights))
     if PRIOR in bundle.file_names:
         checks += check_prior(bundle)
     return [*checks, check_paths(bundle)]
 
 
-def _check_network(bundle: Bundle, network: Network, weights: Mapping[str, Float32]) -> list[Check]:
-    dims = bundle.manifest["dims"]
-    widths = network.widths(dims)
-    subject = f"{network.name}.onnx"
-    checks, model = check_graph(
-        subject,
-        lambda: load_model(bundle.read(subject), "network"),
-        inputs={network.input: f"float32 [batch, {widths[network.input]}]"},
-        outputs={name: f"float32 [batch, {widths[name]}]" for name in network.outputs},
-        metadata=lambda _: {
-            **_said_of(bundle),
-            "digitvae.height": str(dims["height"]),
-            "digitvae.width": str(dims["width"]),
-        },
-    )
-    if model is not None:
-        initializers = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-        checks.append(check_parameters(subject, initializers, network, weights))
-    return checks
-
-
 def check_prior(bundle: Bundle) -> list[Check]:
     """Check the structure of ``prior.onnx``, which a bundle need not have (export/README.md)."""
-
-    def metadata(found: dict[str, str]) -> dict[str, str]:
-        # Any number of classes will do, but it has to be there. Whether the number of latents that
-        # get noise is right, if it is there, the native runtimes' draws show.
-        free = {"digitvae.labels": "a number"} | found
-        names = ("digitvae.labels", "digitvae.noise_dim")
-        return _said_of(bundle) | {name: free[name] for name in names if name in free}
-
     latents = f"float32 [batch, {bundle.latent_dim}]"
-    checks, _ = check_graph(
+    checks, _ = _check_file(
+        bundle,
         PRIOR,
-        lambda: load_model(bundle.read(PRIOR), "mixture"),
+        "mixture",
         inputs={"u": "float32 [batch]", "digit": "int64 [batch]", "eps": latents},
         outputs={"z": latents, "label": "int64 [batch]"},
-        metadata=metadata,
+        metadata={},
+        # Any number of classes will do, but it has to be there. Whether the number of latents that
+        # get noise is right, if it is there, the native runtimes' draws show.
+        free={"digitvae.labels": "a number", "digitvae.noise_dim": None},
     )
     return checks
 
 
-def _said_of(bundle: Bundle) -> dict[str, str]:
-    """What every network's metadata must say."""
-    return {
-        "digitvae.schema": SCHEMA,
-        "digitvae.latent_dim": str(bundle.latent_dim),
-        "digitvae.dataset": str(bundle.manifest.get("dataset")),
-    }
-
-
-def check_graph(
+def _check_file(
+    bundle: Bundle,
     subject: str,
-    load: Callable[[], Any],
+    role: _native.Role,
     *,
     inputs: dict[str, str],
     outputs: dict[str, str],
-    metadata: Callable[[dict[str, str]], dict[str, str]],
+    metadata: Mapping[str, str],
+    free: Mapping[str, str | None],
 ) -> tuple[list[Check], Any]:
     """Check what every ONNX file of a bundle has to be.
 
     Args:
+        bundle: The bundle.
         subject: Name of the file.
-        load: Reads it.
+        role: What the model is for.
         inputs: ``{name: "float32 [batch, 40]"}``, in order.
         outputs: The same of its outputs.
-        metadata: What it has to say of itself, given what it says.
+        metadata: What it has to say of itself, beside what all of them have to.
+        free: What else it may say, and what to call it where it has to be there.
 
     Returns:
         The checks, and the model, or ``None`` where nothing more can be said of it.
     """
-    checks, model = check_validity(subject, load)
+    checks, model = check_validity(subject, lambda: load_model(bundle.read(subject), role))
     if model is None:
         return checks, None
     opsets = {item.domain or "ai.onnx": item.version for item in model.opset_import}
     said = {item.key: item.value for item in model.metadata_props}
+    wanted = {
+        "digitvae.schema": SCHEMA,
+        "digitvae.latent_dim": str(bundle.latent_dim),
+        "digitvae.dataset": str(bundle.manifest.get("dataset")),
+        **metadata,
+        **{name: said.get(name, missing) for name, missing in free.items()},
+    }
     checks += [
         _compare(subject, "inputs", signature(model.graph.input), inputs),
         _compare(subject, "outputs", signature(model.graph.output), outputs),
@@ -147,7 +130,7 @@ def check_graph(
             list(opsets) == ["ai.onnx"] and opsets["ai.onnx"] >= OPSET,
             ", ".join(f"{domain} {opset}" for domain, opset in opsets.items()),
         ),
-        _compare(subject, "metadata", said, metadata(said), ordered=False),
+        _compare(subject, "metadata", said, wanted, ordered=False),
     ]
     return checks, model
 
@@ -169,7 +152,7 @@ def check_validity(subject: str, load: Callable[[], Any]) -> tuple[list[Check], 
     except Exception as error:  # protobuf, checker and shape inference have no common base
         return [Check(subject, valid, "failed", first_line(error))], None
     operators = sorted(node.op_type for node in _nodes(model))
-    random = sorted(RANDOM_OPERATORS.intersection(operators))
+    random = sorted(filter(_RANDOM_OPERATORS.fullmatch, set(operators)))
     shown = ", ".join(f"{n} {name}" if n > 1 else name for name, n in Counter(operators).items())
     return [
         Check(subject, valid, "passed", shown),
@@ -225,7 +208,10 @@ def check_tensors(
 def check_paths(bundle: Bundle) -> Check:
     """Check that no file says where it was made; ``parity.json``, made last, is left out."""
     found = []
-    paths = _path_pattern()
+    # What looks like an absolute path, and this machine's own folders whatever precedes them.
+    here = {Path.cwd(), Path(sys.prefix), Path(torch.__file__).parents[1]}
+    folders = (re.escape(os.fsencode(folder)) for folder in here if len(folder.parts) > 1)
+    paths = re.compile(b"|".join([_ABSOLUTE_PATH, *(rb"%b[/\\][\w.+/-]+" % f for f in folders)]))
     for name in (MANIFEST, *bundle.file_names):
         if name == PARITY:
             continue
@@ -238,13 +224,6 @@ def check_paths(bundle: Bundle) -> Check:
         except Exception as error:  # zip, protobuf: each with exceptions of its own
             found.append(f"{name} cannot be read: {error}")
     return Check.of("bundle", "no file holds a local path", not found, "; ".join(found))
-
-
-def _path_pattern() -> re.Pattern[bytes]:
-    """What looks like an absolute path, and this machine's own folders whatever precedes them."""
-    here = {Path.cwd(), Path(sys.prefix), Path(torch.__file__).parents[1]}
-    folders = (re.escape(os.fsencode(folder)) for folder in here if len(folder.parts) > 1)
-    return re.compile(b"|".join([_ABSOLUTE_PATH, *(rb"%b[/\\][\w.+/-]+" % f for f in folders)]))
 
 
 def _texts(name: str, content: bytes) -> Iterator[bytes]:
@@ -347,7 +326,7 @@ def _compare(
     subject: str,
     what: str,
     found: dict[str, str],
-    expected: dict[str, str],
+    expected: Mapping[str, str | None],
     *,
     ordered: bool = True,
 ) -> Check:

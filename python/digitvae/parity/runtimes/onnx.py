@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 from onnx.reference import ReferenceEvaluator
 
+from digitvae import _native
 from digitvae._native import TILE_ROWS, check_model
 from digitvae.parity.networks import DECODER, Float32, Function
 from digitvae.parity.report.report import first_line
 from digitvae.parity.runtimes.runtime import Export, Runtime, UnavailableError
 from digitvae.parity.runtimes.wrap import flat, in_unit_interval, tiled
-
-if TYPE_CHECKING:
-    from digitvae._native import Role
 
 _LEVELS = onnxruntime.GraphOptimizationLevel
 OFF, BASIC, ALL = _LEVELS.ORT_DISABLE_ALL, _LEVELS.ORT_ENABLE_BASIC, _LEVELS.ORT_ENABLE_ALL
@@ -31,7 +29,7 @@ ONNX_RUNTIME_TILES = f"ONNX Runtime, tiles of {TILE_ROWS}"
 REFERENCE = "ONNX reference"
 
 
-def load_model(content: bytes, role: Role) -> onnx.ModelProto:
+def load_model(content: bytes, role: _native.Role) -> onnx.ModelProto:
     """Parse a model that holds no more than its role needs (cpp/src/onnx/model_file.hpp).
 
     Raises:
@@ -42,7 +40,7 @@ def load_model(content: bytes, role: Role) -> onnx.ModelProto:
 
 
 def load_session(
-    content: bytes, role: Role = "network", *, level: Any = ALL, threads: int = 1
+    content: bytes, role: _native.Role = "network", *, level: Any = ALL, threads: int = 1
 ) -> onnxruntime.InferenceSession:
     """An ONNX Runtime session on the CPU, of a model that passes the checks of its role.
 
@@ -80,7 +78,7 @@ def session_function(
 
 
 def reference_function(
-    content: bytes, name: str, outputs: Sequence[str], role: Role = "network"
+    content: bytes, name: str, outputs: Sequence[str], role: _native.Role = "network"
 ) -> Function:
     """ONNX's reference evaluator: each operator as the standard defines it, in NumPy."""
     evaluator = ReferenceEvaluator(load_model(content, role))
@@ -118,7 +116,7 @@ def _reference(export: Export) -> Function:
         raise UnavailableError(first_line(error)) from error  # it knows not all operators
 
 
-def _role(export: Export) -> Role:
+def _role(export: Export) -> _native.Role:
     return "network" if export.ours else "any"
 
 
