@@ -7,8 +7,8 @@ no exported file has a part in it.
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -53,7 +53,7 @@ class Truth:
         self._held = {
             name: held[target].detach() for name, target in sources.items() if target in held
         }
-        self._weights: dict[str, Weights] = {}
+        self._parameters: dict[str, Weights] = {}
         missing = sorted(
             {
                 str(node.target)
@@ -87,17 +87,6 @@ class Truth:
         self.of(Enclosure.exact(torch.from_numpy(rows)), steps)
         return steps
 
-    def weights(self, name: str) -> Weights:
-        """A parameter as the rules for linear operations need it; made once."""
-        if name not in self._weights:
-            self._weights[name] = Weights(self._held[name])
-        return self._weights[name]
-
-    def tensor(self, node: Any) -> Tensor:
-        """A parameter or a constant."""
-        held: Tensor = self._held[node.name]
-        return held
-
     def of(self, x: Enclosure, steps: dict[str, Enclosure] | None = None) -> tuple[Enclosure, ...]:
         """Evaluate the outputs for an input that itself may be known only up to rounding.
 
@@ -118,10 +107,14 @@ class Truth:
             return argument
 
         def parameter(argument: Any) -> Any:
-            """The node of a parameter, which the rule looks up."""
-            if isinstance(argument, torch.fx.Node) and argument.name not in self._held:
+            """What a node's argument stands for that has to be a parameter; prepared once."""
+            if not isinstance(argument, torch.fx.Node):
+                return argument
+            if argument.name not in self._held:
                 raise NoRuleError(f"{argument.name} computes a weight, for which there is no rule")
-            return argument
+            if argument.name not in self._parameters:
+                self._parameters[argument.name] = Weights(self._held[argument.name])
+            return self._parameters[argument.name]
 
         with torch.inference_mode():
             for node in self._nodes:
@@ -131,7 +124,7 @@ class Truth:
                     first, *others = node.args
                     what, rule = given, RULES.get(node.target)
                     if rule is None:
-                        what, rule = parameter, partial(WEIGHTED[node.target], self)
+                        what, rule = parameter, WEIGHTED[node.target]
                     arguments = [given(first), *map(what, others)]
                     options = {key: what(value) for key, value in node.kwargs.items()}
                     result = rule(*arguments, **options)
@@ -143,18 +136,17 @@ class Truth:
         raise AssertionError("a captured graph ends with its outputs")
 
 
+@dataclass(frozen=True)
 class Composed:
     """One truth after another: the second is given the first output of the first."""
 
-    bounded = True
-
-    def __init__(self, first: Truth, second: Truth) -> None:
-        self._first = first
-        self._second = second
+    first: Truth
+    second: Truth
+    bounded: ClassVar[bool] = True
 
     def __call__(self, rows: NDArray[np.float32]) -> tuple[Enclosure, ...]:
         """Evaluate the outputs, each of shape [n, …]."""
-        return self._second.of(self._first(rows)[0])
+        return self.second.of(self.first(rows)[0])
 
 
 def capture(module: torch.nn.Module, example: Tensor) -> torch.export.ExportedProgram:

@@ -127,12 +127,14 @@ class Weights:
     """Parameters of one linear operation, kept with what its rule needs.
 
     Attributes:
+        tensor: The parameter itself.
         value: float64.
         magnitude: |value| in float32.
         square: value² in float32.
     """
 
     def __init__(self, weight: Tensor) -> None:
+        self.tensor = weight
         self.value = weight.double()
         self.magnitude = weight.abs().float()
         self.square = self.value.square().float()

@@ -9,25 +9,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from digitvae.parity.truth import enclosure
-from digitvae.parity.truth.enclosure import Enclosure
-
-
-class Truth(Protocol):
-    """What a rule asks of the :class:`Truth` that it is called with."""
-
-    def weights(self, name: str) -> enclosure.Weights:
-        """A parameter as the rules for linear operations need it."""
-
-    def tensor(self, node: Any) -> Tensor:
-        """A parameter or a constant."""
-
+from digitvae.parity.truth.enclosure import Enclosure, Weights
 
 aten = torch.ops.aten
 
@@ -36,17 +25,14 @@ class NoRuleError(Exception):
     """An operation that no rule describes."""
 
 
-def _linear(truth: Truth, x: Enclosure, weight: Any, bias: Any = None) -> Enclosure:
-    return enclosure.linear(
-        x, truth.weights(weight.name), None if bias is None else truth.tensor(bias)
-    )
+def _linear(x: Enclosure, weight: Weights, bias: Weights | None = None) -> Enclosure:
+    return enclosure.linear(x, weight, bias.tensor if bias else None)
 
 
 def _convolution(
-    truth: Truth,
     x: Enclosure,
-    weight: Any,
-    bias: Any = None,
+    weight: Weights,
+    bias: Weights | None = None,
     stride: Any = 1,
     padding: Any = 0,
     dilation: Any = 1,
@@ -55,40 +41,35 @@ def _convolution(
     def apply(inputs: Tensor, weights: Tensor) -> Tensor:
         return functional.conv2d(inputs, weights, None, stride, padding, dilation, groups)
 
-    return enclosure.convolution(
-        x, truth.weights(weight.name), None if bias is None else truth.tensor(bias), apply
-    )
+    return enclosure.convolution(x, weight, bias.tensor if bias else None, apply)
 
 
 def _normalize(
-    truth: Truth,
     x: Enclosure,
-    scale: Any,
-    shift: Any,
-    mean: Any,
-    variance: Any,
+    scale: Weights | None,
+    shift: Weights | None,
+    mean: Weights,
+    variance: Weights,
     _momentum: float,
     epsilon: float,
 ) -> tuple[Enclosure, ...]:
-    mean, variance = truth.tensor(mean), truth.tensor(variance)
     normal = enclosure.normalize(
         x,
-        mean=mean,
-        variance=variance,
-        scale=torch.ones_like(mean) if scale is None else truth.tensor(scale),
-        shift=torch.zeros_like(mean) if shift is None else truth.tensor(shift),
+        mean=mean.tensor,
+        variance=variance.tensor,
+        scale=torch.ones_like(mean.tensor) if scale is None else scale.tensor,
+        shift=torch.zeros_like(mean.tensor) if shift is None else shift.tensor,
         epsilon=epsilon,
     )
     return (normal,)
 
 
 def _normalize_in_training_graph(
-    truth: Truth,
     x: Enclosure,
-    scale: Any,
-    shift: Any,
-    mean: Any,
-    variance: Any,
+    scale: Weights | None,
+    shift: Weights | None,
+    mean: Weights,
+    variance: Weights,
     training: bool,
     momentum: float,
     epsilon: float,
@@ -96,7 +77,7 @@ def _normalize_in_training_graph(
 ) -> Enclosure:
     if training:
         raise NoRuleError("batch normalization is in training mode: call eval() on the module")
-    return _normalize(truth, x, scale, shift, mean, variance, momentum, epsilon)[0]
+    return _normalize(x, scale, shift, mean, variance, momentum, epsilon)[0]
 
 
 def _operand(value: Any) -> Enclosure:
@@ -118,22 +99,6 @@ def _add(a: Any, b: Any, alpha: float = 1.0) -> Enclosure:
     return enclosure.add(_operand(a), _operand(b), sign)
 
 
-def _subtract(a: Any, b: Any, alpha: float = 1.0) -> Enclosure:
-    return _add(a, b, -alpha)
-
-
-def _subtract_from(a: Any, b: Any, alpha: float = 1.0) -> Enclosure:
-    return _add(b, a, -alpha)
-
-
-def _multiply(a: Any, b: Any) -> Enclosure:
-    return enclosure.multiply(_operand(a), _operand(b))
-
-
-def _silu(x: Enclosure) -> Enclosure:
-    return enclosure.multiply(x, enclosure.sigmoid(x))
-
-
 def _hard_sigmoid(x: Enclosure) -> Enclosure:
     sixth = Enclosure.exact(torch.tensor(1 / 6, dtype=torch.float32))
     three = Enclosure.exact(torch.tensor(3.0))
@@ -144,18 +109,6 @@ def _hard_sigmoid(x: Enclosure) -> Enclosure:
     inside = x.value.abs() <= 3.0 + 1e-6 + x.error
     own = torch.where(inside, 2.0 * (x.value / 6.0).square(), 0.0).float()
     return Enclosure(functional.hardsigmoid(x.value), y.error + more, y.variance + own)
-
-
-def _hard_swish(x: Enclosure) -> Enclosure:
-    return enclosure.multiply(x, _hard_sigmoid(x))
-
-
-def _leaky_relu(x: Enclosure, slope: float = 0.01) -> Enclosure:
-    return enclosure.leaky_relu(x, _number(slope))
-
-
-def _hard_tanh(x: Enclosure, low: float = -1.0, high: float = 1.0) -> Enclosure:
-    return enclosure.clamp(x, _number(low), _number(high))
 
 
 def _clamp(x: Enclosure, low: float | None = None, high: float | None = None) -> Enclosure:
@@ -214,10 +167,6 @@ def _dropout(x: Enclosure, share: float, train: bool) -> Enclosure:
     return x
 
 
-def _unchanged(x: Enclosure, *_: Any, **__: Any) -> Enclosure:
-    return x
-
-
 def _moved(function: Callable[..., Tensor]) -> Callable[..., Enclosure]:
     """A rule for an operation that only moves values around."""
 
@@ -227,10 +176,6 @@ def _moved(function: Callable[..., Tensor]) -> Callable[..., Enclosure]:
     return rule
 
 
-def _rows(x: Enclosure, dim: int) -> int:
-    return x.value.shape[dim]
-
-
 WEIGHTED: dict[Any, Callable[..., Any]] = {
     aten.linear.default: _linear,
     aten.conv2d.default: _convolution,
@@ -238,8 +183,8 @@ WEIGHTED: dict[Any, Callable[..., Any]] = {
     aten._native_batch_norm_legit_no_training.default: _normalize,
     aten.batch_norm.default: _normalize_in_training_graph,
 }
-"""Rules for operations on a value and on parameters, which are prepared once: they are called with
-the :class:`Truth` that has them, and with the parameters' nodes."""
+"""Rules for operations on a value and on parameters, which are prepared once: they are called
+with :class:`Weights` in the place of these."""
 
 COPIES = {
     aten.clone.default,
@@ -262,21 +207,21 @@ MOVES: dict[Any, Callable[..., Tensor]] = {
 }
 
 RULES: dict[Any, Callable[..., Any]] = {
-    **dict.fromkeys(COPIES, _unchanged),
+    **dict.fromkeys(COPIES, lambda x, *_, **__: x),
     **{operation: _moved(function) for operation, function in MOVES.items()},
     aten.add.Tensor: _add,
-    aten.sub.Tensor: _subtract,
-    aten.rsub.Scalar: _subtract_from,
-    aten.mul.Tensor: _multiply,
+    aten.sub.Tensor: lambda a, b, alpha=1.0: _add(a, b, -alpha),
+    aten.rsub.Scalar: lambda a, b, alpha=1.0: _add(b, a, -alpha),
+    aten.mul.Tensor: lambda a, b: enclosure.multiply(_operand(a), _operand(b)),
     aten.relu.default: enclosure.relu,
-    aten.leaky_relu.default: _leaky_relu,
-    aten.hardtanh.default: _hard_tanh,
+    aten.leaky_relu.default: lambda x, slope=0.01: enclosure.leaky_relu(x, _number(slope)),
+    aten.hardtanh.default: lambda x, low=-1.0, high=1.0: _clamp(x, low, high),
     aten.clamp.default: _clamp,
     aten.sigmoid.default: enclosure.sigmoid,
     aten.tanh.default: enclosure.tanh,
-    aten.silu.default: _silu,
+    aten.silu.default: lambda x: enclosure.multiply(x, enclosure.sigmoid(x)),
     aten.hardsigmoid.default: _hard_sigmoid,
-    aten.hardswish.default: _hard_swish,
+    aten.hardswish.default: lambda x: enclosure.multiply(x, _hard_sigmoid(x)),
     aten.max_pool2d.default: _max_pool,
     aten.adaptive_avg_pool2d.default: _average_pool,
     aten.avg_pool2d.default: _windows,
@@ -285,7 +230,7 @@ RULES: dict[Any, Callable[..., Any]] = {
     aten.dropout.default: _dropout,
     aten.to.dtype: _to_type,
     aten._assert_tensor_metadata.default: lambda *_, **__: None,
-    aten.sym_size.int: _rows,
+    aten.sym_size.int: lambda x, dim: x.value.shape[dim],
     operator.getitem: operator.getitem,
     operator.mul: operator.mul,
     operator.floordiv: operator.floordiv,
