@@ -70,7 +70,11 @@ def _statistics(draws: Float32) -> list[Check]:
         "have no correlation within a draw": np.abs(second[apart]) * root,
         "have no correlation from one draw to the next": np.abs(following),
     }
-    checks = [_standard_errors(statement, found) for statement, found in statistics.items()]
+    checks = []
+    for statement, found in statistics.items():
+        worst = float(found.max(initial=0.0))
+        detail = f"at most {worst:.2f} standard errors in {found.size}, limit {_STANDARD_ERRORS:g}"
+        checks.append(Check.of(SUBJECT, statement, worst <= _STANDARD_ERRORS, detail))
     distance = _kolmogorov(z.ravel())
     checks.append(
         Check.of(
@@ -81,12 +85,6 @@ def _statistics(draws: Float32) -> list[Check]:
         )
     )
     return checks
-
-
-def _standard_errors(statement: str, found: NDArray[np.float64]) -> Check:
-    worst = float(found.max()) if found.size else 0.0
-    detail = f"at most {worst:.2f} standard errors in {found.size}, limit {_STANDARD_ERRORS:g}"
-    return Check.of(SUBJECT, statement, worst <= _STANDARD_ERRORS, detail)
 
 
 def _kolmogorov(values: NDArray[np.float64]) -> float:

@@ -81,7 +81,12 @@ def check_all(
             "any number of threads gives the same bits": partial(_varying_threads, model, few),
         }
         checks = [_check(NATIVE, statement, find) for statement, find in properties.items()]
-        checks += _version_check(model)
+        if model.runtime_version != onnxruntime.__version__:
+            # The comparison with the same library in Python cannot be made.
+            detail = f"it uses {model.runtime_version}, the Python package is "
+            detail += onnxruntime.__version__
+            statement = f"has the bits of {ONNX_RUNTIME_TILES}"
+            checks.append(Check(NATIVE, statement, "not run", detail))
     for functions, verb, rows in ((decoders, "decodes", few), (encoders, "encodes", intensities)):
         if ONNX_RUNTIME in functions:
             statement = f"{verb} a row to the same bits in any batch (nobody promises it)"
@@ -105,14 +110,6 @@ def _check(subject: str, statement: str, find: partial[Finding], *, promised: bo
         return Check(subject, statement, "failed", first_line(error))
     check = Check.none_differ(subject, statement, wrong, compared)
     return check if promised else replace(check, status="measured")
-
-
-def _version_check(model: Model) -> list[Check]:
-    """Say so when the comparison with the same library in Python cannot be made."""
-    if model.runtime_version == onnxruntime.__version__:
-        return []
-    detail = f"it uses {model.runtime_version}, the Python package is {onnxruntime.__version__}"
-    return [Check(NATIVE, f"has the bits of {ONNX_RUNTIME_TILES}", "not run", detail)]
 
 
 def _outside(decode: Function, z: Float32) -> Finding:

@@ -147,9 +147,14 @@ def _checks(before: dict[str, Any], now: dict[str, Any]) -> Iterator[Check]:
 def _comparisons(before: dict[str, Any], now: dict[str, Any]) -> Iterator[Check]:
     old, new = _by_place(before), _by_place(now)
     same_machine = before.get("machine") == now["machine"]
-    same_setting = same_machine and _of_others(before) == _of_others(now)
     absent = set() if same_machine else {c["subject"] for c in now["checks"] if _is_absent(c)}
-    same_generated = _same_hypothesis(before, now)
+    others, others_now = (
+        # All but this package, whose own changes are what a baseline guards against.
+        {name: it for name, it in content.get("versions", {}).items() if name != "digitvae"}
+        for content in (before, now)
+    )
+    same_generated = others.get("hypothesis") == others_now.get("hypothesis")
+    same_setting = same_machine and others == others_now
     factor = 1.0 if same_machine else _ON_ANOTHER_MACHINE
     for place, comparison in old.items():
         name = "{3}, {0} {1} on {2}".format(*place)
@@ -170,18 +175,8 @@ def _comparisons(before: dict[str, Any], now: dict[str, Any]) -> Iterator[Check]
             yield from _growth(name, numbers[0], numbers[1], factor)
 
 
-def _of_others(content: dict[str, Any]) -> dict[str, str]:
-    """Versions of all but this package, whose own changes are what a baseline guards against."""
-    return {name: it for name, it in content.get("versions", {}).items() if name != "digitvae"}
-
-
 def _is_absent(check: dict[str, Any]) -> bool:
     return bool(check["statement"] == LOADED and check["status"] == "not run")
-
-
-def _same_hypothesis(before: dict[str, Any], now: dict[str, Any]) -> bool:
-    versions = before.get("versions", {})
-    return bool(versions.get("hypothesis") == now["versions"].get("hypothesis"))
 
 
 def _growth(

@@ -27,7 +27,9 @@ def to_junit(report: ParityReport) -> str:
         facts["mutants caught"] = f"{gate.caught} of {gate.mutants}"
         facts["honest copies accepted"] = f"{gate.accepted} of {gate.honest}"
     document: Any = JUnitXml(storable(f"digitvae verify {report.subject}"))  # few type hints
-    document.append(_suite(CHECKS, map(_check, report.checks), facts))
+    document.append(
+        _suite(CHECKS, (_case(c.statement, c.subject, c) for c in report.checks), facts)
+    )
     for network in dict.fromkeys(c.network for c in report.comparisons):
         compared = (_comparison(c) for c in report.comparisons if c.network == network)
         document.append(_suite(network, compared, {}))
@@ -42,10 +44,6 @@ def _suite(name: str, cases: Iterable[TestCase], facts: Mapping[str, str]) -> Te
         suite.add_property(storable(key), storable(value))
     suite.add_testcases(list(cases))
     return suite
-
-
-def _check(check: Check) -> TestCase:
-    return _case(check.statement, check.subject, check)
 
 
 def _comparison(comparison: Comparison) -> TestCase:

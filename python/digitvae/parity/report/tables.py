@@ -33,10 +33,6 @@ def _places(report: ParityReport, *names: str) -> Iterator[tuple[str, list[Compa
             yield " ".join(place[:2]), members
 
 
-def _mark(members: Iterable[Comparison]) -> str:
-    return _MARKS["failed" if any(c.status == "failed" for c in members) else "passed"]
-
-
 def _title(members: Sequence[Comparison]) -> str:
     """The leader's name, and how many others have its bits."""
     others = len({c.runtime for c in members}) - 1
@@ -84,7 +80,8 @@ def _deviations(report: ParityReport, *, details: bool) -> Table:
             _largest([found.noise_used for c, found in known if details or c.typical]),
             _largest([found.bound_used for _, found in known]),
         )
-        cells = [_mark(members), output, first.inputs, _title(members), *_cells(found), *shares]
+        status = "failed" if any(c.status == "failed" for c in members) else "passed"
+        cells = [_MARKS[status], output, first.inputs, _title(members), *_cells(found), *shares]
         if details:
             cells.insert(3, f"{first.count}")
             cells.append("" if found is None else found.to_truth.peak.input)

@@ -7,9 +7,8 @@ from functools import partial
 import numpy as np
 
 from digitvae import _native
-from digitvae.engine.model import Model
 from digitvae.engine.runtime import open_runtime
-from digitvae.parity.networks import DECODER, Float32, Function, Network
+from digitvae.parity.networks import DECODER, Float32, Function
 from digitvae.parity.runtimes.onnx import ONNX_RUNTIME_TILES
 from digitvae.parity.runtimes.runtime import Export, Runtime, UnavailableError
 from digitvae.parity.runtimes.wrap import in_parts
@@ -25,8 +24,11 @@ NATIVE_THREADS = "native engine, 3 threads"
 NATIVE_PARTS = f"native engine, calls of {PART_ROWS}"
 
 
-def model_function(model: Model, network: Network, threads: int = 1) -> Function:
+def _engine(export: Export, threads: int = 1) -> Function | None:
     """The engine as ``digitvae.load`` gives it; images are flattened to rows of 784."""
+    model = export.engine
+    if model is None:
+        return None
 
     def decode(z: Float32) -> tuple[Float32, ...]:
         return (model.decode(z, dtype="float32", threads=threads).reshape(len(z), -1),)
@@ -35,11 +37,16 @@ def model_function(model: Model, network: Network, threads: int = 1) -> Function
         posterior = model.encode(x, threads=threads)
         return (posterior.mu, posterior.logvar)
 
-    return decode if network is DECODER else encode
+    return decode if export.network is DECODER else encode
 
 
-def decoder_function(decoder: _native.Decoder) -> Function:
+def _twin(export: Export, *, optimized: bool) -> Function | None:
     """A decoder alone, on one thread."""
+    if export.engine is None or export.network is not DECODER:
+        return None
+    decoder = _native.Decoder(open_runtime(), export.read("onnx"), optimized=optimized)
+    if optimized and not decoder.is_optimized(_native.TILE_ROWS):
+        raise UnavailableError("this processor has no kernel")
 
     def decode(z: Float32) -> tuple[Float32, ...]:
         out = np.empty((len(z), decoder.height * decoder.width), np.float32)
@@ -47,21 +54,6 @@ def decoder_function(decoder: _native.Decoder) -> Function:
         return (out,)
 
     return decode
-
-
-def _engine(export: Export, threads: int = 1) -> Function | None:
-    if export.engine is None:
-        return None
-    return model_function(export.engine, export.network, threads)
-
-
-def _twin(export: Export, *, optimized: bool) -> Function | None:
-    if export.engine is None or export.network is not DECODER:
-        return None
-    decoder = _native.Decoder(open_runtime(), export.read("onnx"), optimized=optimized)
-    if optimized and not decoder.is_optimized(_native.TILE_ROWS):
-        raise UnavailableError("this processor has no kernel")
-    return decoder_function(decoder)
 
 
 def _parts(export: Export) -> Function | None:

@@ -77,21 +77,6 @@ def session_function(
     return call
 
 
-def reference_function(
-    content: bytes, name: str, outputs: Sequence[str], role: _native.Role = "network"
-) -> Function:
-    """ONNX's reference evaluator: each operator as the standard defines it, in NumPy."""
-    evaluator = ReferenceEvaluator(load_model(content, role))
-
-    def call(rows: Float32) -> tuple[Float32, ...]:
-        # Its sigmoid computes both branches and chooses afterwards.
-        with np.errstate(over="ignore", invalid="ignore"):
-            results: Any = evaluator.run(list(outputs), {name: rows})
-        return flat(tuple(results), len(rows))
-
-    return call
-
-
 def _session(export: Export, level: Any = ALL) -> Function:
     session = load_session(export.read("onnx"), _role(export), level=level)
     return session_function(session, export.network.input, export.network.outputs)
@@ -105,15 +90,22 @@ def _tiles(export: Export) -> Function | None:
 
 
 def _reference(export: Export) -> Function:
+    """ONNX's reference evaluator: each operator as the standard defines it, in NumPy."""
     network = export.network
     try:
-        return reference_function(
-            export.read("onnx"), network.input, network.outputs, _role(export)
-        )
+        evaluator = ReferenceEvaluator(load_model(export.read("onnx"), _role(export)))
     except Exception as error:
         if export.ours:
             raise
         raise UnavailableError(first_line(error)) from error  # it knows not all operators
+
+    def call(rows: Float32) -> tuple[Float32, ...]:
+        # Its sigmoid computes both branches and chooses afterwards.
+        with np.errstate(over="ignore", invalid="ignore"):
+            results: Any = evaluator.run(list(network.outputs), {network.input: rows})
+        return flat(tuple(results), len(rows))
+
+    return call
 
 
 def _role(export: Export) -> _native.Role:

@@ -63,10 +63,6 @@ def torch_function(module: Callable[..., object]) -> Function:
     return call
 
 
-def _eager(export: Export) -> Function:
-    return _function_of(export, export.module)
-
-
 def _torchscript(export: Export) -> Function:
     module = load_torchscript(export.read("torchscript"))
     _keep(export, "torchscript", module.state_dict())
@@ -93,7 +89,11 @@ def _function_of(export: Export, module: Callable[..., object]) -> Function:
 
 
 RUNTIMES = (
-    Runtime(EAGER, "`weights.safetensors` in the modules of `digitvae.vae.model`", _eager),
+    Runtime(
+        EAGER,
+        "`weights.safetensors` in the modules of `digitvae.vae.model`",
+        lambda export: _function_of(export, export.module),
+    ),
     Runtime(TORCHSCRIPT, "`*.torchscript`", _torchscript, file="torchscript", must_equal=EAGER),
     Runtime(EXPORTED_PROGRAM, "`*.pt2`", _exported_program, file="pt2"),
 )

@@ -23,8 +23,7 @@ def tiled(function: Function, tile_rows: int) -> Function:
     def call(rows: Float32) -> tuple[Float32, ...]:
         padded = np.zeros((-len(rows) % tile_rows + len(rows), *rows.shape[1:]), np.float32)
         padded[: len(rows)] = rows
-        tiles = [function(tile) for tile in padded.reshape(-1, tile_rows, *rows.shape[1:])]
-        return tuple(np.concatenate(output)[: len(rows)] for output in zip(*tiles, strict=True))
+        return tuple(output[: len(rows)] for output in in_parts(function, tile_rows)(padded))
 
     return call
 
