@@ -114,10 +114,13 @@ def verify_model(
     run.checks += checks
     if graph is None:
         return run.report(factory)
-    interface = _Interface.of(graph.graph, shape)
-    batch, network = interface.batch, interface.network
+    network, shape, batch = _interface(graph.graph, shape)
     count = draws or max(settings.draws, batch or 1)
-    rows = interface.whole_batches(typical_inputs(inputs, interface.shape, count, limit=draws))
+    rows = typical_inputs(inputs, shape, count, limit=draws)
+    if batch is not None:
+        if len(rows) < batch:
+            raise ParityError(f"{len(rows)} inputs do not fill one of the batches of {batch}")
+        rows = rows[: len(rows) // batch * batch]
     run.settings = replace(settings, draws=len(rows))
     # All in memory: the ONNX model has the weights that lay in files beside it.
     contents, names = {"onnx": graph.SerializeToString()}, {"onnx": name}
@@ -189,56 +192,40 @@ def _read(path: Path) -> bytes:
         raise ParityError(f"cannot read {path}: {error.strerror}") from error
 
 
-@dataclass(frozen=True)
-class _Interface:
-    """What the ONNX file says of its input and outputs."""
+def _interface(
+    graph: Any, shape: tuple[int, ...] | None
+) -> tuple[Network, tuple[int, ...], int | None]:
+    """The network of an ONNX file, the shape of one input, and the size of a batch if it is fixed.
 
-    network: Network
-    shape: tuple[int, ...]
-    batch: int | None
-
-    @classmethod
-    def of(cls, graph: Any, shape: tuple[int, ...] | None) -> _Interface:
-        """Read it; ``shape`` of one input, if the file leaves that open."""
-        weights = {tensor.name for tensor in graph.initializer}
-        given = [value for value in graph.input if value.name not in weights]
-        if len(given) != 1:
-            names = ", ".join(value.name for value in given) or "none"
-            raise ParityError(f"the ONNX model has the inputs {names}; expected one")
-        odd = [
-            f"{name} is {text}"
-            for name, text in structure.signature([*given, *graph.output]).items()
-            if not text.startswith("float32 [")
-        ]
-        if odd:
-            raise ParityError(f"the ONNX model's {', '.join(odd)}; expected float32")
-        sizes = [axis.dim_value for axis in given[0].type.tensor_type.shape.dim]
-        if not sizes:
-            raise ParityError("the ONNX model's input has no axis for a batch")
-        if shape is None and not all(sizes[1:]):
-            raise ParityError(
-                "the ONNX model leaves the shape of its input open: give it with --shape"
-            )
-        fits = shape is None or (
-            len(shape) == len(sizes) - 1
-            and all(axis in (0, asked) for axis, asked in zip(sizes[1:], shape, strict=True))
-        )
-        if not fits:
-            axes = ", ".join(str(axis or "any") for axis in sizes[1:])
-            raise ParityError(
-                f"--shape is {list(shape or ())}, but the ONNX model's input is [{axes}]"
-            )
-        outputs = tuple(value.name for value in graph.output)
-        network = Network(graph.name or "model", given[0].name, outputs)
-        return cls(network, shape or tuple(sizes[1:]), sizes[0] or None)
-
-    def whole_batches(self, rows: Float32) -> Float32:
-        """As many rows as fill batches, where their size is fixed."""
-        if self.batch is None:
-            return rows
-        if len(rows) < self.batch:
-            raise ParityError(f"{len(rows)} inputs do not fill one of the batches of {self.batch}")
-        return rows[: len(rows) // self.batch * self.batch]
+    ``shape`` is that of one input, if the file leaves it open.
+    """
+    weights = {tensor.name for tensor in graph.initializer}
+    given = [value for value in graph.input if value.name not in weights]
+    if len(given) != 1:
+        names = ", ".join(value.name for value in given) or "none"
+        raise ParityError(f"the ONNX model has the inputs {names}; expected one")
+    odd = [
+        f"{name} is {text}"
+        for name, text in structure.signature([*given, *graph.output]).items()
+        if not text.startswith("float32 [")
+    ]
+    if odd:
+        raise ParityError(f"the ONNX model's {', '.join(odd)}; expected float32")
+    sizes = [axis.dim_value for axis in given[0].type.tensor_type.shape.dim]
+    if not sizes:
+        raise ParityError("the ONNX model's input has no axis for a batch")
+    if shape is None and not all(sizes[1:]):
+        raise ParityError("the ONNX model leaves the shape of its input open: give it with --shape")
+    fits = shape is None or (
+        len(shape) == len(sizes) - 1
+        and all(axis in (0, asked) for axis, asked in zip(sizes[1:], shape, strict=True))
+    )
+    if not fits:
+        axes = ", ".join(str(axis or "any") for axis in sizes[1:])
+        raise ParityError(f"--shape is {list(shape or ())}, but the ONNX model's input is [{axes}]")
+    outputs = tuple(value.name for value in graph.output)
+    network = Network(graph.name or "model", given[0].name, outputs)
+    return network, shape or tuple(sizes[1:]), sizes[0] or None
 
 
 @contextlib.contextmanager

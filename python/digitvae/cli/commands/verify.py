@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -151,9 +151,12 @@ def verify(
         )
         with steps() as on_progress:
             if factory is None:
-                report = _verify_bundle(
-                    bundle,
-                    self_test=self_test,
+                from digitvae.bundle.folder import shipped_path
+                from digitvae.parity import verify as verify_bundle
+
+                folder = bundle or shipped_path()
+                report = verify_bundle(
+                    folder,
                     trust=trust,
                     quick=quick,
                     draws=draws,
@@ -163,6 +166,10 @@ def verify(
                     pictures=html_file is not None,
                     on_progress=on_progress,
                 )
+                if self_test:
+                    from digitvae.parity.gate import gate_tested
+
+                    report = gate_tested(report, folder, trust=trust, on_progress=on_progress)
             else:
                 from digitvae.parity.module import Files, verify_model
 
@@ -193,21 +200,6 @@ def verify(
 
         write_report(bundle, report, force=force)
     _show(report, as_json=as_json, details=details)
-
-
-def _verify_bundle(
-    bundle: Path | None, *, self_test: bool, trust: bool, **options: Any
-) -> ParityReport:
-    from digitvae.bundle.folder import shipped_path
-    from digitvae.parity import verify as verify_bundle
-
-    folder = shipped_path() if bundle is None else bundle
-    report = verify_bundle(folder, trust=trust, **options)
-    if self_test:
-        from digitvae.parity.gate import gate_tested
-
-        report = gate_tested(report, folder, trust=trust, on_progress=options["on_progress"])
-    return report
 
 
 def _require_fitting(context: click.Context) -> None:

@@ -38,7 +38,7 @@ from digitvae.parity.networks import Float32
 from digitvae.parity.report.report import LOADED, Check, first_line
 from digitvae.parity.runtimes import onnx
 from digitvae.parity.runtimes.c_api import Handle
-from digitvae.parity.runtimes.pytorch import load_torchscript, program_of_bundle
+from digitvae.parity.runtimes.pytorch import arrays, load_torchscript, program_of_bundle
 from digitvae.parity.runtimes.trusted import NotLoadedError, TorchFiles
 
 Array = NDArray[Any]
@@ -134,7 +134,7 @@ def check_prior_files(bundle: Bundle, torch_files: TorchFiles) -> list[Check]:
         _same(PRIOR_PARAMETERS, "gives the labels of float64 truth", labels, eager_labels),
         _near(PRIOR_PARAMETERS, rounded, eager, truth),
     ]
-    parameters = _arrays(prior.state_dict())
+    parameters = arrays(prior.state_dict())
     files = (
         (PRIOR, _onnx, bundle.read),
         (TORCHSCRIPT, _torchscript, torch_files.read),
@@ -209,16 +209,12 @@ def _onnx(content: bytes) -> tuple[Draw, dict[str, Array]]:
 
 def _torchscript(content: bytes) -> tuple[Draw, dict[str, Array]]:
     module = load_torchscript(content)
-    return _torch_draw(module), _arrays(module.state_dict())
+    return _torch_draw(module), arrays(module.state_dict())
 
 
 def _program(content: bytes) -> tuple[Draw, dict[str, Array]]:
     program = program_of_bundle(content)
-    return _torch_draw(program.module()), _arrays(program.state_dict)
-
-
-def _arrays(tensors: Mapping[str, Any]) -> dict[str, Array]:
-    return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+    return _torch_draw(program.module()), arrays(program.state_dict)
 
 
 def _near(file: str, statement: str, z: Array, truth: Array) -> Check:

@@ -83,8 +83,8 @@ def check_all(
         checks = [_check(NATIVE, statement, find) for statement, find in properties.items()]
         if model.runtime_version != onnxruntime.__version__:
             # The comparison with the same library in Python cannot be made.
-            detail = f"it uses {model.runtime_version}, the Python package is "
-            detail += onnxruntime.__version__
+            used, here = model.runtime_version, onnxruntime.__version__
+            detail = f"it uses {used}, the Python package is {here}"
             statement = f"has the bits of {ONNX_RUNTIME_TILES}"
             checks.append(Check(NATIVE, statement, "not run", detail))
     for functions, verb, rows in ((decoders, "decodes", few), (encoders, "encodes", intensities)):

@@ -27,9 +27,8 @@ def to_junit(report: ParityReport) -> str:
         facts["mutants caught"] = f"{gate.caught} of {gate.mutants}"
         facts["honest copies accepted"] = f"{gate.accepted} of {gate.honest}"
     document: Any = JUnitXml(storable(f"digitvae verify {report.subject}"))  # few type hints
-    document.append(
-        _suite(CHECKS, (_case(c.statement, c.subject, c) for c in report.checks), facts)
-    )
+    checks = (_case(check.statement, check.subject, check) for check in report.checks)
+    document.append(_suite(CHECKS, checks, facts))
     for network in dict.fromkeys(c.network for c in report.comparisons):
         compared = (_comparison(c) for c in report.comparisons if c.network == network)
         document.append(_suite(network, compared, {}))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from digitvae.parity.networks import Float32, Function
 from digitvae.parity.runtimes.runtime import Export, Runtime
@@ -52,6 +53,11 @@ def as_tuple(result: Any) -> tuple[torch.Tensor, ...]:
     return tuple(result) if isinstance(result, (tuple, list)) else (result,)
 
 
+def arrays(tensors: Mapping[str, torch.Tensor]) -> dict[str, NDArray[Any]]:
+    """Parameters by name, as NumPy has them."""
+    return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
+
+
 def torch_function(module: Callable[..., object]) -> Function:
     """Wrap a PyTorch module as a function of NumPy arrays; outputs become [n, m]."""
 
@@ -78,8 +84,7 @@ def _exported_program(export: Export) -> Function:
 
 def _keep(export: Export, kind: str, tensors: Mapping[str, torch.Tensor]) -> None:
     if export.ours:
-        arrays = {name: tensor.detach().numpy() for name, tensor in tensors.items()}
-        export.parameters[kind] = arrays
+        export.parameters[kind] = arrays(tensors)
 
 
 def _function_of(export: Export, module: Callable[..., object]) -> Function:
