@@ -122,8 +122,7 @@ def verify_with(
     run = Run(settings, threads or available_threads(), on_progress)
     run.step("loading every runtime")
     torch_files = TorchFiles(bundle, trust=trust)
-    exports = load_all(bundle, torch_files, run.checks, disguise)
-    decoder, encoder, _ = exports
+    decoder, encoder, _ = exports = load_all(bundle, torch_files, run.checks, disguise)
     model = decoder.engine
     run.must_equal = _must_equal(model)
     if settings.pictures:

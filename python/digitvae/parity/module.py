@@ -7,7 +7,6 @@ import importlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +108,14 @@ def verify_model(
     run.step("loading every runtime")
     module = load_module(factory)
     name = files.onnx.name
-    read = partial(_with_weights, _read(files.onnx), files.onnx.parent)
+    content = _read(files.onnx)
+
+    def read() -> onnx_format.ModelProto:
+        """Take weights in other files from beside it, and from nowhere else."""
+        model = onnx_format.load_model_from_string(content)
+        load_external_data_for_model(model, str(files.onnx.parent))
+        return model
+
     checks, graph = structure.check_validity(name, read)
     run.checks += checks
     if graph is None:
@@ -176,13 +182,6 @@ def load_module(factory: str) -> torch.nn.Module:
     if odd:
         raise ParityError(f"{factory} has parameters of {', '.join(odd)}, expected float32")
     return made.requires_grad_(requires_grad=False).cpu().eval()
-
-
-def _with_weights(content: bytes, folder: Path) -> onnx_format.ModelProto:
-    """A model with the weights that lie in files beside it, in that folder and nowhere else."""
-    model = onnx_format.load_model_from_string(content)
-    load_external_data_for_model(model, str(folder))
-    return model
 
 
 def _read(path: Path) -> bytes:

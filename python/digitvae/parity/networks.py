@@ -21,14 +21,12 @@ class Network:
         name: Stem of its files: ``decoder.onnx``, ``decoder.torchscript``, ``decoder.pt2``.
         input: Name of its input.
         outputs: Names of its outputs, in order.
-        layers: Names of its layers in the PyTorch module.
         images: Whether its (first) output is an image of intensities in [0, 1].
     """
 
     name: str
     input: str
     outputs: tuple[str, ...]
-    layers: tuple[str, ...] = ()
     images: bool = False
 
     def widths(self, dims: dict[str, int]) -> dict[str, int]:
@@ -37,8 +35,8 @@ class Network:
         return {name: pixels if name == "x" else latent for name in (self.input, *self.outputs)}
 
 
-DECODER = Network("decoder", "z", ("x",), ("hidden", "output"), images=True)
-ENCODER = Network("encoder", "x", ("mu", "logvar"), ("hidden", "fc_mu", "fc_logvar"))
+DECODER = Network("decoder", "z", ("x",), images=True)
+ENCODER = Network("encoder", "x", ("mu", "logvar"))
 NETWORKS = (DECODER, ENCODER)
 """The graphs that a bundle holds."""
 

@@ -35,6 +35,7 @@ from digitvae.parity.truth.captured import Truth
 Progress = Callable[[int, int, str], None]
 """Called before each step with (steps done, steps in all, what this one does)."""
 
+_PACKAGES = ("torch", "onnx", "onnxruntime", "numpy", "safetensors", "hypothesis")
 _FILE_OF = {runtime.name: runtime.file for runtime in RUNTIMES}
 _NODES: dict[str, Callable[[bytes, Network, Float32], list[divergence.Step]]] = {
     "torchscript": lambda content, _, row: divergence.torchscript_steps(
@@ -221,7 +222,11 @@ class Run:
             subject=subject,
             mode=self.settings.mode,
             draws=self.settings.draws,
-            versions=_versions(),
+            versions={
+                "digitvae": digitvae.__version__,
+                "python": platform.python_version(),
+                **{package: version(package) for package in _PACKAGES},
+            },
             machine={
                 "architecture": platform.machine(),
                 "torch kernels": torch.backends.cpu.get_cpu_capability(),
@@ -231,10 +236,3 @@ class Run:
             pairs=tuple(self.pairs),
             worst_cases=tuple(self.worst_cases),
         )
-
-
-def _versions() -> dict[str, str]:
-    found = {"digitvae": digitvae.__version__, "python": platform.python_version()}
-    for package in ("torch", "onnx", "onnxruntime", "numpy", "safetensors", "hypothesis"):
-        found[package] = version(package)
-    return found

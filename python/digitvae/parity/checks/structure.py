@@ -174,15 +174,12 @@ def check_parameters(
         network: Which network it should be.
         weights: ``weights.safetensors``, by name.
     """
+    of = f"{network.name}."
     return check_tensors(
         subject,
         "weights equal weights.safetensors bit for bit",
-        {name.removeprefix(f"{network.name}."): tensor for name, tensor in found.items()},
-        {
-            f"{layer}.{kind}": weights[f"{network.name}.{layer}.{kind}"]
-            for layer in network.layers
-            for kind in ("weight", "bias")
-        },
+        {name.removeprefix(of): tensor for name, tensor in found.items()},
+        {name.removeprefix(of): value for name, value in weights.items() if name.startswith(of)},
     )
 
 

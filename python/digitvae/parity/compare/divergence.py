@@ -143,18 +143,17 @@ def check_steps(
     except Exception as error:  # what does not run, or hides its values, cannot be looked into
         return Check(subject, STATEMENT, "not run", first_line(error))
     agreeing: dict[str, str] = {}
-    shares: dict[str, float] = {}
     for step in steps:
         if step.value is None:
             continue
         used = {name: _used(step.value, enclosure) for name, enclosure in trace.items()}
         best = min(used, key=lambda name: used[name])
-        shares[step.result] = used[best]
         if used[best] <= 1.0:
             agreeing[step.result] = best
     recovered = _ancestors(steps, agreeing)
     for step in steps:
-        if step.result in shares and step.result not in agreeing and step.result not in recovered:
+        known = step.value is None or step.result in agreeing or step.result in recovered
+        if not known:
             before = [f"{name} agrees" for name in step.inputs if name in agreeing]
             detail = f"it leaves it at {step.name} ({step.operator})"
             return Check(subject, STATEMENT, "failed", "; ".join([detail, *before]))

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from digitvae.parity.networks import Float32
 from digitvae.parity.report.report import Peak, Spread
-
-Float32 = NDArray[np.float32]
 
 Locate = Callable[[float, int, int], Peak]
 """A value, its row in a block and its element, to the peak that names its input."""

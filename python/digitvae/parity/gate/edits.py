@@ -114,9 +114,8 @@ def drop_bias(layer: str) -> Edit:
         for node in model.graph.node:
             if f"{layer}.bias" in node.input:
                 del node.input[2:]
-        kept = [t for t in model.graph.initializer if t.name != f"{layer}.bias"]
-        del model.graph.initializer[:]
-        model.graph.initializer.extend(kept)
+        (bias,) = (t for t in model.graph.initializer if t.name == f"{layer}.bias")
+        model.graph.initializer.remove(bias)
 
     return edit
 
@@ -187,9 +186,8 @@ def store_transposed(layer: str) -> Edit:
         edit_tensor(f"{layer}.weight", np.transpose)(model)
         for node in model.graph.node:
             if f"{layer}.weight" in node.input:
-                kept = [attribute for attribute in node.attribute if attribute.name != "transB"]
-                del node.attribute[:]
-                node.attribute.extend(kept)
+                (flag,) = (a for a in node.attribute if a.name == "transB")
+                node.attribute.remove(flag)
 
     return edit
 

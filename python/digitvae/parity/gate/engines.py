@@ -10,8 +10,7 @@ import numpy as np
 from digitvae import _native
 from digitvae.engine.model import Model, Posterior
 from digitvae.parity.compare.statistics import to_pixels
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from digitvae.parity.gate.edits import Array
 
 _TILE = _native.TILE_ROWS
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -165,11 +166,8 @@ def _bit_flips(dims: Dims) -> list[Copy]:
         for network in ("decoder", "encoder")
         for name, parameter in getattr(model, network).named_parameters()
     }
-    places = list(sizes)
     mutants = []
-    for i in range(BIT_FLIPS):
-        network, tensor = places[i % len(places)]
-        shape = sizes[network, tensor]
+    for (network, tensor), shape in islice(cycle(sizes.items()), BIT_FLIPS):
         index = int(rng.integers(np.prod(shape)))
         bit = int(rng.integers(32))
         where = [int(axis) for axis in np.unravel_index(index, shape)]

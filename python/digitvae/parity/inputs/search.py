@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from digitvae.parity.compare.statistics import difference
 from digitvae.parity.networks import Float32, Function
@@ -50,12 +51,9 @@ def farthest(a: Function, b: Function, known: Float32, reach: Reach, generations
         The last parents, the worst first: float32 [m, …], m ≤ 16.
     """
     rng = np.random.default_rng(0)
-    shape = known.shape[1:]
-    seeds = np.concatenate([known, reach.seeds])
-    parents = seeds.reshape(len(seeds), -1)
-    scores = _disagreement(a, b, parents, shape)
-    parents, scores = _worst(parents, scores)
-    width = parents.shape[1]
+    parents = np.concatenate([known, reach.seeds])
+    parents, scores = _worst(parents, _disagreement(a, b, parents))
+    width = parents[0].size
     for _ in range(generations):
         children = parents[rng.integers(len(parents), size=_CHILDREN)]
         # Few coordinates at first hand, many now and then.
@@ -63,25 +61,21 @@ def farthest(a: Function, b: Function, known: Float32, reach: Reach, generations
         noise = rng.normal(0.0, reach.spread, children.shape) * rng.choice([0.01, 0.1, 1.0])
         children = np.where(changed, children + noise, children).clip(reach.low, reach.high)
         children = children.astype(np.float32)
-        parents = np.concatenate([parents, children])
-        scores = np.concatenate([scores, _disagreement(a, b, children, shape)])
-        parents, scores = _worst(parents, scores)
-    return parents.reshape(-1, *shape)
+        parents, scores = _worst(
+            np.concatenate([parents, children]),
+            np.concatenate([scores, _disagreement(a, b, children)]),
+        )
+    return parents
 
 
-def _disagreement(
-    a: Function, b: Function, rows: Float32, shape: tuple[int, ...]
-) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _disagreement(a: Function, b: Function, rows: Float32) -> NDArray[np.float64]:
     """Largest |Δ| of any output, for each row."""
-    given = rows.reshape(-1, *shape)
     worst = np.zeros(len(rows))
-    for left, right in zip(a(given), b(given), strict=True):
+    for left, right in zip(a(rows), b(rows), strict=True):
         worst = np.maximum(worst, difference(left, right).max(axis=1))
     return worst
 
 
-def _worst(
-    rows: Float32, scores: np.ndarray[tuple[int], np.dtype[np.float64]]
-) -> tuple[Float32, np.ndarray[tuple[int], np.dtype[np.float64]]]:
+def _worst(rows: Float32, scores: NDArray[np.float64]) -> tuple[Float32, NDArray[np.float64]]:
     order = np.argsort(-scores, kind="stable")[:_PARENTS]
     return rows[order], scores[order]

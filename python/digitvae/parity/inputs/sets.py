@@ -66,9 +66,9 @@ class InputSet:
         return f"row {index}" + (f" ({self.names[index]})" if self.names else "")
 
 
-def whole(name: str, rows: Float32, *, typical: bool = True) -> InputSet:
-    """A long array, in blocks."""
-    return InputSet(name, in_blocks(rows), typical=typical)
+def whole(name: str, rows: Float32) -> InputSet:
+    """A long array of typical rows, in blocks."""
+    return InputSet(name, in_blocks(rows), typical=True)
 
 
 def in_blocks(rows: Float32, size: int = BLOCK_ROWS) -> tuple[Float32, ...]:

@@ -182,23 +182,16 @@ def _is_absent(check: dict[str, Any]) -> bool:
 def _growth(
     name: str, before: dict[str, Any], after: dict[str, Any], more: float
 ) -> Iterator[Check]:
-    pairs = (
+    peak, peak_now = (found["to_truth"]["peak"]["value"] for found in (before, after))
+    for kind, factor, old, new in (
         ("typical", more * _ROOT_MEAN_SQUARE, before["rms_to_truth"], after["rms_to_truth"]),
-        (
-            "largest",
-            more * _PEAK,
-            before["to_truth"]["peak"]["value"],
-            after["to_truth"]["peak"]["value"],
-        ),
-    )
-    for kind, factor, old, new in pairs:
+        ("largest", more * _PEAK, peak, peak_now),
+    ):
         if float(new) > max(factor * float(old), _NEGLIGIBLE):
-            yield Check(
-                SUBJECT,
-                name,
-                "failed",
-                f"its {kind} deviation from the truth was {old}, now {new}: over {factor} times",
+            detail = (
+                f"its {kind} deviation from the truth was {old}, now {new}: over {factor} times"
             )
+            yield Check(SUBJECT, name, "failed", detail)
 
 
 def _by_place(report: dict[str, Any]) -> dict[tuple[str, ...], dict[str, Any]]:

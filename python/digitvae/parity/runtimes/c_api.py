@@ -116,29 +116,27 @@ class Handle:
             threads=1,
             truncation=1.0,
         )
-        status = self._library.dvae_latents(
-            self._handle,
+        arguments = (
             c.byref(options),
             c.c_size_t(count),
             z.ctypes.data_as(_FLOATS),
             c.c_size_t(z.nbytes),
             labels.ctypes.data_as(c.c_void_p),
         )
-        self._require(status)
+        self._require(self._library.dvae_latents(self._handle, *arguments))
         return z, labels
 
     def _run(self, function: str, rows: Float32, *outputs: Float32) -> None:
         given = np.ascontiguousarray(rows)
         options = _RunOptions(struct_size=c.sizeof(_RunOptions), threads=1)
-        status = getattr(self._library, function)(
-            self._handle,
+        arguments = (
             given.ctypes.data_as(_FLOATS),
             c.c_size_t(len(given)),
             *(output.ctypes.data_as(_FLOATS) for output in outputs),
             c.c_size_t(outputs[0].nbytes),
             c.byref(options),
         )
-        self._require(status)
+        self._require(getattr(self._library, function)(self._handle, *arguments))
 
     def _require(self, status: int) -> None:
         if status != 0:

@@ -72,12 +72,10 @@ class TorchFiles:
 
     def _is_ours(self, name: str, content: bytes) -> bool:
         network, _, form = name.partition(".")
-        if network not in PARAMETERS:
-            return False
         try:
             parameters = self._bundle.read(PARAMETERS[network])
             made = _make(network, form, parameters, self._bundle.dims)
-        except Exception:  # of the bundle, safetensors, torch: nothing can be made to compare with
+        except Exception:  # no such network, or parameters: nothing to compare with
             return False
         return content == made or (form == "pt2" and content == _as_by_version_in(content, made))
 
