@@ -20,7 +20,6 @@ import digitvae as dv
 from digitvae import _native
 from digitvae.base.errors import BundleError
 from digitvae.bundle.folder import describe_files, shipped_path, write_manifest
-from digitvae.bundle.names import MANIFEST
 from digitvae.data.sets import Split
 from digitvae.parity import Comparison, Deviations, ParityReport, verify
 from digitvae.parity.gate import edits
@@ -261,7 +260,7 @@ def test_a_bundle_without_its_report_can_be_verified(
 ) -> None:
     # Exporting verifies the finished folder to make the report.
     folder = copy()
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    manifest = edits.read_manifest(folder)
     (folder / "parity.json").unlink()
     names = [name for name in manifest["files"] if name != "parity.json"]
     write_manifest(folder, manifest | {"files": describe_files(folder, names)})
@@ -273,7 +272,7 @@ def test_weights_of_another_model_are_refused(copy: Callable[[], Path], nowhere:
     save_file(
         {"encoder.hidden.weight": np.zeros((3, 3), np.float32)}, folder / "weights.safetensors"
     )
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    manifest = edits.read_manifest(folder)
     files = describe_files(folder, manifest["files"])
     write_manifest(folder, manifest | {"files": files})
     with pytest.raises(BundleError, match=r"weights\.safetensors does not hold the parameters"):
