@@ -185,8 +185,8 @@ MUTANTS = (
     Mutant(
         "a field that comes twice is read as its last one",
         "cpp/src/onnx/read.cpp",
-        "if (rule->times == Times::kOnce && (seen_ & bit) != 0)",
-        "if (rule->times == Times::kOnce && bit == 0)",
+        "if ((rule->kind & kMany) == 0 && (seen_ & bit) != 0)",
+        "if ((rule->kind & kMany) == 0 && bit == 0)",
         CPP_TESTS,
     ),
     Mutant(

@@ -54,15 +54,4 @@ bool Fields::next(Field& field) {
   return true;
 }
 
-void append_varint(std::string& to, std::uint64_t value) {
-  for (; value >= 0x80; value >>= 7) to.push_back(static_cast<char>(value | 0x80U));
-  to.push_back(static_cast<char>(value));
-}
-
-void append_bytes(std::string& to, std::uint64_t number, std::string_view bytes) {
-  append_varint(to, number << 3 | kBytes);
-  append_varint(to, bytes.size());
-  to.append(bytes);
-}
-
 }  // namespace digitvae::onnx

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <string_view>
 
 namespace digitvae::onnx {
@@ -36,8 +35,5 @@ class Fields {
   std::string_view rest_;
   bool failed_ = false;
 };
-
-void append_varint(std::string& to, std::uint64_t value);
-void append_bytes(std::string& to, std::uint64_t number, std::string_view bytes);
 
 }  // namespace digitvae::onnx

@@ -3,9 +3,7 @@
 #include <utility>
 
 #include "base/error.hpp"
-#include "onnx/fields.hpp"
 #include "onnx/model_file.hpp"
-#include "onnx/numbers.hpp"
 #include "onnx/rules.hpp"
 
 namespace digitvae::onnx {
@@ -17,24 +15,6 @@ constexpr std::size_t kDeepest = 16;                       // graphs within grap
 
 constexpr const char* kUnknown =
     " that ONNX, as digitvae knows it, does not have: the file is damaged, or from a later version";
-
-bool is_of(Kind kind, std::uint64_t wire_type) {
-  switch (kind) {
-    case Kind::kNumber:
-      return wire_type == kVarint;
-    case Kind::kFloat:
-      return wire_type == kFixed32;
-    case Kind::kBytes:
-      return wire_type == kBytes;
-    case Kind::kNumbers:
-      return wire_type == kVarint || wire_type == kBytes;
-    case Kind::kFloats:
-      return wire_type == kFixed32 || wire_type == kBytes;
-    case Kind::kDoubles:
-      return wire_type == kFixed64 || wire_type == kBytes;
-  }
-  return false;
-}
 
 // A name as it may stand in a message: short, and without anything that a terminal would obey.
 std::string quoted(std::string_view name) {
@@ -80,17 +60,14 @@ class Message {
       return false;
     }
     limits_.count_field();
-    const auto is_it = [&](const Rule& rule) { return rule.number == field.number; };
-    const Rule* const rule = std::find_if(rules_, end_, is_it);
     const std::string number = std::to_string(field.number);
-    if (rule == end_ || !is_of(rule->kind, field.wire_type)) {
-      refuse(what_, "has a field " + number + kUnknown);
+    const std::uint32_t bit = field.number < 32 ? std::uint32_t{1} << field.number : 0;
+    const Rule* const rule = std::find_if(rules_, end_, [&](const Rule& it) { return (it.fields & bit) != 0; });
+    if (rule == end_ || (rule->kind >> field.wire_type & 1U) == 0) refuse(what_, "has a field " + number + kUnknown);
+    if (rule->reason != kAllowed && (rule->reason < kFunctions || limits_.role != Role::kAny)) {
+      refuse(what_, kReasons[rule->reason]);
     }
-    if (rule->refused == Refused::kAlways || (rule->refused == Refused::kUnlessAny && limits_.role != Role::kAny)) {
-      refuse(what_, text_of(rule->reason));
-    }
-    const std::uint64_t bit = std::uint64_t{1} << (rule - rules_);
-    if (rule->times == Times::kOnce && (seen_ & bit) != 0) refuse(what_, "has its field " + number + " twice");
+    if ((rule->kind & kMany) == 0 && (seen_ & bit) != 0) refuse(what_, "has its field " + number + " twice");
     seen_ |= bit;
     return true;
   }
@@ -101,7 +78,7 @@ class Message {
   const Rule* end_;
   const char* what_;
   Limits& limits_;
-  std::uint64_t seen_ = 0;
+  std::uint32_t seen_ = 0;
 };
 
 class Reader {
@@ -147,7 +124,7 @@ class Reader {
       if (field.number == kGraphNode) read_node(field.bytes, graph, names);
       if (field.number == kGraphInput) define(read_name(field.bytes), inputs);
       if (field.number == kGraphInitializer) define(read_initializer(field.bytes, graph), names);
-      if (field.number == kGraphSparseInitializer) define(read_sparse(field.bytes), names);
+      if (field.number == kGraphSparse) define(read_sparse(field.bytes), names);
     }
     for (const std::string_view input : inputs) {
       // Before IR 4, initializers had to be among the inputs.
@@ -280,7 +257,7 @@ class Reader {
           if (name != nullptr) *name = field.bytes;
           continue;
         case kTensorLocation:
-          if (field.value != 0) refuse("tensor", text_of(Reason::kExternal));
+          if (field.value != 0) refuse("tensor", kReasons[kExternal]);
           continue;
         case kTensorDoc:
         case kTensorMetadata:

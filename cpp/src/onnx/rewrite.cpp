@@ -1,9 +1,19 @@
-#include "onnx/fields.hpp"
 #include "onnx/model_file.hpp"
-#include "onnx/numbers.hpp"
+#include "onnx/rules.hpp"
 
 namespace digitvae::onnx {
 namespace {
+
+void append_varint(std::string& to, std::uint64_t value) {
+  for (; value >= 0x80; value >>= 7) to.push_back(static_cast<char>(value | 0x80U));
+  to.push_back(static_cast<char>(value));
+}
+
+void append_bytes(std::string& to, std::uint64_t number, std::string_view bytes) {
+  append_varint(to, number << 3 | kBytes);
+  append_varint(to, bytes.size());
+  to.append(bytes);
+}
 
 std::string replaced_node(std::string_view message, std::string_view op_type, std::string_view domain) {
   std::string changed;
