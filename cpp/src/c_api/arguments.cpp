@@ -29,10 +29,6 @@ std::size_t array_bytes(std::size_t count, std::size_t width, std::size_t size, 
   return count * width * size;
 }
 
-dvae_open_options read_open_options(const dvae_open_options* given) {
-  return read_options(given, DVAE_OPEN_OPTIONS_INIT, "dvae_open_options");
-}
-
 dvae_sample_options read_sample_options(const dvae_sample_options* given) {
   constexpr std::size_t kFirstVersion = offsetof(dvae_sample_options, truncation);
   const dvae_sample_options options =

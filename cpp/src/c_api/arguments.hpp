@@ -10,8 +10,23 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "model/decoder.hpp"
+#include "model/encoder.hpp"
 #include "model/mixture.hpp"
 #include "schedule/tiles.hpp"
+
+// What the opaque handles of the C ABI are.
+struct dvae_decoder {
+  digitvae::Decoder core;
+};
+
+struct dvae_encoder {
+  digitvae::Encoder core;
+};
+
+struct dvae_prior {
+  digitvae::Mixture core;
+};
 
 namespace digitvae::c_api {
 
@@ -58,7 +73,6 @@ Options read_options(const Options* given, const Options& defaults, const char* 
   return options;
 }
 
-dvae_open_options read_open_options(const dvae_open_options* given);
 // The number of threads is checked; prior, digit and truncation are not.
 dvae_sample_options read_sample_options(const dvae_sample_options* given);
 dvae_run_options read_run_options(const dvae_run_options* given);

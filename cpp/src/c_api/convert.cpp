@@ -2,7 +2,6 @@
 #include <digitvae/digitvae.h>
 
 #include "c_api/arguments.hpp"
-#include "c_api/handles.hpp"
 #include "c_api/status.hpp"
 #include "model/interpolation.hpp"
 

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "c_api/arguments.hpp"
-#include "c_api/handles.hpp"
 #include "c_api/status.hpp"
 
 namespace digitvae::c_api {

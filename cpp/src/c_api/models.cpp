@@ -11,7 +11,6 @@
 
 #include "base/arithmetic.hpp"
 #include "c_api/arguments.hpp"
-#include "c_api/handles.hpp"
 #include "c_api/status.hpp"
 
 namespace digitvae::c_api {
@@ -43,7 +42,7 @@ std::vector<char> read_file(const std::string& path) {
 
 // Empty: to be looked for.
 std::string read_ort_library(const dvae_open_options* given) {
-  const dvae_open_options options = read_open_options(given);
+  const dvae_open_options options = read_options(given, DVAE_OPEN_OPTIONS_INIT, "dvae_open_options");
   if (options.ort_library == nullptr) return {};
   if (*options.ort_library == '\0') {
     throw InvalidArgument("ort_library is an empty string, expected a path, or NULL to look for it");

@@ -5,7 +5,7 @@
 #include <new>
 
 #include "base/error.hpp"
-#include "onnx/api_base.hpp"
+#include "onnx/library.hpp"
 
 namespace digitvae::c_api {
 namespace {

@@ -4,7 +4,6 @@
 #include <optional>
 #include <utility>
 
-#include "kernels/mixture/draw.hpp"
 #include "random/latents.hpp"
 
 namespace digitvae {

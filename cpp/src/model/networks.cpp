@@ -5,7 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/sparse/model.hpp"
 #include "kernels/sparse/operator.hpp"
 #include "kernels/sparse/product.hpp"
 #include "random/latents.hpp"

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "base/error.hpp"
-#include "onnx/api_base.hpp"
 
 namespace digitvae {
 namespace {

@@ -1,16 +1,34 @@
 // The ONNX Runtime shared library and one environment in it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
 #include "base/forks.hpp"
 
 struct OrtApi;
+struct OrtApiBase;
 struct OrtEnv;
 struct OrtStatus;
 
 namespace digitvae {
+
+// The oldest C API that has everything we call and reads the opset we export: that of release 1.20. OrtApi
+// only ever grows at its end, so newer headers and newer libraries serve it unchanged.
+inline constexpr std::uint32_t kRequiredApi = 20;
+
+// Where OrtGetApiBase comes from. The build picks one implementation: open_at_run_time.cpp (default)
+// or open_linked.cpp (DIGITVAE_LINK_ORT).
+struct ApiBase {
+  std::string library;  // path or name it was opened by; empty if linked
+  const OrtApiBase* base;
+};
+
+// Throws as Runtime::open, and InvalidArgument if a library was asked for and one is linked.
+ApiBase find_api_base(const std::string& library);
+
+bool runtime_is_linked();
 
 // Shared by every session that was made with it; thread-safe. After the last one the library's code
 // stays mapped, but nothing of ours and no OrtEnv does.

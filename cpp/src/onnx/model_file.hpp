@@ -10,9 +10,18 @@
 #include <string_view>
 #include <vector>
 
-#include "onnx/operators.hpp"
-
 namespace digitvae::onnx {
+
+// What a model is for, and so what it may hold.
+enum class Role {
+  kNetwork,  // a decoder, an encoder, a classifier: dense and convolutional layers, activations
+  kMixture,  // prior.onnx: sums, products and the choice of a component
+  kAny,      // a model of the user's own, as `digitvae verify --onnx` compares: every operator, also with graphs within
+};
+
+// Whether a model of that role may use this operator of ONNX itself. To allow another one, add it to the lists in
+// operators.cpp, if it computes its outputs from its inputs alone, in a time that their sizes bound.
+bool may_use(Role role, std::string_view op_type);
 
 struct Node {
   std::vector<std::string_view> inputs;
@@ -61,7 +70,7 @@ class Model {
   //  - no values in other files or places, in any tensor anywhere;
   //  - no functions of its own, no graph within a node, no training steps, no sparse values (kAny may have all but
   //    training steps);
-  //  - only the operators of operators.hpp;
+  //  - only the operators of operators.cpp;
   //  - every name defined once, every tensor's values and every key of the metadata given once;
   //  - every field known, of the right kind, and as often as ONNX allows: two parsers cannot read two models from it.
   // Reads no memory but the file, and takes at most a few hundred bytes for each field of it, of which there may be a

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/error.hpp"
-#include "onnx/api_base.hpp"
+#include "onnx/library.hpp"
 
 namespace digitvae {
 namespace {

@@ -1,7 +1,7 @@
 #include <onnxruntime_c_api.h>
 
 #include "base/error.hpp"
-#include "onnx/api_base.hpp"
+#include "onnx/library.hpp"
 
 namespace digitvae {
 

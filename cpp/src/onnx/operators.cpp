@@ -1,6 +1,6 @@
-#include "onnx/operators.hpp"
-
 #include <string>
+
+#include "onnx/model_file.hpp"
 
 namespace digitvae::onnx {
 namespace {

@@ -11,7 +11,6 @@
 #include "base/error.hpp"
 #include "base/forks.hpp"
 #include "onnx/stop.hpp"
-#include "schedule/signals.hpp"
 
 namespace digitvae {
 namespace {

@@ -1,6 +1,5 @@
 #include "schedule/workers.hpp"
 
-#include <pthread.h>
 #include <sched.h>
 
 #include <chrono>
@@ -12,7 +11,6 @@
 
 #include "base/arithmetic.hpp"
 #include "base/forks.hpp"
-#include "schedule/signals.hpp"
 
 namespace digitvae {
 namespace {

@@ -1,12 +1,31 @@
 // Threads that wait for work between calls.
 #pragma once
 
+#include <pthread.h>
+#include <signal.h>
+
 #include <atomic>
 #include <cstddef>
 #include <functional>
 #include <memory>
 
 namespace digitvae {
+
+// Threads started while this lives handle no signals: those are for the program's own.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
 
 // Starting a thread takes longer than making forty digits, so a decoder keeps its threads. They start when they
 // are first needed, watch for more work for a moment after they have done some, then sleep; all signals are

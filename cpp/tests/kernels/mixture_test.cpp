@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "kernels/mixture/draw.hpp"
+#include "kernels/mixture/parameters.hpp"
 #include "model/decoder.hpp"
 #include "model/mixture.hpp"
 #include "support.hpp"

@@ -9,7 +9,6 @@
 
 #include "base/error.hpp"
 #include "kernels/sparse/kernel.hpp"
-#include "kernels/sparse/model.hpp"
 #include "kernels/sparse/operator.hpp"
 #include "kernels/sparse/product.hpp"
 #include "messages.hpp"

@@ -1,5 +1,5 @@
 // Compiled without fused multiply-adds, which would round differently.
-#include "kernels/mixture/draw.hpp"
+#include "kernels/mixture/parameters.hpp"
 
 #include "base/multiversion.hpp"
 

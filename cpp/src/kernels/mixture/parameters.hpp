@@ -1,4 +1,4 @@
-// The latent mixture that a prior.onnx holds.
+// The latent mixture that a prior.onnx holds, and latents from it.
 #pragma once
 
 #include <cstddef>
@@ -38,5 +38,14 @@ struct Choices {
 // A u just below and at each threshold, of each digit and of none (−1): every component, every label, both sides of
 // every boundary.
 Choices every_choice(const Parameters& p);
+
+// What prior.onnx computes (export/README.md): u [rows] in [0, 1), digit [rows] below p.labels (negative: any),
+// eps [rows, latents] of which the first `rank` columns are used → z [rows, latents] and label [rows].
+//
+// Summed in the order that docs/random-numbers.md specifies (products and sums rounded apart; four products, the sum
+// before last; then two, then one): the same bits everywhere, which are those of ONNX Runtime's kernel for a matrix of
+// one row on x86-64 processors with AVX.
+void draw(const Parameters& p, const float* u, const std::int64_t* digit, const float* eps, std::size_t rows, float* z,
+          std::int64_t* label);
 
 }  // namespace digitvae::mixture

@@ -3,6 +3,8 @@
 // output float32 [batch, outputs].
 #pragma once
 
+#include <string>
+
 #include "kernels/sparse/product.hpp"
 #include "onnx/session.hpp"
 
@@ -10,6 +12,11 @@ namespace digitvae::sparse {
 
 inline constexpr const char* kDomain = "digitvae";
 inline constexpr const char* kOperator = "SparseProduct";
+
+// The model with its dense layer after a ReLU (a Gemm without scaling, weights [outputs, inputs]) handed to
+// the operator SparseProduct; empty if it has no such layer, or none of a size that sparse::Product supports
+// on this processor. Nothing else of it is changed.
+std::string with_sparse_layer(const onnx::Model& model);
 
 // For the constructor of a Session whose model uses the operator.
 Session::Operators operators();
