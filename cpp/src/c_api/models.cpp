@@ -59,8 +59,7 @@ void open_from_bytes(const void* model, std::size_t bytes, const std::string& or
 template <typename Handle>
 dvae_status open_memory(const void* model, std::size_t bytes, const dvae_open_options* options, Handle** handle) {
   return guarded([&] {
-    require(handle, "handle");
-    *handle = nullptr;
+    require(handle, "handle") = nullptr;
     if (model == nullptr) throw InvalidArgument("model is a null pointer");
     open_from_bytes(model, bytes, read_ort_library(options), handle);
   });
@@ -69,8 +68,7 @@ dvae_status open_memory(const void* model, std::size_t bytes, const dvae_open_op
 template <typename Handle>
 dvae_status open_file(const char* path, const dvae_open_options* options, Handle** handle) {
   return guarded([&] {
-    require(handle, "handle");
-    *handle = nullptr;
+    require(handle, "handle") = nullptr;
     require(path, "path");
     const std::string ort_library = read_ort_library(options);
     const std::vector<char> model = read_file(path);
@@ -114,44 +112,22 @@ using namespace digitvae::c_api;
 
 extern "C" {
 
-dvae_status dvae_decoder_open(const char* path, const dvae_open_options* options, dvae_decoder** handle) {
-  return open_file(path, options, handle);
-}
-dvae_status dvae_decoder_open_memory(const void* model, size_t model_bytes, const dvae_open_options* options,
-                                     dvae_decoder** handle) {
-  return open_memory(model, model_bytes, options, handle);
-}
-dvae_status dvae_encoder_open(const char* path, const dvae_open_options* options, dvae_encoder** handle) {
-  return open_file(path, options, handle);
-}
-dvae_status dvae_encoder_open_memory(const void* model, size_t model_bytes, const dvae_open_options* options,
-                                     dvae_encoder** handle) {
-  return open_memory(model, model_bytes, options, handle);
-}
-dvae_status dvae_prior_open(const char* path, const dvae_open_options* options, dvae_prior** handle) {
-  return open_file(path, options, handle);
-}
-dvae_status dvae_prior_open_memory(const void* model, size_t model_bytes, const dvae_open_options* options,
-                                   dvae_prior** handle) {
-  return open_memory(model, model_bytes, options, handle);
-}
+#define DVAE_FUNCTIONS_OF(model)                                                                                  \
+  dvae_status dvae_##model##_open(const char* path, const dvae_open_options* options, dvae_##model** handle) {    \
+    return open_file(path, options, handle);                                                                      \
+  }                                                                                                               \
+  dvae_status dvae_##model##_open_memory(const void* bytes, size_t count, const dvae_open_options* options,       \
+                                         dvae_##model** handle) {                                                 \
+    return open_memory(bytes, count, options, handle);                                                            \
+  }                                                                                                               \
+  void dvae_##model##_close(dvae_##model* handle) { delete handle; }                                              \
+  dvae_status dvae_##model##_info(const dvae_##model* handle, dvae_info* info) { return describe(handle, info); } \
+  dvae_status dvae_##model##_metadata(const dvae_##model* handle, const char* key, const char** value) {          \
+    return look_up(handle, key, value);                                                                           \
+  }
 
-void dvae_decoder_close(dvae_decoder* handle) { delete handle; }
-void dvae_encoder_close(dvae_encoder* handle) { delete handle; }
-void dvae_prior_close(dvae_prior* handle) { delete handle; }
-
-dvae_status dvae_decoder_info(const dvae_decoder* handle, dvae_info* info) { return describe(handle, info); }
-dvae_status dvae_encoder_info(const dvae_encoder* handle, dvae_info* info) { return describe(handle, info); }
-dvae_status dvae_prior_info(const dvae_prior* handle, dvae_info* info) { return describe(handle, info); }
-
-dvae_status dvae_decoder_metadata(const dvae_decoder* handle, const char* key, const char** value) {
-  return look_up(handle, key, value);
-}
-dvae_status dvae_encoder_metadata(const dvae_encoder* handle, const char* key, const char** value) {
-  return look_up(handle, key, value);
-}
-dvae_status dvae_prior_metadata(const dvae_prior* handle, const char* key, const char** value) {
-  return look_up(handle, key, value);
-}
+DVAE_FUNCTIONS_OF(decoder)
+DVAE_FUNCTIONS_OF(encoder)
+DVAE_FUNCTIONS_OF(prior)
 
 }  // extern "C"

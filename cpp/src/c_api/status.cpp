@@ -62,26 +62,11 @@ dvae_status status_of_current_exception() noexcept {
 extern "C" {
 
 const char* dvae_status_name(dvae_status status) {
-  switch (status) {
-    case DVAE_OK:
-      return "DVAE_OK";
-    case DVAE_INVALID_ARGUMENT:
-      return "DVAE_INVALID_ARGUMENT";
-    case DVAE_IO_ERROR:
-      return "DVAE_IO_ERROR";
-    case DVAE_MODEL_ERROR:
-      return "DVAE_MODEL_ERROR";
-    case DVAE_RUNTIME_ERROR:
-      return "DVAE_RUNTIME_ERROR";
-    case DVAE_OUT_OF_MEMORY:
-      return "DVAE_OUT_OF_MEMORY";
-    case DVAE_CANCELLED:
-      return "DVAE_CANCELLED";
-    case DVAE_INTERNAL_ERROR:
-      return "DVAE_INTERNAL_ERROR";
-    default:
-      return "unknown status";
-  }
+  static constexpr char kNames[][22] = {"DVAE_OK",          "DVAE_INVALID_ARGUMENT", "DVAE_IO_ERROR",
+                                        "DVAE_MODEL_ERROR", "DVAE_RUNTIME_ERROR",    "DVAE_OUT_OF_MEMORY",
+                                        "DVAE_CANCELLED",   "DVAE_INTERNAL_ERROR"};
+  const auto number = static_cast<std::size_t>(status);
+  return number < std::size(kNames) ? kNames[number] : "unknown status";
 }
 
 const char* dvae_last_error() { return digitvae::c_api::last_error.data(); }
