@@ -1,4 +1,4 @@
-// What the register_* functions share. This layer is raw: buffers in, buffers out, no NumPy;
+// What the files of the module share. This layer is raw: buffers in, buffers out, no NumPy;
 // digitvae/engine/model.py makes it friendly.
 #pragma once
 
@@ -13,12 +13,7 @@
 
 namespace digitvae::bindings {
 
-void register_errors(pybind11::module_& module);
-void register_random(pybind11::module_& module);
-void register_runtime(pybind11::module_& module);
 void register_engine(pybind11::module_& module);
-void register_onnx_file(pybind11::module_& module);
-void register_interpolation(pybind11::module_& module);
 
 inline constexpr std::uint64_t kMaxThreads = 1024;
 inline constexpr std::uint64_t kMaxSize = (std::uint64_t{1} << 31) - 1;  // of one dimension: products of two fit

@@ -1,13 +1,47 @@
 #include <pybind11/stl.h>
 
+#include <memory>
 #include <optional>
+#include <typeinfo>
 #include <vector>
 
 #include "bindings.hpp"
 #include "model/decoder.hpp"
 #include "model/encoder.hpp"
-#include "only_made.hpp"
+#include "onnx/library.hpp"
 
+namespace digitvae::bindings {
+
+// Python makes objects without their constructor: by T.__new__(T), or by a subclass that never calls it. pybind11
+// takes one for a T in memory of its own that nobody has written to. Here it is none: TypeError.
+
+// Whether an object that claims to be a T holds one.
+template <typename T>
+bool holds(const pybind11::handle& object) {
+  const pybind11::detail::type_info* const type = pybind11::detail::get_type_info(typeid(T));
+  if (type == nullptr || PyObject_TypeCheck(object.ptr(), type->type) == 0) return true;  // which the caster will tell
+  auto* const instance = reinterpret_cast<pybind11::detail::instance*>(object.ptr());
+  return instance->get_value_and_holder(type).holder_constructed();
+}
+
+template <typename T, typename Caster>
+struct OnlyMade : Caster {
+  bool load(pybind11::handle source, bool convert) { return holds<T>(source) && Caster::load(source, convert); }
+};
+
+}  // namespace digitvae::bindings
+
+// For use at the outermost level, before whatever passes a T or a shared_ptr of it.
+#define DIGITVAE_ONLY_MADE(T)                                                                     \
+  namespace pybind11::detail {                                                                    \
+  template <>                                                                                     \
+  class type_caster<T> : public digitvae::bindings::OnlyMade<T, type_caster_base<T>> {};          \
+  template <>                                                                                     \
+  class type_caster<std::shared_ptr<T>>                                                           \
+      : public digitvae::bindings::OnlyMade<T, copyable_holder_caster<T, std::shared_ptr<T>>> {}; \
+  }
+
+DIGITVAE_ONLY_MADE(digitvae::Runtime)
 DIGITVAE_ONLY_MADE(digitvae::Mixture)
 DIGITVAE_ONLY_MADE(digitvae::Decoder)
 DIGITVAE_ONLY_MADE(digitvae::Encoder)
@@ -126,6 +160,17 @@ void encode(const Encoder& encoder, const py::buffer& x, const py::buffer& mu, c
 void register_engine(py::module_& module) {
   module.attr("TILE_ROWS") = kTileRows;
   module.def("available_threads", &available_threads);
+
+  // Python keeps no const; the class has no way to change after open().
+  py::class_<Runtime, std::shared_ptr<Runtime>>(module, "Runtime")
+      .def(py::init([](const std::string& path) {
+             std::shared_ptr<const Runtime> opened;
+             without_gil([&](const Poll&) { opened = Runtime::open(path); });  // loading takes a while
+             return std::const_pointer_cast<Runtime>(opened);
+           }),
+           py::arg("path"))
+      .def_property_readonly("path", [](const Runtime& runtime) { return runtime.path(); })
+      .def_property_readonly("version", [](const Runtime& runtime) { return runtime.version(); });
 
   py::class_<Mixture>(module, "Prior")
       .def(py::init(&load_variant<Mixture>), py::arg("runtime").none(false), py::arg("model"), py::kw_only(),
