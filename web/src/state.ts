@@ -53,8 +53,8 @@ export class State {
   }
 
   /** A 64-bit number without a sign. */
-  u64(name: string, otherwise = 0n): bigint {
-    return parseU64(this.text(name, "")) ?? otherwise;
+  u64(name: string): bigint {
+    return parseU64(this.text(name, "")) ?? 0n;
   }
 
   set(name: string, value: string | number | bigint): void {

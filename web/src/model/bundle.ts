@@ -30,18 +30,12 @@ export interface Dims {
   width: number;
 }
 
-export interface Entry {
-  sha256: string;
-  bytes: number;
-}
-
 export interface Manifest {
   schema: string;
   dims: Dims;
   dataset?: string;
-  objective?: string;
   metrics?: Record<string, unknown>;
-  files: Record<string, Entry>;
+  files: Record<string, { sha256: string; bytes: number }>;
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>

@@ -47,9 +47,6 @@ export interface Images {
   uint8: Uint8Array<ArrayBuffer>;
 }
 
-type Axis = "batch" | number;
-type Interface = Record<string, { type: string; shape: Axis[] }>;
-
 interface Prior {
   session: ort.InferenceSession;
   labels: number;
@@ -88,10 +85,12 @@ export class Networks {
     const { latent, height, width } = bundle.manifest.dims;
     const { bytes } = await bundle.read(DECODER);
     await started;
-    const decoder = await createSession(DECODER, bytes, {
-      inputs: { z: { type: "float32", shape: ["batch", latent] } },
-      outputs: { x: { type: "float32", shape: ["batch", height * width] } },
-    });
+    const decoder = await createSession(
+      DECODER,
+      bytes,
+      [`z float32 [batch, ${latent}]`],
+      [`x float32 [batch, ${height * width}]`],
+    );
     return new Networks(bundle, decoder);
   }
 
@@ -132,6 +131,14 @@ export class Networks {
     }
     requireSound(z, labels, digit, prior.labels);
     return { z, labels };
+  }
+
+  async sample<T extends keyof Images>(
+    source: Source,
+    type: T,
+  ): Promise<Latents & { images: Images[T] }> {
+    const made = await this.latents(source);
+    return { ...made, images: await this.decode(made.z, type) };
   }
 
   async decode<T extends keyof Images>(z: Float32Array, type: T): Promise<Images[T]> {
@@ -193,11 +200,12 @@ export class Networks {
 async function openEncoder(bundle: Bundle): Promise<ort.InferenceSession> {
   const { latent, height, width } = bundle.manifest.dims;
   const { bytes } = await bundle.read(ENCODER);
-  const latents = { type: "float32", shape: ["batch" as const, latent] };
-  return createSession(ENCODER, bytes, {
-    inputs: { x: { type: "float32", shape: ["batch", height * width] } },
-    outputs: { mu: latents, logvar: latents },
-  });
+  return createSession(
+    ENCODER,
+    bytes,
+    [`x float32 [batch, ${height * width}]`],
+    [`logvar float32 [batch, ${latent}]`, `mu float32 [batch, ${latent}]`],
+  );
 }
 
 async function openPrior(bundle: Bundle): Promise<Prior | null> {
@@ -211,24 +219,21 @@ async function openPrior(bundle: Bundle): Promise<Prior | null> {
         "the number of classes is expected.",
     );
   }
-  const session = await createSession(PRIOR, bytes, {
-    inputs: {
-      u: { type: "float32", shape: ["batch"] },
-      digit: { type: "int64", shape: ["batch"] },
-      eps: { type: "float32", shape: ["batch", latent] },
-    },
-    outputs: {
-      z: { type: "float32", shape: ["batch", latent] },
-      label: { type: "int64", shape: ["batch"] },
-    },
-  });
+  const session = await createSession(
+    PRIOR,
+    bytes,
+    ["digit int64 [batch]", `eps float32 [batch, ${latent}]`, "u float32 [batch]"],
+    ["label int64 [batch]", `z float32 [batch, ${latent}]`],
+  );
   return { session, labels };
 }
 
+/** Load a model that must have these inputs and outputs, each as text, sorted. */
 async function createSession(
   name: string,
   bytes: Uint8Array,
-  expected: { inputs: Interface; outputs: Interface },
+  inputs: readonly string[],
+  outputs: readonly string[],
 ): Promise<ort.InferenceSession> {
   let session: ort.InferenceSession;
   try {
@@ -236,8 +241,8 @@ async function createSession(
   } catch (error) {
     throw new BundleError(`ONNX Runtime cannot load ${name}: ${(error as Error).message}`);
   }
-  requireInterface(name, "inputs", session.inputMetadata, expected.inputs);
-  requireInterface(name, "outputs", session.outputMetadata, expected.outputs);
+  requireInterface(name, "inputs", session.inputMetadata, inputs);
+  requireInterface(name, "outputs", session.outputMetadata, outputs);
   return session;
 }
 
@@ -245,25 +250,14 @@ function requireInterface(
   name: string,
   which: string,
   found: readonly ort.InferenceSession.ValueMetadata[],
-  expected: Interface,
+  expected: readonly string[],
 ): void {
-  const describe = (entries: [string, string, readonly unknown[]][]): string =>
-    entries
-      .map(([key, type, shape]) => `${key} ${type} [${shape.join(", ")}]`)
-      .sort()
-      .join("; ");
-  const has = describe(
-    found.map((value) =>
-      value.isTensor
-        ? [
-            value.name,
-            value.type,
-            value.shape.map((axis) => (typeof axis === "number" ? axis : "batch")),
-          ]
-        : [value.name, "no tensor", []],
-    ),
-  );
-  const wanted = describe(Object.entries(expected).map(([key, v]) => [key, v.type, v.shape]));
+  const describe = (value: ort.InferenceSession.ValueMetadata): string => {
+    if (!value.isTensor) return `${value.name} no tensor []`;
+    const shape = value.shape.map((axis) => (typeof axis === "number" ? axis : "batch"));
+    return `${value.name} ${value.type} [${shape.join(", ")}]`;
+  };
+  const [has, wanted] = [found.map(describe).sort().join("; "), expected.join("; ")];
   if (has === wanted) return;
   throw new BundleError(`The ${which} of ${name} are ${has}; expected are ${wanted}.`);
 }

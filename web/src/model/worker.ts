@@ -1,38 +1,15 @@
 // The worker: everything that takes longer than a frame. Answers `Methods` by message.
 
-import { Bundle, BundleError } from "./bundle.ts";
-import { type Images, Networks, type Source } from "./networks.ts";
+import { Bundle, BundleError, type Manifest } from "./bundle.ts";
+import { Networks } from "./networks.ts";
 
 let networks: Promise<Networks>;
 
-const methods = {
-  async open(base: string) {
-    networks = Networks.open(new URL(base));
-    const { manifest } = await networks;
-    return { manifest, hashed: Bundle.canHash };
-  },
-  async ready() {
-    return (await networks).ready();
-  },
-  async latents(source: Source) {
-    return (await networks).latents(source);
-  },
-  async sample<T extends keyof Images>(source: Source, type: T) {
-    const made = await (await networks).latents(source);
-    return { ...made, images: await (await networks).decode(made.z, type) };
-  },
-  async decode<T extends keyof Images>(z: Float32Array, type: T) {
-    return (await networks).decode(z, type);
-  },
-  async encode(x: Float32Array) {
-    return (await networks).encode(x);
-  },
-  async klPerLatent() {
-    return (await networks).klPerLatent();
-  },
-};
-
-export type Methods = typeof methods;
+/** What the page calls: `open` first, then methods of the networks. */
+export interface Methods
+  extends Pick<Networks, "ready" | "latents" | "sample" | "decode" | "encode" | "klPerLatent"> {
+  open(base: string): Promise<{ manifest: Manifest; hashed: boolean }>;
+}
 
 export interface Call {
   id: number;
@@ -46,11 +23,17 @@ export interface Answer {
   error?: { message: string; advice: string | null };
 }
 
+async function call({ method, args }: Call): Promise<unknown> {
+  if (method === "open") networks = Networks.open(new URL(args[0] as string));
+  const opened = await networks;
+  if (method === "open") return { manifest: opened.manifest, hashed: Bundle.canHash };
+  return (opened[method] as (...args: unknown[]) => Promise<unknown>).apply(opened, args);
+}
+
 self.addEventListener("message", async ({ data }: MessageEvent<Call>) => {
   const answer: Answer = { id: data.id };
   try {
-    const method = methods[data.method] as (...args: unknown[]) => Promise<unknown>;
-    answer.value = await method(...data.args);
+    answer.value = await call(data);
   } catch (error) {
     const { message } = error as Error;
     answer.error = { message, advice: error instanceof BundleError ? error.advice : null };
