@@ -3,15 +3,13 @@
 import { BundleError } from "./bundle.ts";
 import type { Answer, Call, Methods } from "./worker.ts";
 
-interface Waiting {
-  resolve: (value: unknown) => void;
-  reject: (error: Error) => void;
-}
-
 /** Start the worker. */
 export function startModel(): Methods {
   const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
-  const waiting = new Map<number, Waiting>();
+  const waiting = new Map<
+    number,
+    { resolve: (value: unknown) => void; reject: (error: Error) => void }
+  >();
   let calls = 0;
 
   worker.addEventListener("message", ({ data }: MessageEvent<Answer>) => {
@@ -27,46 +25,35 @@ export function startModel(): Methods {
     waiting.clear();
   });
 
-  const call = (method: keyof Methods, args: unknown[]): Promise<unknown> =>
-    new Promise((resolve, reject) => {
-      const id = calls++;
-      waiting.set(id, { resolve, reject });
-      worker.postMessage({ id, method, args } satisfies Call);
-    });
   return new Proxy({} as Methods, {
     get:
       (_, method) =>
       (...args: unknown[]) =>
-        call(method as keyof Methods, args),
+        new Promise((resolve, reject) => {
+          const id = calls++;
+          waiting.set(id, { resolve, reject });
+          worker.postMessage({ id, method: method as keyof Methods, args } satisfies Call);
+        }),
   });
 }
 
 /**
- * Work that is asked for more often than it can be done: one at a time, and of what is asked for
- * meanwhile only the last.
+ * Work that is asked for more often than it can be done: one at a time, and once more if it was
+ * asked for meanwhile.
  */
-export function latest<T>(
-  work: (argument: T) => Promise<void>,
-  failed: (error: Error) => void,
-): (argument: T) => void {
+export function latest(work: () => Promise<void>, failed: (error: Error) => void): () => void {
   let busy = false;
-  let next: { argument: T } | null = null;
-  const run = async (argument: T): Promise<void> => {
+  let again = false;
+  return async function run(): Promise<void> {
+    again = busy;
+    if (busy) return;
     busy = true;
     try {
-      await work(argument);
+      await work();
     } catch (error) {
       failed(error as Error);
     }
     busy = false;
-    if (next !== null) {
-      const following = next;
-      next = null;
-      void run(following.argument);
-    }
-  };
-  return (argument) => {
-    if (busy) next = { argument };
-    else void run(argument);
+    if (again) void run();
   };
 }

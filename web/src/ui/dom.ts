@@ -1,7 +1,7 @@
 // Elements and form fields, without a framework.
 
 type Child = Node | string | null;
-type Value = string | number | boolean | null | ((event: never) => void);
+type Value = string | number | boolean | null | undefined | ((event: never) => void);
 
 /** An element. Functions become listeners, booleans attributes without a value. */
 export function h<K extends keyof HTMLElementTagNameMap>(
@@ -12,7 +12,7 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") element.addEventListener(name, value as EventListener);
-    else if (value !== null && value !== false) element.setAttribute(name, String(value));
+    else if ((value ?? false) !== false) element.setAttribute(name, String(value));
   }
   if (attributes.value !== undefined) (element as HTMLInputElement).value = `${attributes.value}`;
   element.append(...children.filter((child) => child !== null));
@@ -27,14 +27,17 @@ export interface Field<T> {
   set(value: T): void;
 }
 
-export interface SliderOptions {
+interface Options<T> {
   label: string;
+  value: T;
+  change: (value: T) => void;
+}
+
+interface SliderOptions extends Options<number> {
   least: number;
   most: number;
   step: number;
-  value: number;
   format?: (value: number) => string;
-  change: (value: number) => void;
 }
 
 /** A labelled slider that shows its value. */
@@ -59,21 +62,18 @@ export function slider(options: SliderOptions): Field<number> & { input: HTMLInp
   set(options.value);
   const label = h("label", { for: id }, options.label);
   return {
-    element: h("div", { class: "field slider" }, h("span", { class: "row" }, label, shown), input),
+    element: h("div", { class: "field" }, h("span", { class: "row" }, label, shown), input),
     input,
     set,
   };
 }
 
-export interface TextOptions<T> {
-  label: string;
-  value: T;
+interface TextOptions<T> extends Options<T> {
   /** null: the text is no value. */
   parse: (text: string) => T | null;
   /** What is expected, shown where something else was written. */
   hint: string;
-  change: (value: T) => void;
-  button?: { label: string; text: string; click: () => void };
+  button?: HTMLElement | null;
 }
 
 /** A field for a number that is written. */
@@ -99,24 +99,13 @@ export function written<T extends number | bigint>(options: TextOptions<T>): Fie
     valid(value);
     if (value !== null) options.change(value);
   });
-  const { button } = options;
+  const { button = null } = options;
   return {
     element: h(
       "div",
       { class: "field" },
       h("label", { for: id }, options.label),
-      h(
-        "span",
-        { class: "row" },
-        input,
-        button === undefined
-          ? null
-          : h(
-              "button",
-              { type: "button", class: "icon", "aria-label": button.label, click: button.click },
-              button.text,
-            ),
-      ),
+      h("span", { class: "row" }, input, button),
       hint,
     ),
     set(value) {
@@ -126,35 +115,28 @@ export function written<T extends number | bigint>(options: TextOptions<T>): Fie
   };
 }
 
-export interface SelectOptions {
-  label: string;
+interface ChoiceOptions extends Options<string> {
   choices: readonly (readonly [value: string, text: string])[];
-  value: string;
   /** Why it cannot be used; null: it can. */
   disabled?: string | null;
-  change: (value: string) => void;
 }
 
+const hintOf = ({ disabled = null }: ChoiceOptions): HTMLElement | null =>
+  disabled === null ? null : h("p", { class: "hint", id: newId() }, disabled);
+
 /** One of many. */
-export function select(options: SelectOptions): Field<string> {
+export function select(options: ChoiceOptions): Field<string> {
   const id = newId();
-  const hintId = newId();
-  const reason = options.disabled ?? null;
+  const hint = hintOf(options);
   const input = h(
     "select",
-    { id, disabled: reason !== null, "aria-describedby": reason === null ? null : hintId },
+    { id, disabled: hint !== null, "aria-describedby": hint?.id },
     ...options.choices.map(([value, text]) => h("option", { value }, text)),
   );
   input.value = options.value;
   input.addEventListener("change", () => options.change(input.value));
   return {
-    element: h(
-      "div",
-      { class: "field" },
-      h("label", { for: id }, options.label),
-      input,
-      reason === null ? null : h("p", { class: "hint", id: hintId }, reason),
-    ),
+    element: h("div", { class: "field" }, h("label", { for: id }, options.label), input, hint),
     set(value) {
       input.value = value;
     },
@@ -162,17 +144,16 @@ export function select(options: SelectOptions): Field<string> {
 }
 
 /** One of few, all in sight. */
-export function radios(options: SelectOptions): Field<string> {
+export function radios(options: ChoiceOptions): Field<string> {
   const name = newId();
-  const hintId = newId();
-  const reason = options.disabled ?? null;
+  const hint = hintOf(options);
   const inputs = options.choices.map(([value]) =>
     h("input", {
       type: "radio",
       name,
       id: `${name}-${value}`,
       value,
-      disabled: reason !== null,
+      disabled: hint !== null,
       change: () => options.change(value),
     }),
   );
@@ -180,25 +161,28 @@ export function radios(options: SelectOptions): Field<string> {
     for (const input of inputs) input.checked = input.value === value;
   };
   set(options.value);
+  const pills = options.choices.flatMap(([value, text], i) => [
+    inputs[i],
+    h("label", { for: `${name}-${value}` }, text),
+  ]);
   return {
     element: h(
       "fieldset",
-      { class: "field", "aria-describedby": reason === null ? null : hintId },
+      { class: "field", "aria-describedby": hint?.id },
       h("legend", {}, options.label),
-      h(
-        "span",
-        { class: "pills" },
-        ...options.choices.flatMap(([value, text], i) => [
-          inputs[i],
-          h("label", { for: `${name}-${value}` }, text),
-        ]),
-      ),
-      reason === null ? null : h("p", { class: "hint", id: hintId }, reason),
+      h("span", { class: "pills" }, ...pills),
+      hint,
     ),
     set,
   };
 }
 
-export function button(text: string, click: () => void, kind = ""): HTMLButtonElement {
-  return h("button", { type: "button", class: kind, click }, text);
+/** `label`: what screen readers say in place of the text. */
+export function button(
+  text: string,
+  click: () => void,
+  kind = "",
+  label: string | null = null,
+): HTMLButtonElement {
+  return h("button", { type: "button", class: kind, "aria-label": label, click }, text);
 }

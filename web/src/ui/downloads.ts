@@ -2,7 +2,7 @@
 
 import { idx } from "../idx.ts";
 import { button, h } from "./dom.ts";
-import { contactSheet } from "./picture.ts";
+import { contactSheet, type Size } from "./picture.ts";
 
 /** Images that a view shows. */
 export interface Shown {
@@ -31,7 +31,7 @@ export interface Downloads {
 
 export function downloads(
   shown: () => Shown | null,
-  { height, width }: { height: number; width: number },
+  size: Size,
   say: (text: string) => void,
 ): Downloads {
   const saveFile = async (make: (shown: Shown) => Promise<[Blob, string]>): Promise<void> => {
@@ -65,14 +65,14 @@ export function downloads(
         { class: "row wrap" },
         button("PNG", () =>
           saveFile(async ({ bytes, columns, name }) => [
-            await contactSheet(bytes, columns, height, width),
+            await contactSheet(bytes, columns, size),
             `${name}.png`,
           ]),
         ),
         button("IDX images", () =>
           saveFile(async ({ bytes, name }) => {
-            const count = bytes.length / (height * width);
-            return [octets(idx(bytes, [count, height, width])), `${name}-images.idx`];
+            const count = bytes.length / (size.height * size.width);
+            return [octets(idx(bytes, [count, size.height, size.width])), `${name}-images.idx`];
           }),
         ),
         labels,

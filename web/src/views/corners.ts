@@ -1,8 +1,10 @@
 // Latents of chosen digits, for the views that go between some.
 
 import { latest } from "../model/client.ts";
-import { h, select, slider } from "../ui/dom.ts";
-import { type Context, digitChoices, NO_MIXTURE, seedField } from "./view.ts";
+import { button, h, select } from "../ui/dom.ts";
+import { type Context, digitChoices, NO_MIXTURE, seedField, truncationField } from "./view.ts";
+
+const USUAL_TRUNCATION = 0.6;
 
 interface Corner {
   digit: number;
@@ -45,7 +47,7 @@ export function corners(
     latents: [],
     describe: (k) => (classes > 0 ? `${read(k).digit}` : `image ${read(k).index}`),
   };
-  const make = latest<void>(async () => {
+  const make = latest(async () => {
     const latents = await Promise.all(
       keys.map(async (_, k) => {
         const { digit, index } = read(k);
@@ -55,7 +57,7 @@ export function corners(
           count: 1,
           prior: classes > 0 ? "mixture" : "standard",
           digits: classes > 0 ? [digit] : [],
-          truncation: state.number("ct", 0, 1, 0.6),
+          truncation: state.number("ct", 0, 1, USUAL_TRUNCATION),
         });
         return z;
       }),
@@ -80,34 +82,19 @@ export function corners(
         disabled: classes > 0 ? null : "",
         change: (value) => change(k, { digit: Number(value), index: read(k).index }),
       }).element,
-      h(
-        "button",
-        {
-          type: "button",
-          class: "icon",
-          "aria-label": `Another image for ${name.toLowerCase()}`,
-          click: () => change(k, { ...read(k), index: (read(k).index + names.length) % 1_000_000 }),
-        },
+      button(
         "⟳",
+        () => change(k, { ...read(k), index: (read(k).index + names.length) % 1_000_000 }),
+        "icon",
+        `Another image for ${name.toLowerCase()}`,
       ),
     ),
   );
-  const truncation = slider({
-    label: "Truncation",
-    least: 0,
-    most: 1,
-    step: 0.01,
-    value: state.number("ct", 0, 1, 0.6),
-    change: (value) => {
-      state.set("ct", value);
-      make();
-    },
-  });
   result.fields = [
     h("div", { class: "pair" }, ...choices),
     ...(classes > 0 ? [] : [h("p", { class: "hint" }, NO_MIXTURE)]),
-    seedField(state, make).element,
-    truncation.element,
+    seedField(state, make),
+    truncationField(state, "ct", USUAL_TRUNCATION, make),
   ];
   make();
   return result;

@@ -5,10 +5,10 @@ import { latest } from "../model/client.ts";
 import type { Posterior } from "../model/networks.ts";
 import { toIntensities } from "../model/pixels.ts";
 import { variations } from "../model/variations.ts";
-import { button, h, slider } from "../ui/dom.ts";
+import { button, h } from "../ui/dom.ts";
 import { downloads, type Shown } from "../ui/downloads.ts";
-import { paint } from "../ui/picture.ts";
-import { layout, type MakeView, readSource, seedField } from "./view.ts";
+import { digits, paint } from "../ui/picture.ts";
+import { layout, type MakeView, readSource, seedField, truncationField } from "./view.ts";
 
 const COUNT = 24;
 const COLUMNS = 8;
@@ -47,13 +47,9 @@ export const draw: MakeView = (context) => {
     invitation,
     cursor,
   );
-  const input = h("canvas", {
-    class: "digits",
-    role: "img",
-    "aria-label": "What the encoder sees",
-  });
-  const output = h("canvas", { class: "digits", role: "img", "aria-label": "Its reconstruction" });
-  const sheet = h("canvas", { class: "digits", role: "img", "aria-label": "Variations" });
+  const input = digits("What the encoder sees");
+  const output = digits("Its reconstruction");
+  const sheet = digits("Variations");
   const results = h(
     "div",
     { class: "results" },
@@ -73,7 +69,7 @@ export const draw: MakeView = (context) => {
 
   const fromSample = (): boolean => state.choice("from", ["pad", "sample"], "pad") === "sample";
 
-  const show = latest<void>(async () => {
+  const show = latest(async () => {
     let image: Uint8Array = rasterize(strokes);
     let what = "your drawing";
     if (fromSample()) {
@@ -85,13 +81,8 @@ export const draw: MakeView = (context) => {
     results.classList.toggle("empty", empty);
     if (empty) {
       shown = null;
-      for (const canvas of [input, output, sheet]) {
-        paint(
-          canvas,
-          new Uint8Array(canvas === sheet ? COUNT * 784 : 784),
-          canvas === sheet ? COLUMNS : 1,
-        );
-      }
+      for (const canvas of [input, output]) paint(canvas, new Uint8Array(784), 1, dims);
+      paint(sheet, new Uint8Array(COUNT * 784), COLUMNS, dims);
       context.painted();
       return;
     }
@@ -102,9 +93,9 @@ export const draw: MakeView = (context) => {
     z.set(posterior.mu, around.length);
     const bytes = await model.decode(z, "uint8");
     const varied = bytes.slice(0, COUNT * 784);
-    paint(input, image, 1);
-    paint(output, bytes.subarray(COUNT * 784), 1);
-    paint(sheet, varied, COLUMNS);
+    paint(input, image, 1, dims);
+    paint(output, bytes.subarray(COUNT * 784), 1, dims);
+    paint(sheet, varied, COLUMNS, dims);
     sheet.setAttribute("aria-label", `${COUNT} variations of ${what}`);
     shown = { bytes: varied, columns: COLUMNS, labels: null, name: "variations" };
     context.painted();
@@ -220,47 +211,34 @@ export const draw: MakeView = (context) => {
     context.say("The pad is empty.");
   }
 
-  const truncation = slider({
-    label: "Truncation",
-    least: 0,
-    most: 1,
-    step: 0.01,
-    value: state.number("vt", 0, 1, 1),
-    change: (value) => {
-      state.set("vt", value);
-      show();
-    },
-  });
   const files = downloads(() => shown, dims, context.say);
   paintPad();
   show();
-  return {
-    element: layout(
-      "Draw",
-      [h("div", { class: "two" }, area, results)],
-      [
-        h(
-          "span",
-          { class: "row wrap" },
-          button("Clear", clear),
-          button("Undo", undo),
-          button("Take the chosen sample", () => {
-            strokes = [];
-            state.unset("ink");
-            state.set("from", "sample");
-            paintPad();
-            show();
-          }),
-        ),
-        seedField(state, show, "vseed").element,
-        truncation.element,
-        h(
-          "p",
-          { class: "hint" },
-          "0: the reconstruction, as often as there is room. 1: the posterior as the encoder sees it.",
-        ),
-        files.element,
-      ],
-    ),
-  };
+  return layout(
+    "Draw",
+    [h("div", { class: "two" }, area, results)],
+    [
+      h(
+        "span",
+        { class: "row wrap" },
+        button("Clear", clear),
+        button("Undo", undo),
+        button("Take the chosen sample", () => {
+          strokes = [];
+          state.unset("ink");
+          state.set("from", "sample");
+          paintPad();
+          show();
+        }),
+      ),
+      seedField(state, show, "vseed"),
+      truncationField(state, "vt", 1, show),
+      h(
+        "p",
+        { class: "hint" },
+        "0: the reconstruction, as often as there is room. 1: the posterior as the encoder sees it.",
+      ),
+      files.element,
+    ],
+  );
 };

@@ -1,11 +1,10 @@
 // The latents of one image, each a slider, the most used first.
 
 import { latest } from "../model/client.ts";
-import { parseU64 } from "../state.ts";
-import { button, h, slider, written } from "../ui/dom.ts";
+import { button, h, slider } from "../ui/dom.ts";
 import { downloads, type Shown } from "../ui/downloads.ts";
-import { paint } from "../ui/picture.ts";
-import { layout, type MakeView, readSource, seedField, sourceFields } from "./view.ts";
+import { digits, paint } from "../ui/picture.ts";
+import { layout, type MakeView, readSource, seedField, sourceFields, u64Field } from "./view.ts";
 
 const MOST = 4; // beyond it, one in 16,000 draws of N(0, 1)
 const STEPS = 9; // of the row that shows what one latent does
@@ -28,8 +27,8 @@ export const latents: MakeView = (context) => {
   let chosen = 0;
   const changes = parseChanges(state.text("z", ""), dims.latent);
 
-  const large = h("canvas", { class: "digits", role: "img", "aria-label": "The digit" });
-  const row = h("canvas", { class: "digits", role: "img" });
+  const large = digits("The digit");
+  const row = digits();
   const rowCaption = h("p", { class: "caption" });
   const list = h("div", { class: "latents" });
   const note = h("p", { class: "hint" }, "Measuring how much each latent is used …");
@@ -37,7 +36,7 @@ export const latents: MakeView = (context) => {
   const current = (): Float32Array<ArrayBuffer> =>
     Float32Array.from(base, (value, j) => changes.get(j) ?? value);
 
-  const draw = latest<void>(async () => {
+  const draw = latest(async () => {
     const z = current();
     const lines = new Float32Array((STEPS + 1) * dims.latent);
     for (let k = 0; k < STEPS; k++) {
@@ -48,8 +47,8 @@ export const latents: MakeView = (context) => {
     const bytes = await model.decode(lines, "uint8");
     const split = STEPS * dims.height * dims.width;
     const digit = bytes.slice(split);
-    paint(row, bytes.subarray(0, split), STEPS, dims.height, dims.width);
-    paint(large, digit, 1, dims.height, dims.width);
+    paint(row, bytes.subarray(0, split), STEPS, dims);
+    paint(large, digit, 1, dims);
     rowCaption.textContent = `Latent ${chosen} from −3 to 3, the others as they are`;
     row.setAttribute("aria-label", rowCaption.textContent);
     shown = { bytes: digit, columns: 1, labels: null, name: `digit-seed${state.u64("seed")}` };
@@ -93,7 +92,7 @@ export const latents: MakeView = (context) => {
     });
   }
 
-  const load = latest<void>(async () => {
+  const load = latest(async () => {
     const source = { ...readSource(context), first: state.u64("at"), count: 1 };
     base = (await model.latents(source)).z;
     show();
@@ -126,63 +125,46 @@ export const latents: MakeView = (context) => {
   }
 
   list.append(...sliders.map(({ element }) => element));
-  const at = written<bigint>({
-    label: "Image",
-    value: state.u64("at"),
-    parse: parseU64,
-    hint: "A whole number from 0 to 2⁶⁴ − 1.",
-    change: (value) => {
-      state.set("at", value);
-      restart();
-    },
-    button: {
-      label: "The next image",
-      text: "→",
-      click: () => {
-        const next = BigInt.asUintN(64, state.u64("at") + 1n);
-        at.set(next);
-        state.set("at", next);
-        restart();
-      },
-    },
+  const at = u64Field(state, "at", "Image", restart, {
+    text: "→",
+    label: "The next image",
+    value: () => BigInt.asUintN(64, state.u64("at") + 1n),
   });
   const files = downloads(() => shown, dims, context.say);
   load();
   sort().catch(context.fail);
-  return {
-    element: layout(
-      "Latents",
-      [
+  return layout(
+    "Latents",
+    [
+      h(
+        "div",
+        { class: "two fixed" },
         h(
           "div",
-          { class: "two fixed" },
-          h(
-            "div",
-            { class: "sticky" },
-            h("div", { class: "paper big" }, large),
-            h("div", { class: "paper" }, row),
-            rowCaption,
-          ),
-          h("section", { "aria-label": "Latents" }, note, list),
+          { class: "sticky" },
+          h("div", { class: "paper big" }, large),
+          h("div", { class: "paper" }, row),
+          rowCaption,
         ),
-      ],
-      [
-        h("div", { class: "pair" }, seedField(state, restart).element, at.element),
-        ...sourceFields(context, restart),
-        h(
-          "span",
-          { class: "row wrap" },
-          button("Undo changes", restart),
-          button("All to zero", () => {
-            for (let j = 0; j < dims.latent; j++) changes.set(j, 0);
-            remember();
-            show();
-            draw();
-            context.say("All latents are zero.");
-          }),
-        ),
-        files.element,
-      ],
-    ),
-  };
+        h("section", { "aria-label": "Latents" }, note, list),
+      ),
+    ],
+    [
+      h("div", { class: "pair" }, seedField(state, restart), at),
+      ...sourceFields(context, restart),
+      h(
+        "span",
+        { class: "row wrap" },
+        button("Undo changes", restart),
+        button("All to zero", () => {
+          for (let j = 0; j < dims.latent; j++) changes.set(j, 0);
+          remember();
+          show();
+          draw();
+          context.say("All latents are zero.");
+        }),
+      ),
+      files.element,
+    ],
+  );
 };

@@ -4,20 +4,21 @@ import { latest } from "../model/client.ts";
 import { type Method, onPath } from "../model/paths.ts";
 import { button, h, radios, slider } from "../ui/dom.ts";
 import { downloads, type Shown } from "../ui/downloads.ts";
-import { paint } from "../ui/picture.ts";
+import { digits, paint } from "../ui/picture.ts";
 import { corners } from "./corners.ts";
-import { layout, type MakeView, REDUCED_MOTION } from "./view.ts";
+import { layout, type MakeView } from "./view.ts";
 
 const STEPS = 16; // as `digitvae interpolate`
 const ACROSS = 3000; // ms from one end to the other
+const REDUCED_MOTION = matchMedia("(prefers-reduced-motion: reduce)");
 
 export const morph: MakeView = (context) => {
   const { state, dims, model } = context;
   let shown: Shown | null = null;
   let frame = 0;
 
-  const large = h("canvas", { class: "digits", role: "img" });
-  const strip = h("canvas", { class: "digits", role: "img" });
+  const large = digits();
+  const strip = digits();
   const between = corners(context, ["From", "To"], ["from", "to"], [3, 8], () => {
     drawStrip();
     drawHere();
@@ -25,7 +26,7 @@ export const morph: MakeView = (context) => {
   const method = (): Method => state.choice("method", ["lerp", "slerp"], "lerp");
   const at = (): number => state.number("m", 0, 1, 0);
 
-  const drawStrip = latest<void>(async () => {
+  const drawStrip = latest(async () => {
     const [a, b] = between.latents;
     if (a === undefined) return;
     const path = new Float32Array(STEPS * dims.latent);
@@ -36,21 +37,15 @@ export const morph: MakeView = (context) => {
     const [from, to] = [between.describe(0), between.describe(1)];
     const name = `morph-${from}-to-${to}-seed${state.u64("seed")}`.replaceAll(" ", "-");
     shown = { bytes, columns: STEPS, labels: null, name };
-    paint(strip, bytes, STEPS, dims.height, dims.width);
+    paint(strip, bytes, STEPS, dims);
     strip.setAttribute("aria-label", `${STEPS} steps from ${from} to ${to}`);
   }, context.fail);
 
-  const drawHere = latest<void>(async () => {
+  const drawHere = latest(async () => {
     const [a, b] = between.latents;
     if (a === undefined) return;
     const t = at();
-    paint(
-      large,
-      await model.decode(onPath(a, b, t, method()), "uint8"),
-      1,
-      dims.height,
-      dims.width,
-    );
+    paint(large, await model.decode(onPath(a, b, t, method()), "uint8"), 1, dims);
     const [from, to] = [between.describe(0), between.describe(1)];
     large.setAttribute("aria-label", `${Math.round(t * 100)} % of the way from ${from} to ${to}`);
     context.painted();
@@ -121,7 +116,7 @@ export const morph: MakeView = (context) => {
   });
   const files = downloads(() => shown, dims, context.say);
   return {
-    element: layout(
+    ...layout(
       "Morph",
       [
         h("div", { class: "paper big" }, large),

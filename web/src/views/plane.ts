@@ -4,7 +4,7 @@ import { latest } from "../model/client.ts";
 import { onPlane } from "../model/paths.ts";
 import { h } from "../ui/dom.ts";
 import { downloads, type Shown } from "../ui/downloads.ts";
-import { paint } from "../ui/picture.ts";
+import { digits, paint } from "../ui/picture.ts";
 import { corners } from "./corners.ts";
 import { layout, type MakeView } from "./view.ts";
 
@@ -28,7 +28,7 @@ export const plane: MakeView = (context) => {
     map,
     handle,
   );
-  const large = h("canvas", { class: "digits", role: "img", "aria-label": "The digit here" });
+  const large = digits("The digit here");
   const caption = h("p", { class: "caption" });
 
   const between = corners(
@@ -46,7 +46,7 @@ export const plane: MakeView = (context) => {
     state.number("y", 0, 1, 0.15),
   ];
 
-  const drawMap = latest<void>(async () => {
+  const drawMap = latest(async () => {
     const points = new Float32Array(SIDE * SIDE * dims.latent);
     for (let i = 0; i < SIDE * SIDE; i++) {
       const [right, down] = [(i % SIDE) / (SIDE - 1), Math.floor(i / SIDE) / (SIDE - 1)];
@@ -54,14 +54,14 @@ export const plane: MakeView = (context) => {
     }
     const bytes = await model.decode(points, "uint8");
     shown = { bytes, columns: SIDE, labels: null, name: `plane-seed${state.u64("seed")}` };
-    paint(map, bytes, SIDE, dims.height, dims.width);
+    paint(map, bytes, SIDE, dims);
   }, context.fail);
 
-  const drawHere = latest<void>(async () => {
+  const drawHere = latest(async () => {
     if (between.latents.length === 0) return;
     const [x, y] = place();
     const bytes = await model.decode(onPlane(between.latents, x, y), "uint8");
-    paint(large, bytes, 1, dims.height, dims.width);
+    paint(large, bytes, 1, dims);
     context.painted();
   }, context.fail);
 
@@ -119,18 +119,16 @@ export const plane: MakeView = (context) => {
 
   show();
   const files = downloads(() => shown, dims, context.say);
-  return {
-    element: layout(
-      "Plane",
-      [
-        h(
-          "div",
-          { class: "two" },
-          area,
-          h("div", { class: "here" }, h("div", { class: "paper" }, large), caption),
-        ),
-      ],
-      [...between.fields, files.element],
-    ),
-  };
+  return layout(
+    "Plane",
+    [
+      h(
+        "div",
+        { class: "two" },
+        area,
+        h("div", { class: "here" }, h("div", { class: "paper" }, large), caption),
+      ),
+    ],
+    [...between.fields, files.element],
+  );
 };

@@ -4,8 +4,16 @@ import { latest } from "../model/client.ts";
 import { parseU64 } from "../state.ts";
 import { button, h, written } from "../ui/dom.ts";
 import { downloads, type Shown } from "../ui/downloads.ts";
-import { gridOf, paint } from "../ui/picture.ts";
-import { layout, type MakeView, NO_MIXTURE, readSource, seedField, sourceFields } from "./view.ts";
+import { digits, gridOf, paint } from "../ui/picture.ts";
+import {
+  layout,
+  type MakeView,
+  NO_MIXTURE,
+  readSource,
+  seedField,
+  sourceFields,
+  u64Field,
+} from "./view.ts";
 
 const MOST = 10_000;
 const NARROWEST = 30; // pixels of the screen for a digit
@@ -18,7 +26,7 @@ export const samples: MakeView = (context) => {
   const sheet = h("canvas", { class: "digits sheet", role: "img", "aria-label": "Samples" });
   const mark = h("div", { class: "mark", hidden: true });
   const frame = h("div", { class: "paper frame" }, sheet, mark);
-  const large = h("canvas", { class: "digits", role: "img", "aria-label": "The chosen image" });
+  const large = digits("The chosen image");
   const caption = h("p", { class: "caption" });
 
   const count = written<number>({
@@ -29,14 +37,10 @@ export const samples: MakeView = (context) => {
       return value !== null && value >= 1n && value <= MOST ? Number(value) : null;
     },
     hint: `A whole number from 1 to ${MOST.toLocaleString("en")}.`,
-    change: (value) => change("count", value),
-  });
-  const first = written<bigint>({
-    label: "First index",
-    value: state.u64("first"),
-    parse: parseU64,
-    hint: "A whole number from 0 to 2⁶⁴ − 1.",
-    change: (value) => change("first", value),
+    change: (value) => {
+      state.set("count", value);
+      refresh();
+    },
   });
   const at = written<bigint>({
     label: "Chosen image",
@@ -50,12 +54,7 @@ export const samples: MakeView = (context) => {
   });
   const files = downloads(() => shown, dims, context.say);
 
-  function change(name: string, value: number | bigint): void {
-    state.set(name, value);
-    refresh();
-  }
-
-  const draw = latest<void>(async () => {
+  const refresh = latest(async () => {
     const source = readSource(context);
     const first = state.u64("first");
     const count = state.whole("count", 1, MOST, 100);
@@ -64,7 +63,7 @@ export const samples: MakeView = (context) => {
     const room = frame.clientWidth || 600;
     const { columns } = gridOf(count, Math.max(4, Math.floor(room / NARROWEST)));
     shown = { bytes: images, columns, labels, first, name: `digits-seed${source.seed}` };
-    paint(sheet, images, columns, dims.height, dims.width);
+    paint(sheet, images, columns, dims);
     context.painted();
     const origin = source.prior === "standard" ? "N(0, I)" : "the mixture";
     const what = `${count.toLocaleString("en")} digits of seed ${source.seed} from ${origin}`;
@@ -73,7 +72,6 @@ export const samples: MakeView = (context) => {
     files.labelled(labels === null ? labelsWhy(context.classes) : null);
     choose(positionOf(state.u64("at")) === null ? first : state.u64("at"));
   }, context.fail);
-  const refresh = (): void => draw();
 
   function positionOf(index: bigint): number | null {
     if (shown === null) return null;
@@ -87,13 +85,7 @@ export const samples: MakeView = (context) => {
     if (index !== state.u64("at")) state.set("at", index);
     at.set(index);
     const { bytes, columns, labels } = shown;
-    paint(
-      large,
-      bytes.subarray(position * pixels, (position + 1) * pixels),
-      1,
-      dims.height,
-      dims.width,
-    );
+    paint(large, bytes.subarray(position * pixels, (position + 1) * pixels), 1, dims);
     const rows = Math.ceil(bytes.length / pixels / columns);
     mark.hidden = false;
     mark.style.left = `${((position % columns) / columns) * 100}%`;
@@ -116,38 +108,36 @@ export const samples: MakeView = (context) => {
   });
 
   refresh();
-  return {
-    element: layout(
-      "Samples",
-      [frame],
-      [
-        seedField(state, refresh).element,
-        h("div", { class: "pair" }, count.element, first.element),
-        ...sourceFields(context, refresh),
+  return layout(
+    "Samples",
+    [frame],
+    [
+      seedField(state, refresh),
+      h("div", { class: "pair" }, count.element, u64Field(state, "first", "First index", refresh)),
+      ...sourceFields(context, refresh),
+      h(
+        "section",
+        { class: "chosen", "aria-label": "The chosen image" },
+        h("div", { class: "paper" }, large),
         h(
-          "section",
-          { class: "chosen", "aria-label": "The chosen image" },
-          h("div", { class: "paper" }, large),
+          "div",
+          {},
+          at.element,
+          caption,
           h(
-            "div",
-            {},
-            at.element,
-            caption,
-            h(
-              "span",
-              { class: "row wrap" },
-              button("Adjust its latents", () => context.goTo("latents")),
-              button("Vary it", () => {
-                state.set("from", "sample");
-                context.goTo("draw");
-              }),
-            ),
+            "span",
+            { class: "row wrap" },
+            button("Adjust its latents", () => context.goTo("latents")),
+            button("Vary it", () => {
+              state.set("from", "sample");
+              context.goTo("draw");
+            }),
           ),
         ),
-        files.element,
-      ],
-    ),
-  };
+      ),
+      files.element,
+    ],
+  );
 };
 
 function labelsWhy(classes: number): string {

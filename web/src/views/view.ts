@@ -3,9 +3,8 @@
 import type { Dims, Manifest } from "../model/bundle.ts";
 import type { Source } from "../model/networks.ts";
 import type { Methods } from "../model/worker.ts";
-import type { State } from "../state.ts";
-import { parseU64 } from "../state.ts";
-import { type Field, h, radios, select, slider, written } from "../ui/dom.ts";
+import { parseU64, type State } from "../state.ts";
+import { button, type Field, h, radios, select, slider, written } from "../ui/dom.ts";
 
 export interface Context {
   model: Methods;
@@ -36,41 +35,68 @@ export const NO_MIXTURE =
   "This bundle has no prior.onnx, which knows the digits: latents come from N(0, I) alone. " +
   "`digitvae export` makes bundles with one.";
 
-export const REDUCED_MOTION = matchMedia("(prefers-reduced-motion: reduce)");
-
 /** A view: what is looked at, and beside it how it is made. */
-export function layout(heading: string, stage: (Node | string)[], controls: Node[]): HTMLElement {
-  return h(
-    "div",
-    { class: "view" },
-    h("h2", { class: "unseen" }, heading),
-    h("div", { class: "stage" }, ...stage),
-    h("aside", { class: "controls", "aria-label": `${heading}: settings` }, ...controls),
-  );
+export function layout(heading: string, stage: (Node | string)[], controls: Node[]): View {
+  return {
+    element: h(
+      "div",
+      { class: "view" },
+      h("h2", { class: "unseen" }, heading),
+      h("div", { class: "stage" }, ...stage),
+      h("aside", { class: "controls", "aria-label": `${heading}: settings` }, ...controls),
+    ),
+  };
 }
 
-export function seedField(state: State, change: () => void, name = "seed"): Field<bigint> {
-  const changed = (seed: bigint): void => {
-    state.set(name, seed);
+/** A field for a 64-bit number in the address, and perhaps a button for another. */
+export function u64Field(
+  state: State,
+  name: string,
+  label: string,
+  change: () => void,
+  other?: { text: string; label: string; value: () => bigint },
+): HTMLElement {
+  const changed = (value: bigint): void => {
+    state.set(name, value);
     change();
   };
+  const click = (): void => {
+    const value = other!.value();
+    field.set(value);
+    changed(value);
+  };
   const field: Field<bigint> = written<bigint>({
-    label: "Seed",
+    label,
     value: state.u64(name),
     parse: parseU64,
     hint: "A whole number from 0 to 2⁶⁴ − 1.",
     change: changed,
-    button: {
-      label: "Another seed",
-      text: "⟳",
-      click: () => {
-        const seed = BigInt(crypto.getRandomValues(new Uint32Array(1))[0]) % 1_000_000n;
-        field.set(seed);
-        changed(seed);
-      },
-    },
+    button: other === undefined ? null : button(other.text, click, "icon", other.label),
   });
-  return field;
+  return field.element;
+}
+
+export function seedField(state: State, change: () => void, name = "seed"): HTMLElement {
+  return u64Field(state, name, "Seed", change, {
+    text: "⟳",
+    label: "Another seed",
+    value: () => BigInt(crypto.getRandomValues(new Uint32Array(1))[0]) % 1_000_000n,
+  });
+}
+
+export function truncationField(
+  state: State,
+  name: string,
+  usual: number,
+  change: () => void,
+): HTMLElement {
+  const value = state.number(name, 0, 1, usual);
+  const changed = (value: number): void => {
+    state.set(name, value);
+    change();
+  };
+  return slider({ label: "Truncation", least: 0, most: 1, step: 0.01, value, change: changed })
+    .element;
 }
 
 /** The choice of a prior, a digit and a truncation, which views share by their names in the address. */
@@ -108,18 +134,7 @@ export function sourceFields(context: Context, change: () => void): HTMLElement[
       change();
     },
   });
-  const truncation = slider({
-    label: "Truncation",
-    least: 0,
-    most: 1,
-    step: 0.01,
-    value: state.number("t", 0, 1, 1),
-    change: (value) => {
-      state.set("t", value);
-      change();
-    },
-  });
-  return [prior.element, digit.element, truncation.element];
+  return [prior.element, digit.element, truncationField(state, "t", 1, change)];
 }
 
 export function digitChoices(classes: number): [string, string][] {
