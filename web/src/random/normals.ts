@@ -68,7 +68,21 @@ export function boxMuller(
   cosine = cosine * t + 1 / 24;
   cosine = cosine * t - 1 / 2;
   cosine = cosine * t + 1;
-  const swap = (quarter & 1) !== 0;
-  out[at] = radius * ((quarter + 1) & 2 ? -1 : 1) * (swap ? sine : cosine);
-  out[at + 1] = radius * (quarter & 2 ? -1 : 1) * (swap ? cosine : sine);
+  switch (quarter) {
+    case 0:
+      out[at] = radius * cosine;
+      out[at + 1] = radius * sine;
+      break;
+    case 1:
+      out[at] = radius * -sine;
+      out[at + 1] = radius * cosine;
+      break;
+    case 2:
+      out[at] = radius * -cosine;
+      out[at + 1] = radius * -sine;
+      break;
+    default:
+      out[at] = radius * sine;
+      out[at + 1] = radius * -cosine;
+  }
 }
