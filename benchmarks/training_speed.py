@@ -30,7 +30,7 @@ from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
 from benchmarks.machine import fma_rate
-from digitvae.cli.commands.train import SPINS
+from digitvae.cli.requirements import SPINS
 from digitvae.data import sets as data
 from digitvae.training.loop import PRECISIONS, Progress, TrainConfig, recipe, train
 from digitvae.vae.model import VAE

@@ -47,7 +47,7 @@ def classifier(
     as_json: bool,
 ) -> None:
     """Train a classifier of digits and write it as ONNX."""
-    from digitvae.cli.commands.train import require_torch
+    from digitvae.cli.requirements import require_torch
 
     require_torch(also=("onnx", "onnxscript"))
     from digitvae.base.atomic import new_file

@@ -76,7 +76,7 @@ def evaluate(
     if update and bundle is None:
         raise click.UsageError("--update needs BUNDLE: the folder to write into")
     require_places({"--html": html_file, "--png": png_file}, {}, [bundle, compare])
-    from digitvae.cli.commands.train import require_torch
+    from digitvae.cli.requirements import require_torch
 
     require_torch(also=(*(["jinja2"] if html_file else []), *(["yaml"] if update else [])))
     from digitvae.base.atomic import new_file

@@ -52,7 +52,7 @@ def export(
 
     RUN is a finished run directory.
     """
-    from digitvae.cli.commands.train import PARITY_NEEDS, require_torch
+    from digitvae.cli.requirements import PARITY_NEEDS, require_torch
 
     require_torch(also=("onnx", "onnxscript", "sklearn", "yaml", *PARITY_NEEDS))
     from digitvae.bundle.folder import Bundle

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -15,22 +14,12 @@ import click
 
 from digitvae.base.text import printable
 from digitvae.cli import options
+from digitvae.cli.requirements import require_torch
 from digitvae.cli.say import say, say_json, tell
 
 if TYPE_CHECKING:
     from digitvae.training.distributed import Group
     from digitvae.training.loop import Progress, Summary
-
-PARITY_NEEDS = ("onnx", "hypothesis", "threadpoolctl")
-"""Packages that verifying a bundle imports beside PyTorch."""
-
-SPINS = "16000"
-"""PyTorch's threads look so often for each other before they sleep, instead of 300,000 times.
-
-Threads that wait by spinning take the processor from the one that is waited for as soon as anything
-else runs. So many spins bridge the gaps between the operations of a step, and no more
-(docs/training.md).
-"""
 
 
 @click.command(
@@ -166,26 +155,6 @@ def train(
     else:
         for line in _report(out, summary):
             say(line)
-
-
-def require_torch(also: tuple[str, ...] = ()) -> None:
-    """Before PyTorch is imported: is it there, and are its threads told to be good neighbours?
-
-    Raises:
-        DigitVAEError: It is missing, or another of the packages that training installs.
-    """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
-    from importlib.util import find_spec
-
-    from digitvae.base.errors import DigitVAEError
-
-    missing = [name for name in ("torch", "safetensors", *also) if find_spec(name) is None]
-    if missing:
-        raise DigitVAEError(
-            f"this command needs {' and '.join(missing)}, which the product itself does not: "
-            "pip install 'digitvae[train]'"
-        )
 
 
 @contextmanager

@@ -135,7 +135,7 @@ def verify(
         },
         [bundle],
     )
-    from digitvae.cli.commands.train import PARITY_NEEDS, require_torch
+    from digitvae.cli.requirements import PARITY_NEEDS, require_torch
 
     views = {"jinja2": html_file, "junitparser": junit_file}
     require_torch(also=(*PARITY_NEEDS, *(name for name, file in views.items() if file)))
