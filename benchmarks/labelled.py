@@ -71,7 +71,7 @@ def measure(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict
 
 
 def print_table(
-    decoder: _native.Decoder, priors: dict[str, _native.Prior], rounds: int, threads: int
+    decoder: _native.Decoder, priors: dict[str, _native.Mixture], rounds: int, threads: int
 ) -> None:
     """Whole calls with so many threads."""
     images = np.empty((DIGITS, 28, 28), np.uint8)
@@ -113,11 +113,11 @@ def main() -> None:
     content = bundle.read(PRIOR) if asked.prior is None else asked.prior.read_bytes()
     decoder = _native.Decoder(runtime, bundle.read(DECODER))
     priors = {
-        name: _native.Prior(runtime, content),
-        f"{name}, by ONNX Runtime": _native.Prior(runtime, content, optimized=False),
+        name: _native.Mixture(runtime, content),
+        f"{name}, by ONNX Runtime": _native.Mixture(runtime, content, optimized=False),
     }
     for graph, model in made_up(asked.components).items():
-        priors[f"made up: {graph}"] = _native.Prior(runtime, model)
+        priors[f"made up: {graph}"] = _native.Mixture(runtime, model)
     with limited_to(1):
         print_table(decoder, priors, asked.rounds, 1)
     print_table(decoder, priors, asked.rounds, _native.available_threads())

@@ -37,7 +37,7 @@ from digitvae.mixture.fit import (
     log_likelihood,
     principal_factor,
 )
-from digitvae.mixture.model import LatentPrior
+from digitvae.mixture.model import LatentMixture
 from digitvae.vae.serialisation import onnx_bytes
 from digitvae.vae.weights import load_bundle
 
@@ -87,10 +87,10 @@ class Codes(NamedTuple):
     held_out: Array
 
 
-class SharedAxes(LatentPrior):
+class SharedAxes(LatentMixture):
     """All components with the axes ``axes`` [latents, latents] and deviations of their own."""
 
-    def __init__(self, prior: LatentPrior, axes: Tensor | None) -> None:
+    def __init__(self, prior: LatentMixture, axes: Tensor | None) -> None:
         super().__init__(**prior.state_dict())
         self.axes = axes
 

@@ -172,7 +172,7 @@ void register_engine(py::module_& module) {
       .def_property_readonly("path", [](const Runtime& runtime) { return runtime.path(); })
       .def_property_readonly("version", [](const Runtime& runtime) { return runtime.version(); });
 
-  py::class_<Mixture>(module, "Prior")
+  py::class_<Mixture>(module, "Mixture")
       .def(py::init(&load_variant<Mixture>), py::arg("runtime").none(false), py::arg("model"), py::kw_only(),
            py::arg("optimized") = py::none())
       .def_property_readonly("is_optimized", [](const Mixture& prior) { return prior.is_optimized(); })

@@ -40,7 +40,7 @@ class _Network:
     @property
     def dataset(self) -> str: ...
 
-class Prior:
+class Mixture:
     def __init__(
         self, runtime: Runtime, model: bytes, *, optimized: bool | None = None
     ) -> None: ...
@@ -65,7 +65,7 @@ class Decoder(_Network):
         seed: int,
         first: int,
         threads: int,
-        prior: Prior | None = None,
+        prior: Mixture | None = None,
         digits: Sequence[int] = (),
         truncation: float = 1.0,
         labels: Buffer | None = None,
@@ -77,7 +77,7 @@ class Decoder(_Network):
         seed: int,
         first: int,
         threads: int,
-        prior: Prior | None = None,
+        prior: Mixture | None = None,
         digits: Sequence[int] = (),
         truncation: float = 1.0,
         labels: Buffer | None = None,

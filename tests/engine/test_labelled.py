@@ -284,9 +284,9 @@ def test_the_native_module_itself_refuses_labels_of_no_prior(labelled: dv.Model)
         decoder.sample(bytearray(784), seed=0, first=0, threads=1, labels=ints(1))
     with pytest.raises(ValueError, match="digit is 3 but no prior is given"):
         decoder.sample(bytearray(784), seed=0, first=0, threads=1, digits=[3])
-    prior = labelled._networks.prior
+    prior = labelled._networks.mixture
     assert (prior.latent_dim, prior.labels, prior.dataset) == (40, 10, "mnist")
-    assert isinstance(prior, _native.Prior)
+    assert isinstance(prior, _native.Mixture)
 
 
 def test_a_pickled_model_draws_the_same_digits(labelled: dv.Model) -> None:

@@ -317,7 +317,7 @@ def test_the_prior_is_fitted_to_refined_codes_of_the_run_s_images_and_progress_i
         show(7, len(images))
         return refined
 
-    def fit_prior(codes: object, logvar: Any, labels: Any, **_options: object) -> None:
+    def fit_mixture(codes: object, logvar: Any, labels: Any, **_options: object) -> None:
         assert len(logvar) == expected
         assert np.array_equal(labels, mnist["train"].labels[:expected])
         fitted.append(codes)
@@ -327,7 +327,7 @@ def test_the_prior_is_fitted_to_refined_codes_of_the_run_s_images_and_progress_i
         told.append((done, total, what))
 
     monkeypatch.setattr(export, "refine", refine)
-    monkeypatch.setattr(export, "fit_prior", fit_prior)
+    monkeypatch.setattr(export, "fit_mixture", fit_mixture)
     with pytest.raises(InterruptedError):
         export._fit(vae, run_of, None, said.append, tell)
     assert fitted[0] is refined

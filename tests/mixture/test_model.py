@@ -13,21 +13,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from digitvae.mixture import fit as prior
+from digitvae.mixture import fit
 from digitvae.mixture.fit import (
     CANDIDATES,
     LEAST_IMAGES,
     RANK,
     ClassMixture,
-    PriorFit,
+    MixtureFit,
     assemble,
     cluster,
     fit_class,
-    fit_prior,
+    fit_mixture,
     log_likelihood,
     principal_factor,
 )
-from digitvae.mixture.model import LatentPrior
+from digitvae.mixture.model import LatentMixture
 from digitvae.vae import serialisation as forms
 from tests.support.sizes import DIMS
 
@@ -52,7 +52,7 @@ def some_mixtures() -> list[ClassMixture]:
 
 
 @pytest.fixture(scope="module")
-def toy() -> LatentPrior:
+def toy() -> LatentMixture:
     return assemble(some_mixtures(), FREQUENCIES)
 
 
@@ -62,7 +62,7 @@ def draw(module: Any, u: Any, digit: Any, eps: Any) -> tuple[Array, Array]:
     return z.numpy(), label.numpy()
 
 
-def components(module: LatentPrior, u: Any, digit: int) -> list[int]:
+def components(module: LatentMixture, u: Any, digit: int) -> list[int]:
     rows = torch.tensor(np.asarray(u, np.float32))
     return module.choose(rows, torch.full((len(rows),), digit))[0].tolist()
 
@@ -78,13 +78,13 @@ def noise(count: int, seed: int = 0) -> Array:
 # What is drawn.
 
 
-def test_a_component_begins_exactly_at_its_threshold(toy: LatentPrior) -> None:
+def test_a_component_begins_exactly_at_its_threshold(toy: LatentMixture) -> None:
     assert components(toy, [0, below(0.25), 0.25, LARGEST_U], 0) == [0, 0, 1, 1]
     assert components(toy, [0, 0.5, LARGEST_U], 1) == [2, 2, 2]
     assert components(toy, [0, 0.125, below(0.625), 0.625, LARGEST_U], 2) == [3, 4, 4, 5, 5]
 
 
-def test_any_class_divides_the_range_by_frequencies_and_then_by_weights(toy: LatentPrior) -> None:
+def test_any_class_divides_the_range_by_frequencies_and_then_by_weights(toy: LatentMixture) -> None:
     u = [0, 0.125, 0.5, 0.75, 0.75 + 0.125 / 4, 0.75 + 0.625 / 4, LARGEST_U]
     assert components(toy, u, -1) == [0, 1, 2, 3, 4, 5, 5]
     before = np.nextafter(np.array(u[1:6], np.float32), np.float32(0))
@@ -115,7 +115,7 @@ def test_thresholds_that_rounding_pushes_to_1_leave_every_u_a_component() -> Non
     assert components(module, [0, LARGEST_U], -1) == [0, 0]
 
 
-def test_latents_are_mean_plus_noise_times_factor_of_float64(toy: LatentPrior) -> None:
+def test_latents_are_mean_plus_noise_times_factor_of_float64(toy: LatentMixture) -> None:
     rng = np.random.default_rng(3)
     u, digit, eps = rng.random(500, np.float32), rng.integers(-1, 3, 500), noise(500)
     z, label = draw(toy, u, digit, eps)
@@ -144,18 +144,18 @@ def test_draws_of_one_component_have_its_mean_and_covariance() -> None:
     assert error.max() < 6 * np.sqrt(2 / count)
 
 
-def test_without_noise_the_mean_of_a_component_is_drawn_to_the_bit(toy: LatentPrior) -> None:
+def test_without_noise_the_mean_of_a_component_is_drawn_to_the_bit(toy: LatentMixture) -> None:
     z, _ = draw(toy, [0.9], [2], np.zeros((1, DIMS.latents), np.float32))
     assert np.array_equal(z[0], some_mixtures()[2].means[2].astype(np.float32))
 
 
-def test_any_class_comes_as_often_as_its_frequency(toy: LatentPrior) -> None:
+def test_any_class_comes_as_often_as_its_frequency(toy: LatentMixture) -> None:
     u = (np.arange(4096) / 4096).astype(np.float32)
     _, label = draw(toy, u, np.full(4096, -1), noise(4096))
     assert np.bincount(label).tolist() == [2048, 1024, 1024]
 
 
-def test_rows_do_not_depend_on_each_other(toy: LatentPrior) -> None:
+def test_rows_do_not_depend_on_each_other(toy: LatentMixture) -> None:
     u, digit, eps = noise(64)[:, 0] % 1, np.arange(64) % 4 - 1, noise(64)
     z, label = draw(toy, u, digit, eps)
     order = np.random.default_rng(0).permutation(64)
@@ -178,34 +178,36 @@ def codes(count: int = 600, classes: int = 3, seed: int = 0) -> tuple[Array, Arr
 
 
 @pytest.fixture(scope="module")
-def fitted() -> PriorFit:
-    return fit_prior(*codes())
+def fitted() -> MixtureFit:
+    return fit_mixture(*codes())
 
 
 def test_a_second_cluster_makes_held_out_codes_likelier_than_one_gaussian(
-    monkeypatch: pytest.MonkeyPatch, fitted: PriorFit
+    monkeypatch: pytest.MonkeyPatch, fitted: MixtureFit
 ) -> None:
-    monkeypatch.setattr(prior, "CANDIDATES", (1,))
-    single = fit_prior(*codes())
-    assert single.prior.components == [1, 1, 1]
+    monkeypatch.setattr(fit, "CANDIDATES", (1,))
+    single = fit_mixture(*codes())
+    assert single.mixture.components == [1, 1, 1]
     assert fitted.held_out_log_likelihood > single.held_out_log_likelihood + 1
-    assert min(fitted.prior.components) >= 2
+    assert min(fitted.mixture.components) >= 2
 
 
 def test_the_same_codes_and_seed_give_the_same_bits_and_another_seed_others(
-    fitted: PriorFit,
+    fitted: MixtureFit,
 ) -> None:
-    again, other = fit_prior(*codes()), fit_prior(*codes(), seed=1)
+    again, other = fit_mixture(*codes()), fit_mixture(*codes(), seed=1)
     assert again.facts() == fitted.facts()
-    state = fitted.prior.state_dict()
-    assert all(torch.equal(state[name], value) for name, value in again.prior.state_dict().items())
+    state = fitted.mixture.state_dict()
+    assert all(
+        torch.equal(state[name], value) for name, value in again.mixture.state_dict().items()
+    )
     assert other.held_out_log_likelihood != fitted.held_out_log_likelihood
 
 
 def test_frequencies_are_those_of_the_labels() -> None:
     mu, logvar, labels = codes()
     kept = (labels != 1) | (np.arange(len(labels)) < 300)
-    module = fit_prior(mu[kept], logvar[kept], labels[kept]).prior
+    module = fit_mixture(mu[kept], logvar[kept], labels[kept]).mixture
     np.testing.assert_allclose(module.class_thresholds, [0.4, 0.6], rtol=1e-6)
 
 
@@ -247,8 +249,8 @@ def test_the_likelihood_is_the_density_of_the_mixture() -> None:
 
 def test_collapsed_codes_are_fitted_all_the_same() -> None:
     mu, logvar = np.zeros((120, DIMS.latents)), np.zeros((120, DIMS.latents))
-    fit = fit_prior(mu, logvar, np.arange(120) % 2)
-    z, _ = draw(fit.prior, [0.0, 0.99], [0, 1], noise(2))
+    fit = fit_mixture(mu, logvar, np.arange(120) % 2)
+    z, _ = draw(fit.mixture, [0.0, 0.99], [0, 1], noise(2))
     assert np.array_equal(z, np.zeros((2, DIMS.latents), np.float32))
     expected = -0.5 * DIMS.latents * (1 + np.log(2 * np.pi))
     assert fit.held_out_log_likelihood == pytest.approx(expected, abs=5)
@@ -286,13 +288,13 @@ MU, LOGVAR, LABELS = codes(120, 2)
 )
 def test_codes_that_cannot_be_fitted_are_refused(arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        fit_prior(*arguments)
+        fit_mixture(*arguments)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])
 def test_a_seed_out_of_range_is_refused(seed: int) -> None:
     with pytest.raises(ValueError, match=f"seed: {seed}; expected 0"):
-        fit_prior(MU, LOGVAR, LABELS, seed=seed)
+        fit_mixture(MU, LOGVAR, LABELS, seed=seed)
 
 
 # Exported.

@@ -15,7 +15,7 @@ from tests.native import hostile_models
 READERS: dict[str, Any] = {
     "decoder": _native.Decoder,
     "encoder": _native.Encoder,
-    "prior": _native.Prior,
+    "prior": _native.Mixture,
 }
 
 

@@ -17,7 +17,7 @@ import digitvae as dv
 from digitvae import _native
 from digitvae.engine.runtime import open_runtime
 
-CLASSES = (_native.Runtime, _native.Prior, _native.Decoder, _native.Encoder)
+CLASSES = (_native.Runtime, _native.Mixture, _native.Decoder, _native.Encoder)
 ONE_IMAGE, ONE_LATENT = np.zeros((1, 784), np.float32), np.zeros((1, 40), np.float32)
 CALLS: dict[str, dict[str, Any]] = {
     "is_optimized": {"rows": 1},
@@ -79,10 +79,10 @@ def test_neither_runtime_nor_prior_may_be_such_an_object(model: dv.Model) -> Non
     content = model.bundle.read("decoder.onnx")
     runtimes: list[Any] = [None, _native.Runtime.__new__(_native.Runtime)]
     for runtime in runtimes:
-        for cls in (_native.Decoder, _native.Encoder, _native.Prior):
+        for cls in (_native.Decoder, _native.Encoder, _native.Mixture):
             with pytest.raises(TypeError):
                 cls(runtime, content)
-    prior = _native.Prior.__new__(_native.Prior)
+    prior = _native.Mixture.__new__(_native.Mixture)
     for name in ("sample", "latents"):
         with pytest.raises(TypeError):
             getattr(model._networks.decoder, name)(**CALLS[name], prior=prior)

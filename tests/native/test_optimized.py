@@ -60,7 +60,7 @@ def test_each_variant_of_a_prior_draws_the_same_bits(digits: tuple[int, ...]) ->
     content = Bundle.open().read(PRIOR)
     drawn = []
     for optimized in (None, False, True):
-        prior = _native.Prior(open_runtime(), content, optimized=optimized)
+        prior = _native.Mixture(open_runtime(), content, optimized=optimized)
         z, labels = np.empty((300, 40), np.float32), np.empty(300, np.int32)
         decoder(None).latents(
             z, seed=3, first=77, threads=1, prior=prior, digits=digits, labels=labels
@@ -82,4 +82,4 @@ def test_each_variant_of_a_prior_draws_the_same_bits(digits: tuple[int, ...]) ->
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="kernels that sum in another order")
 def test_a_prior_as_it_is_exported_today_is_drawn_from_natively(tiny_bundle: Path) -> None:
     content = Bundle.open(tiny_bundle).read(PRIOR)
-    assert _native.Prior(open_runtime(), content, optimized=True).is_optimized
+    assert _native.Mixture(open_runtime(), content, optimized=True).is_optimized

@@ -21,10 +21,10 @@ from digitvae.bundle.folder import Bundle, describe_files, write_manifest
 from digitvae.bundle.names import PRIOR
 from digitvae.parity import ParityReport
 from digitvae.parity.bundle import verify_with
-from digitvae.parity.checks import prior
-from digitvae.parity.checks.prior import check_prior_runtimes, mixture_draws
+from digitvae.parity.checks import mixture
+from digitvae.parity.checks.mixture import check_mixture_runtimes, mixture_draws
 from digitvae.parity.checks.random_reference import mixture_uniform, standard_normal
-from digitvae.parity.checks.structure import check_prior
+from digitvae.parity.checks.structure import check_mixture
 from digitvae.parity.gate import edits
 from digitvae.parity.networks import Float32
 from digitvae.parity.report.report import Check
@@ -99,7 +99,7 @@ def failed(checks: list[Check]) -> dict[str, str]:
 
 
 def test_an_honest_prior_passes_and_is_checked_for_all_that_it_promises(honest: Bundle) -> None:
-    structure, runtimes = check_prior(honest), check_prior_runtimes(honest)
+    structure, runtimes = check_mixture(honest), check_mixture_runtimes(honest)
     assert not failed([*structure, *runtimes])
     assert [check.statement for check in structure] == [
         "is valid ONNX",
@@ -282,7 +282,7 @@ METADATA = "metadata are as specified"
 def test_a_prior_of_another_structure_is_named(
     content: bytes, statement: str, words: str, folder: Folder
 ) -> None:
-    found = failed(check_prior(folder.holding(content)))
+    found = failed(check_mixture(folder.holding(content)))
     assert statement in found
     assert words in found[statement]
 
@@ -317,7 +317,7 @@ def test_a_prior_of_another_structure_is_named(
 def test_a_prior_that_does_not_run_everywhere_fails_and_says_why(
     content: bytes, words: str, folder: Folder
 ) -> None:
-    found = failed(check_prior_runtimes(folder.holding(content)))
+    found = failed(check_mixture_runtimes(folder.holding(content)))
     assert list(found) == [RUNS]
     assert words in found[RUNS]
 
@@ -372,13 +372,13 @@ def test_one_bit_that_the_c_api_has_otherwise_is_found(
     exported: bool, honest: Bundle, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = Bundle.open(tiny_bundle) if exported else honest
-    assert not failed(check_prior_runtimes(bundle))
+    assert not failed(check_mixture_runtimes(bundle))
 
     def flip(z: Float32, _: NDArray[Any]) -> None:
         z.view(np.uint32)[-1, 39] ^= 1
 
     monkeypatch.setattr(Handle, "latents", with_latents(flip))
-    assert failed(check_prior_runtimes(bundle)) == {SAME_BITS: "1 of 40000 differ"}
+    assert failed(check_mixture_runtimes(bundle)) == {SAME_BITS: "1 of 40000 differ"}
 
 
 def test_one_label_that_the_c_api_has_otherwise_is_found(
@@ -388,7 +388,7 @@ def test_one_label_that_the_c_api_has_otherwise_is_found(
         labels[-1] = (labels[-1] + 1) % 10
 
     monkeypatch.setattr(Handle, "latents", with_latents(shift))
-    assert failed(check_prior_runtimes(honest)) == {SAME_LABELS: "1 of 3000 differ"}
+    assert failed(check_mixture_runtimes(honest)) == {SAME_LABELS: "1 of 3000 differ"}
 
 
 def test_latents_far_from_those_of_the_graph_fail_even_if_they_are_the_specified_ones(
@@ -402,8 +402,8 @@ def test_latents_far_from_those_of_the_graph_fail_even_if_they_are_the_specified
         return z + np.float32(1e-4), labels
 
     monkeypatch.setattr(Handle, "latents", faulty)
-    monkeypatch.setattr(prior, "bits_differ", lambda *_: 0)
-    assert list(failed(check_prior_runtimes(Bundle.open(tiny_bundle)))) == [SAME_VALUES]
+    monkeypatch.setattr(mixture, "bits_differ", lambda *_: 0)
+    assert list(failed(check_mixture_runtimes(Bundle.open(tiny_bundle)))) == [SAME_VALUES]
 
 
 @pytest.mark.parametrize(
@@ -419,8 +419,8 @@ def test_the_reference_may_differ_by_rounding_only(
             z[500, 7] += off
             return z, labels
 
-    monkeypatch.setattr(prior, "ReferenceEvaluator", Off)
-    assert list(failed(check_prior_runtimes(honest))) == ([] if passes else [SAME_VALUES])
+    monkeypatch.setattr(mixture, "ReferenceEvaluator", Off)
+    assert list(failed(check_mixture_runtimes(honest))) == ([] if passes else [SAME_VALUES])
 
 
 @pytest.mark.parametrize(("off", "passes"), [(5e-6, True), (1e-4, False), (float("nan"), False)])
@@ -442,4 +442,4 @@ def test_so_may_the_graph_without_optimization(
         return Off(content, role) if level == onnx_runtimes.OFF else load(content, role)
 
     monkeypatch.setattr(onnx_runtimes, "load_session", choose)
-    assert list(failed(check_prior_runtimes(honest))) == ([] if passes else [SAME_VALUES])
+    assert list(failed(check_mixture_runtimes(honest))) == ([] if passes else [SAME_VALUES])

@@ -31,7 +31,7 @@ SECRET = b"swordfish " * 100
 READERS: dict[str, Any] = {
     "decoder": _native.Decoder,
     "encoder": _native.Encoder,
-    "prior": _native.Prior,
+    "prior": _native.Mixture,
 }
 
 
@@ -53,7 +53,7 @@ def digits() -> dict[str, Array]:
     runtime = open_runtime()
     for optimized in (False, True):
         decoder = _native.Decoder(runtime, model.bundle.read(DECODER), optimized=optimized)
-        prior = _native.Prior(runtime, model.bundle.read(PRIOR), optimized=optimized)
+        prior = _native.Mixture(runtime, model.bundle.read(PRIOR), optimized=optimized)
         for rows in (1, _native.TILE_ROWS):
             x = np.empty((rows, 784), np.float32)
             decoder.sample(x, seed=5, first=0, threads=2, prior=prior)

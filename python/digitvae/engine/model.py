@@ -157,7 +157,7 @@ class Model:
         Raises:
             BundleError: The bundle has no mixture.
         """
-        return self._networks.prior.labels
+        return self._networks.mixture.labels
 
     @property
     def runtime_version(self) -> str:

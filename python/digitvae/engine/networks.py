@@ -13,7 +13,7 @@ from digitvae.bundle.folder import Bundle
 from digitvae.bundle.names import DECODER, ENCODER, PRIOR
 from digitvae.engine.sampling import LatentSource
 
-Network = TypeVar("Network", _native.Decoder, _native.Encoder, _native.Prior)
+Network = TypeVar("Network", _native.Decoder, _native.Encoder, _native.Mixture)
 
 
 class Networks:
@@ -40,14 +40,14 @@ class Networks:
         return self._open(ENCODER, _native.Encoder)
 
     @property
-    def prior(self) -> _native.Prior:
+    def mixture(self) -> _native.Mixture:
         """The mixture; BundleError where there is none, or it is not the manifest's."""
         if PRIOR not in self._bundle.file_names:
             raise BundleError(
                 f"{self._bundle.path} has no {PRIOR}: only prior='standard', without a digit, can "
                 "be drawn from; digitvae export makes bundles that have one"
             )
-        return self._open(PRIOR, _native.Prior)
+        return self._open(PRIOR, _native.Mixture)
 
     def arguments(self, source: LatentSource, *, labelled: bool = False) -> dict[str, Any]:
         """A source as the native module takes it, but for the seed; nothing for all of N(0, I).
@@ -61,8 +61,8 @@ class Networks:
             BundleError: The mixture is asked for, and the bundle has none.
         """
         if source.prior == "mixture":
-            digits = check_digits(source.digits or None, self.prior.labels)
-            return {"prior": self.prior, "digits": digits, "truncation": source.truncation}
+            digits = check_digits(source.digits or None, self.mixture.labels)
+            return {"prior": self.mixture, "digits": digits, "truncation": source.truncation}
         if labelled:
             raise ValueError(
                 "labels are asked of N(0, I), which knows no classes; "

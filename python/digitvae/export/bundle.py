@@ -28,8 +28,8 @@ from digitvae.bundle.dims import Dims
 from digitvae.bundle.folder import MAX_MANIFEST_BYTES, SCHEMA, describe_files, write_manifest
 from digitvae.bundle.names import CARD, MANIFEST, PRIOR_PARAMETERS, WEIGHTS
 from digitvae.data import sets as data
-from digitvae.mixture.fit import PriorFit, fit_prior
-from digitvae.mixture.model import LatentPrior
+from digitvae.mixture.fit import MixtureFit, fit_mixture
+from digitvae.mixture.model import LatentMixture
 from digitvae.mixture.posteriors import encode, refine
 from digitvae.parity import verify
 from digitvae.parity.report.update import write_report
@@ -108,7 +108,7 @@ def export_run(
             write_networks(folder, model, weights, summary.config.dataset, say)
             if fit is not None:
                 say("exporting the prior")
-                _write_prior(folder, fit.prior, summary.config.dataset)
+                _write_mixture(folder, fit.mixture, summary.config.dataset)
             say("verifying that every form computes what PyTorch computes")
             _verify(folder, manifest, data_root, quick=quick, on_progress=on_progress)
             _check_target(target, force=force)  # again: what is there may be another by now
@@ -119,18 +119,18 @@ def export_run(
     return target
 
 
-def _write_prior(folder: Path, prior: LatentPrior, dataset: str) -> None:
+def _write_mixture(folder: Path, mixture: LatentMixture, dataset: str) -> None:
     """Write the mixture in every form, and its parameters."""
-    parameters = {name: tensor.contiguous() for name, tensor in prior.state_dict().items()}
+    parameters = {name: tensor.contiguous() for name, tensor in mixture.state_dict().items()}
     (folder / PRIOR_PARAMETERS).write_bytes(save_safetensors(parameters))
     facts = {
         "schema": SCHEMA,
-        "latent_dim": prior.means.shape[1],
+        "latent_dim": mixture.means.shape[1],
         "dataset": dataset,
-        "labels": prior.labels,
-        "noise_dim": prior.noise_dim,
+        "labels": mixture.labels,
+        "noise_dim": mixture.noise_dim,
     }
-    write_forms(folder, "prior", prior, prior.means.shape[1], facts)
+    write_forms(folder, "prior", mixture, mixture.means.shape[1], facts)
 
 
 def _fit(
@@ -139,7 +139,7 @@ def _fit(
     data_root: str | Path | None,
     say: Callable[[str], None],
     on_progress: Callable[[int, int, str], None] | None,
-) -> PriorFit | None:
+) -> MixtureFit | None:
     """The mixture of the run's training images, or ``None`` for a model without a posterior."""
     config = summary.config
     if config.objective == "autoencoder":
@@ -162,8 +162,8 @@ def _fit(
     codes = refine(
         model, images, mu, lambda done, total: show(done, total, "finding the images' codes")
     )
-    fit = fit_prior(codes, logvar, labels, seed=config.seed % 2**32)
-    say(f"fitted the prior: {sum(fit.prior.components)} components")
+    fit = fit_mixture(codes, logvar, labels, seed=config.seed % 2**32)
+    say(f"fitted the prior: {sum(fit.mixture.components)} components")
     return fit
 
 

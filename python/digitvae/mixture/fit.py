@@ -26,7 +26,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from digitvae.mixture.model import LatentPrior
+from digitvae.mixture.model import LatentMixture
 
 Float64 = NDArray[np.float64]
 Labels = NDArray[np.integer]
@@ -67,35 +67,35 @@ class ClassMixture(NamedTuple):
     noise: Float64
 
 
-class PriorFit(NamedTuple):
-    """A fitted prior and how well it describes images that it was not fitted to.
+class MixtureFit(NamedTuple):
+    """A fitted mixture and how well it describes images that it was not fitted to.
 
     Attributes:
-        prior: Fitted to all images.
+        mixture: Fitted to all images.
         held_out_log_likelihood: Mean over held-out images, in nats, of the density of their
             codes, with the noise of their posteriors, under the mixture of their class, fitted to
             the other images.
     """
 
-    prior: LatentPrior
+    mixture: LatentMixture
     held_out_log_likelihood: float
 
     def facts(self) -> dict[str, object]:
         """Its entry in a manifest."""
         return {
-            "components": self.prior.components,
-            "covariance": f"rank {self.prior.factors.shape[1]}",
+            "components": self.mixture.components,
+            "covariance": f"rank {self.mixture.factors.shape[1]}",
             "held_out_log_likelihood": self.held_out_log_likelihood,
         }
 
 
-def fit_prior(
+def fit_mixture(
     codes: NDArray[np.floating],
     logvar: NDArray[np.floating],
     labels: Labels,
     *,
     seed: int = 0,
-) -> PriorFit:
+) -> MixtureFit:
     """Fit the mixture to encoded training images; the same bits for the same arguments.
 
     For each class the number of components is the one of ``CANDIDATES`` under which held-out
@@ -127,7 +127,7 @@ def fit_prior(
             mixtures.append(fit_class(codes[rows], variances[rows], components, seed=seed))
             likelihoods.append(likelihood)
     frequencies = counts / counts.sum()
-    return PriorFit(assemble(mixtures, frequencies), float(frequencies @ np.array(likelihoods)))
+    return MixtureFit(assemble(mixtures, frequencies), float(frequencies @ np.array(likelihoods)))
 
 
 def fit_class(codes: Float64, variances: Float64, components: int, *, seed: int) -> ClassMixture:
@@ -164,7 +164,7 @@ def log_likelihood(mixture: ClassMixture, z: Float64) -> float:
     return float(logsumexp(np.stack(logs), axis=0).mean())
 
 
-def assemble(mixtures: list[ClassMixture], frequencies: Float64) -> LatentPrior:
+def assemble(mixtures: list[ClassMixture], frequencies: Float64) -> LatentMixture:
     """The module of fitted classes, whose frequencies (float64 [labels]) sum to 1."""
     ends = np.cumsum(frequencies)
     starts = np.concatenate([[0.0], ends[:-1]])
@@ -180,7 +180,7 @@ def assemble(mixtures: list[ClassMixture], frequencies: Float64) -> LatentPrior:
         # In PyTorch's own memory and order: torch.export cannot save an empty NumPy array.
         return torch.empty(array.shape).copy_(torch.from_numpy(array))
 
-    return LatentPrior(
+    return LatentMixture(
         float32(ends[:-1]),
         float32(thresholds),
         torch.from_numpy(np.cumsum([0, *counts[:-1]], dtype=np.int64)),

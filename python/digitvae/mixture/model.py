@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 
-class LatentPrior(nn.Module):
+class LatentMixture(nn.Module):
     """A mixture of low-rank Gaussians per class, as the graph of ``prior.onnx``.
 
     It holds no random operation: noise is an argument. Which component a row gets is decided by

@@ -19,7 +19,7 @@ from digitvae.bundle.names import PRIOR, WEIGHTS
 from digitvae.data import sets as data
 from digitvae.engine import model as engine
 from digitvae.engine.model import Model
-from digitvae.parity.checks import latent_statistics, prior, properties, structure
+from digitvae.parity.checks import latent_statistics, mixture, properties, structure
 from digitvae.parity.checks.elbo import check_elbo
 from digitvae.parity.inputs import sets as inputs
 from digitvae.parity.inputs.generated import generated
@@ -144,8 +144,8 @@ def verify_with(
                     encoder, decoder, ink, run.leader, run.step, threads=run.threads
                 )
             if PRIOR in bundle.file_names:
-                yield from prior.check_prior_runtimes(bundle)
-                yield from prior.check_prior_files(bundle, torch_files)
+                yield from mixture.check_mixture_runtimes(bundle)
+                yield from mixture.check_mixture_files(bundle, torch_files)
             run.step("properties of the native engine")
             yield from properties.check_all(decoder, encoder, z, images, settings.batches)
             if elsewhere is not None:
@@ -266,8 +266,8 @@ def _cases(
         image_sets.append(generated((pixels,), count, 0.0, 1.0))
     with contextlib.suppress(Exception):  # what the prior cannot do is found by its own checks
         if PRIOR in bundle.file_names:
-            mixture = prior.mixture_draws(bundle, settings.decoded)
-            latent_sets.append(inputs.whole("mixture draws", mixture))
+            draws = mixture.mixture_draws(bundle, settings.decoded)
+            latent_sets.append(inputs.whole("mixture draws", draws))
     both = inputs.whole("decoded prior draws", drawn[: settings.decoded // 2])
     if images is not None:
         ink = inputs.ink(images)

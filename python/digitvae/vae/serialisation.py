@@ -103,7 +103,7 @@ def onnx_bytes(
     """A network as one ONNX file with our metadata and without PyTorch's.
 
     Args:
-        network: ``Encoder``, ``Decoder`` or ``LatentPrior``.
+        network: ``Encoder``, ``Decoder`` or ``LatentMixture``.
         arguments: Names of its inputs, which are also the names of its arguments.
         outputs: Names of its outputs.
         columns: Of its input that has columns.

@@ -26,7 +26,7 @@ from digitvae.bundle.names import DECODER as DECODER_FILE
 from digitvae.bundle.names import PRIOR, PRIOR_PARAMETERS
 from digitvae.engine.runtime import open_runtime
 from digitvae.engine.sampling import LATENT_STREAM
-from digitvae.mixture.model import LatentPrior
+from digitvae.mixture.model import LatentMixture
 from digitvae.parity.checks.random_reference import (
     mixture_latents,
     mixture_uniform,
@@ -71,7 +71,7 @@ def mixture_draws(bundle: Bundle, count: int) -> Float32:
     return z
 
 
-def check_prior_runtimes(bundle: Bundle) -> list[Check]:
+def check_mixture_runtimes(bundle: Bundle) -> list[Check]:
     """Compare everything that runs ``prior.onnx`` on draws of any class."""
     given = _any_class(_ROWS, bundle.latent_dim)
     try:
@@ -88,7 +88,7 @@ def check_prior_runtimes(bundle: Bundle) -> list[Check]:
         ):
             native = decoder.latents(prior, _ROWS, bundle.latent_dim)
         specified = z
-        if _native.Prior(open_runtime(), content, optimized=True).is_optimized:
+        if _native.Mixture(open_runtime(), content, optimized=True).is_optimized:
             specified, _ = mixture_latents(tables, **given)
     except Exception as error:  # each runtime has its own exceptions; all mean the same here
         return [Check(PRIOR, "runs in every runtime", "failed", first_line(error))]
@@ -110,7 +110,7 @@ def check_prior_runtimes(bundle: Bundle) -> list[Check]:
     ]
 
 
-def check_prior_files(bundle: Bundle, torch_files: TorchFiles) -> list[Check]:
+def check_mixture_files(bundle: Bundle, torch_files: TorchFiles) -> list[Check]:
     """Compare every file of the prior with PyTorch, if the bundle has its parameters.
 
     Without them, ``prior.onnx`` has no counterpart; it is then compared with itself only.
@@ -123,7 +123,7 @@ def check_prior_files(bundle: Bundle, torch_files: TorchFiles) -> list[Check]:
         return []
     rounded = "gives the latents of float64 truth, rounded"
     try:
-        prior = LatentPrior(**load_safetensors(bundle.read(PRIOR_PARAMETERS))).eval()
+        prior = LatentMixture(**load_safetensors(bundle.read(PRIOR_PARAMETERS))).eval()
         given = _every_class(prior, bundle.latent_dim)
         truth, labels = _torch_draw(prior.double())(given | {"eps": given["eps"].astype(float)})
         eager, eager_labels = _torch_draw(prior.float())(given)
@@ -170,7 +170,7 @@ def _any_class(count: int, dim: int) -> dict[str, Array]:
     }
 
 
-def _every_class(prior: LatentPrior, dim: int) -> dict[str, Array]:
+def _every_class(prior: LatentMixture, dim: int) -> dict[str, Array]:
     """Drawn rows of every digit and of any; then every threshold and the number below it."""
     classes = prior.labels
     u, digit = [mixture_uniform(0, 0, _ROWS)], [np.arange(_ROWS) % (classes + 1) - 1]

@@ -64,11 +64,11 @@ def check_bundle(bundle: Bundle, weights: Mapping[str, Float32]) -> list[Check]:
             initializers = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
             checks.append(check_parameters(subject, initializers, network, weights))
     if PRIOR in bundle.file_names:
-        checks += check_prior(bundle)
+        checks += check_mixture(bundle)
     return [*checks, check_paths(bundle)]
 
 
-def check_prior(bundle: Bundle) -> list[Check]:
+def check_mixture(bundle: Bundle) -> list[Check]:
     """Check the structure of ``prior.onnx``, which a bundle need not have (export/README.md)."""
     latents = f"float32 [batch, {bundle.latent_dim}]"
     checks, _ = _check_file(

@@ -25,7 +25,7 @@ from digitvae.bundle.dims import Dims
 from digitvae.bundle.folder import describe_files, write_manifest
 from digitvae.bundle.names import MANIFEST, PRIOR_PARAMETERS, WEIGHTS
 from digitvae.engine.model import Model
-from digitvae.mixture.model import LatentPrior
+from digitvae.mixture.model import LatentMixture
 from digitvae.vae.model import VAE, Decoder, Encoder
 from digitvae.vae.weights import load
 
@@ -263,7 +263,7 @@ def load_network(folder: Path, name: str) -> Any:
         return getattr(load_model(folder), name)
     parameters = load_file(folder / PRIOR_PARAMETERS)
     tensors = {name: torch.from_numpy(value) for name, value in parameters.items()}
-    return LatentPrior(**tensors).eval()
+    return LatentMixture(**tensors).eval()
 
 
 def nudge_shipped_weight(folder: Path) -> None:

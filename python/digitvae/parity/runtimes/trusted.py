@@ -20,7 +20,7 @@ import digitvae
 from digitvae.bundle.dims import Dims
 from digitvae.bundle.folder import Bundle
 from digitvae.bundle.names import PRIOR_PARAMETERS, WEIGHTS
-from digitvae.mixture.model import LatentPrior
+from digitvae.mixture.model import LatentMixture
 from digitvae.vae.serialisation import SIGNATURES, exported_program_bytes, torchscript_bytes
 from digitvae.vae.weights import load
 
@@ -84,7 +84,7 @@ class TorchFiles:
 def _make(network: str, form: str, parameters: bytes, dims: Dims) -> bytes:
     """A file as :mod:`digitvae.export` writes it; bundles in a row may hold the same parameters."""
     module: nn.Module = (
-        LatentPrior(**load_safetensors(parameters)).eval()
+        LatentMixture(**load_safetensors(parameters)).eval()
         if network == "prior"
         else getattr(load(parameters, dims), network)
     )
