@@ -29,6 +29,10 @@ def test_help_names_every_command(run: Runner) -> None:
     assert all(f"\n  {command} " in result.out for command in COMMANDS)
 
 
+def test_without_a_command_help_is_printed_in_its_lines(run: Runner) -> None:
+    assert "\n  generate " in "".join(run()[1:])
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(run: Runner, command: str) -> None:
     result = run(command, "--help")

@@ -297,7 +297,7 @@ def test_absurd_counts_are_wrong_usage(run: Runner, tmp_path: Path, count: objec
         (["1_000_000", "-o", "a.png"], "a folder or array"),
         (["5", "--sed", "3"], "--sed"),
         (["5", "--frobnicate"], "--frobnicate"),
-        (["5", "-o", "a\0b.npy"], "null"),
+        (["5", "-o", "a\0b.npy"], "expected a path without NUL"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_writes_nothing(

@@ -5,11 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import digitvae as dv
+from digitvae.output import open_sink
 from tests.support.running import Runner
 from tests.support.trees import tree
+
+WRONG: list[tuple[str, Any]] = [
+    *(("test", value) for value in (1.5, "a")),
+    ("first", "0"),
+    *(("shard_size", value) for value in (1.5, "5", True)),
+    *((name, 5) for name in ("resume", "force", "invert", "same_bits", "progress", "cluster")),
+    *((name, 1.5) for name in ("columns", "padding", "again", "seed")),
+    *((name, "a") for name in ("scale", "threads", "truncation")),
+]
 
 
 @pytest.mark.parametrize(
@@ -78,6 +89,17 @@ def test_an_output_in_shards_is_resumed_and_checked_and_tells_how_far_it_is(
         ("a.npy", 5, {"resume": True}, ValueError, "give shard_size"),
         ("s3://a/b.npy", 5, {}, ValueError, "is an address"),
         ("a.npy", 5, {"bundle": "nowhere"}, dv.BundleError, "nowhere"),
+        *(
+            ("a", 5, {name: value}, TypeError, f"{name} is {value!r}, expected")
+            for name, value in WRONG
+        ),
+        *((path, 5, {}, TypeError, "path is .*, expected text") for path in (None, 5, b"a.npy")),
+        ("o\0.npy", 5, {}, ValueError, "path is 'o.*, expected a path without NUL"),
+        ("a", 5, {"format": ["npy"]}, ValueError, "format"),
+        ("a", 5, {"same_bits": False}, ValueError, "same_bits is False"),
+        ("a", 5, {"prior": "standard", "digit": 3}, ValueError, "digit is 3 and prior is"),
+        ("a", 5, {"cluster": ""}, ValueError, "cluster is '', expected"),
+        ("a", 5, {"threads": 2000}, ValueError, "threads is 2000"),
     ],
 )
 def test_what_cannot_be_done_raises_before_anything_is_made(
@@ -86,3 +108,53 @@ def test_what_cannot_be_done_raises_before_anything_is_made(
     with pytest.raises(error, match=message):
         dv.generate(path, count, **asked)
     assert not list(Path().iterdir())
+
+
+@pytest.mark.usefixtures("run")
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        *(({"again": value}, "again is") for value in (-1, 1.5, "1", True)),
+        *(({"threads": value}, "threads is") for value in (0, 2000, "x")),
+        ({"cluster": ""}, "cluster is ''"),
+        ({"progress": 5}, "progress is 5"),
+    ],
+)
+def test_a_check_names_a_wrong_argument_and_blames_no_shard(
+    asked: dict[str, Any], message: str
+) -> None:
+    dv.generate("digits.npy", 4, shard_size=2)
+    with pytest.raises((ValueError, TypeError), match=message):
+        dv.check("digits", **asked)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *({"count": value} for value in ("a", 1.5, True)),
+        *({"path": value} for value in (None, 5, b"a", "a\0")),
+        *({name: 1.5} for name in ("columns", "scale", "padding", "invert", "force", "labels")),
+        *({name: "x"} for name in ("threads", "first", "height", "width", "dtype", "origin")),
+        {"format": ["npy"]},
+    ],
+)
+def test_a_sink_names_a_wrong_argument(tmp_path: Path, asked: dict[str, Any]) -> None:
+    (name,) = asked
+    given = {"path": tmp_path / "out", "count": 1, **asked}
+    with pytest.raises((ValueError, TypeError), match=name), open_sink(**given):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("run")
+def test_the_integers_of_numpy_are_numbers_too() -> None:
+    dv.generate("a", np.int64(9), first=np.int64(1), test=np.int64(2), format="mnist")  # type: ignore[arg-type]
+    dv.generate("b.npy", 9, shard_size=np.int64(5))  # type: ignore[arg-type]
+    assert dv.check("b", again=np.int64(1)).shards == 2  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("run")
+def test_force_replaces_a_folder_of_another_format() -> None:
+    for kind in ("mnist", "folder", "mnist"):
+        dv.generate("a", 10, format=kind, force=True)
+        assert Path("a/MNIST").exists() == (kind == "mnist")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
@@ -43,7 +44,7 @@ def pixel_type(dtype: object) -> PixelType:
     if name not in _PIXEL_TYPES:
         import numpy as np
 
-        with suppress(TypeError):
+        with suppress(TypeError, ValueError, SyntaxError):
             name = np.dtype(dtype).name  # type: ignore[call-overload]
     if name not in _PIXEL_TYPES:
         raise ValueError(f"dtype is {dtype!r}, expected 'uint8' or 'float32'")
@@ -81,6 +82,37 @@ def whole(value: object, name: str, low: int, high: int) -> int:
     return number
 
 
+def flag(value: object, name: str) -> bool:
+    """Accept True and False, NumPy's too, and no number in their place."""
+    if type(value).__name__ not in ("bool", "bool_"):
+        raise TypeError(f"{name} is {value!r}, expected True or False")
+    return bool(value)
+
+
+def path_text(path: object, name: str = "path") -> str:
+    """The text of a path; TypeError for anything else, bytes included."""
+    text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
+    if not isinstance(text, str):
+        raise TypeError(f"{name} is {path!r}, expected text or a pathlib.Path")
+    if "\0" in text:
+        raise ValueError(f"{name} is {text!r}, expected a path without NUL")
+    return text
+
+
+def check_cluster(cluster: object) -> None:
+    """The address of a cluster, or none."""
+    if cluster is not None and not isinstance(cluster, str):
+        raise TypeError(f"cluster is {cluster!r}, expected 'auto' or 'HOST:PORT'")
+    if cluster == "":
+        raise ValueError("cluster is '', expected 'auto' or 'HOST:PORT'")
+
+
+def check_progress(progress: object) -> None:
+    """A function, before anything is made that it would be told of."""
+    if not callable(progress):
+        raise TypeError(f"progress is {progress!r}, expected a function")
+
+
 def check_count(n: object, name: str = "n") -> int:
     """A number of images, 1 … MAX_COUNT."""
     return whole(n, name, 1, MAX_COUNT)
@@ -101,7 +133,7 @@ def check_threads(threads: object) -> int:
 
 def check_prior(prior: object, digit: object) -> PriorName:
     """The prior that is meant: asking for a digit is asking for the mixture."""
-    if prior not in ("standard", "mixture"):
+    if not isinstance(prior, str) or prior not in ("standard", "mixture"):
         raise ValueError(f"prior is {prior!r}, expected 'standard' or 'mixture'")
     return "standard" if prior == "standard" and digit is None else "mixture"
 
@@ -110,7 +142,10 @@ def check_truncation(truncation: object) -> float:
     """A factor for the noise, 0 to 1."""
     if isinstance(truncation, bool) or not hasattr(truncation, "__float__"):
         raise TypeError(f"truncation is {truncation!r}, expected a number from 0 to 1")
-    number = float(truncation)
+    try:
+        number = float(truncation)
+    except (TypeError, ValueError):  # an array of several, for instance
+        raise TypeError(f"truncation is {truncation!r}, expected a number from 0 to 1") from None
     if not 0 <= number <= 1:  # which NaN is not, either
         raise ValueError(f"truncation is {number}, expected 0 to 1")
     return number

@@ -64,7 +64,8 @@ def _run(words: list[str]) -> int:
     try:
         done = app.main(args=words, prog_name="digitvae", standalone_mode=False)
     except click.ClickException as error:  # wrong usage: click says which option, and how it goes
-        setattr(error, "message", printable(error.message))  # noqa: B010 (which mypy forbids)
+        if type(error).__name__ != "NoArgsIsHelpError":  # help, of many lines; click 8.1 has none
+            setattr(error, "message", printable(error.message))  # noqa: B010 (which mypy forbids)
         error.show()
         return error.exit_code
     except click.Abort:  # Ctrl-C before a command had begun

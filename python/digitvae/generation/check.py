@@ -6,6 +6,14 @@ import random
 from pathlib import Path
 from typing import NamedTuple
 
+from digitvae.base.arguments import (
+    MAX_COUNT,
+    check_cluster,
+    check_progress,
+    check_threads,
+    path_text,
+    whole,
+)
 from digitvae.base.errors import BundleError, OutputError
 from digitvae.bundle.folder import Bundle
 from digitvae.engine.model import Model, load
@@ -18,7 +26,7 @@ from digitvae.output.formats import FORMATS
 from digitvae.output.manifest import Manifest
 from digitvae.output.shards import check_shards, shard
 from digitvae.output.spec import OutputSpec
-from digitvae.output.stores import Store, open_store
+from digitvae.output.stores import Store, is_missing, open_store
 
 _MOST_TOLD = 5
 
@@ -62,12 +70,17 @@ def check(
         progress: As for :func:`digitvae.generate`.
 
     Raises:
+        ValueError: An argument is out of its range.
+        TypeError: An argument is of another type.
         OutputError: It is not in shards, not complete, not what it should be (the message names the
             first shards that are not), or was made with other versions than these.
         BundleError: The bundle cannot be used, or is not the one that it was made with.
         ClusterError: The cluster cannot be used.
     """
-    store = open_store(path)
+    again, threads = whole(again, "again", 0, MAX_COUNT), check_threads(threads) or None
+    check_cluster(cluster)
+    check_progress(progress)
+    store = open_store(path_text(path))
     spec, found = _open(store)
     origin = spec.origin
     assert origin is not None
@@ -155,7 +168,12 @@ def _open(store: Store) -> tuple[OutputSpec, Manifest]:
     Raises:
         OutputError: There is none, or one that makes no sense, or of an output of another kind.
     """
-    found = manifest.read(store)
+    try:
+        found = manifest.read(store)
+    except OutputError as error:
+        if not is_missing(error):
+            raise
+        raise OutputError(f"there is no output in shards at '{store}': {error}") from error
     try:
         kind = FORMATS[found.asked["format"]]
         if not kind.shards:

@@ -9,7 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from digitvae import __version__
-from digitvae.base.arguments import MAX_COUNT, PixelType, PriorName, check_count, pixel_type, whole
+from digitvae.base.arguments import (
+    MAX_COUNT,
+    MAX_INDEX,
+    PixelType,
+    PriorName,
+    check_cluster,
+    check_count,
+    check_progress,
+    check_threads,
+    flag,
+    path_text,
+    pixel_type,
+    whole,
+)
 from digitvae.bundle.folder import Bundle
 from digitvae.engine.model import Model, load
 from digitvae.engine.sampling import LatentSource
@@ -34,8 +47,8 @@ class Generated(NamedTuple):
     Attributes:
         spec: What was asked for, with all that was left to defaults.
         bundle: The bundle that has made it.
-        images: How many images were made, but for those of a test set; fewer than the output holds
-            where an earlier run had made some.
+        images: Number of images made by this call, without the test set; images that an earlier
+            run had made are not counted.
         shards_made: How many shards were made.
         shards_made_again: How many of all were made a second time, and were the same.
     """
@@ -53,7 +66,7 @@ def generate(
     *,
     seed: int = 0,
     first: int = 0,
-    prior: PriorName = "standard",
+    prior: PriorName | None = None,
     digit: int | Sequence[int] | None = None,
     truncation: float = 1.0,
     dtype: PixelType = "uint8",
@@ -85,8 +98,10 @@ def generate(
         seed: 0 … 2⁶⁴−1.
         first: Index of the first image, 0 … 2⁶⁴−count.
         prior: ``"standard"``, z ~ N(0, I), or ``"mixture"``, whose images have labels; they are
-            written where the format can hold them.
-        digit: A class, or several that the images take in turn (and so the mixture).
+            written where the format can hold them. Default: standard, or the mixture if a digit
+            is given.
+        digit: A class, or several that the images take in turn (which implies
+            ``prior="mixture"``).
         truncation: 0 … 1, what the noise is multiplied by.
         dtype: ``"uint8"``, or ``"float32"`` from 0 to 1, where the format can hold it.
         format: Key in ``digitvae.output.FORMATS``; by default the path decides.
@@ -103,7 +118,7 @@ def generate(
         threads: Worker threads; default: all available, and one for each worker of a cluster.
         cluster: Address of a Ray cluster that makes the shards (of 1,000,000 images unless told);
             ``"auto"``: ``RAY_ADDRESS``, or on this machine.
-        same_bits: Whether to refuse machines of it whose processors round differently.
+        same_bits: Whether to refuse machines of the cluster whose processors round differently.
         progress: Called, again and again, with what is done (``"generating"`` or ``"checking"``),
             the images done, and the images in all.
 
@@ -116,15 +131,23 @@ def generate(
         BundleError: The bundle cannot be used, or has no mixture and one is asked for.
         ClusterError: The cluster, or a machine of it, will not do.
     """
-    count, dtype = check_count(count, "count"), pixel_type(dtype)
+    place, count, dtype = path_text(path), check_count(count, "count"), pixel_type(dtype)
+    first = whole(first, "first", 0, MAX_INDEX)
+    sheet = Layout.asked(columns, scale, padding, invert=invert)
+    test = None if test is None else whole(test, "test", 0, MAX_COUNT)
+    if shard_size is not None:
+        shard_size = whole(shard_size, "shard_size", 1, MAX_COUNT)
+    resume, force = flag(resume, "resume"), flag(force, "force")
+    threads = check_threads(threads) or None
+    check_progress(progress)
     twice = 0 if again is None else whole(again, "again", 0, MAX_COUNT)
-    source = LatentSource.asked(seed, prior, digit, truncation)
-    if twice and not same_bits:
+    same_bits = _same_bits(same_bits, cluster, twice)
+    if digit is not None and isinstance(prior, str) and prior == "standard":
         raise ValueError(
-            "again (--again) compares bytes, which same_bits=False (--mixed-processors) lets "
-            "differ: give one of them"
+            f"digit is {digit!r} and prior is 'standard', which knows no digits: --digit needs "
+            "--prior mixture"
         )
-    place = str(path)
+    source = LatentSource.asked(seed, "standard" if prior is None else prior, digit, truncation)
     in_shards = resume or shard_size is not None or cluster is not None
     if in_shards:
         from digitvae.output.shards import folder_and_format
@@ -156,7 +179,7 @@ def generate(
         height=model.height,
         width=model.width,
         labels=source.prior == "mixture" and FORMATS[kind].labels,
-        sheet=Layout.asked(columns, scale, padding, invert=invert),
+        sheet=sheet,
         test=FORMATS[kind].test_images(count) if test is None else test,
         origin=Origin(
             source=source,
@@ -194,6 +217,24 @@ def generate(
                 spec, found, executor, again=twice, only_again=True, progress=progress
             )
     return Generated(spec, model.bundle, images, made, twice)
+
+
+def _same_bits(same_bits: object, cluster: object, twice: int) -> bool:
+    """Check what is asked of a cluster's machines, and tell if they must round alike."""
+    check_cluster(cluster)
+    if flag(same_bits, "same_bits"):
+        return True
+    if twice:
+        raise ValueError(
+            "again (--again) compares bytes, which same_bits=False (--mixed-processors) lets "
+            "differ: give one of them"
+        )
+    if cluster is None:
+        raise ValueError(
+            "same_bits is False (--mixed-processors), which is for a cluster: name it by cluster "
+            "(--engine ray), too"
+        )
+    return False
 
 
 def _make(

@@ -5,13 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
+from digitvae.base.arguments import (
+    MAX_COUNT,
+    MAX_INDEX,
+    check_count,
+    check_threads,
+    flag,
+    path_text,
+    pixel_type,
+    whole,
+)
 from digitvae.base.atomic import check_space, new_file, new_folder, output_errors
 from digitvae.output.descriptors import is_stream
 from digitvae.output.formats import FORMATS, Writer, check, format_of
 from digitvae.output.spec import Layout, Origin, OutputSpec
 from digitvae.output.streams import open_stream
+
+if TYPE_CHECKING:
+    from digitvae.output.manifest import Manifest
 
 
 class Sink:
@@ -124,24 +137,30 @@ def open_sink(
         The :class:`Sink`. Leaving the block with an exception leaves nothing behind.
 
     Raises:
-        ValueError: Unknown format, or one that cannot hold this count, dtype, or labels.
+        ValueError: Unknown format, or one that cannot hold this count, dtype, or labels; or an
+            argument is out of its range.
+        TypeError: An argument is of another type.
         OutputError: The output exists, or cannot be written, or will not fit.
     """
-    kind = format_of(path, format)
+    place, count = path_text(path), check_count(count, "count")
+    kind = format_of(place, format)
+    if origin is not None and not isinstance(origin, Origin):
+        raise TypeError(f"origin is {origin!r}, expected an Origin")
     test = FORMATS[kind].test_images(count)
     spec = OutputSpec(
-        path=str(path),
+        path=place,
         format=kind,
         count=count - test,
-        dtype=dtype,
-        first=first,
-        height=height,
-        width=width,
-        labels=labels,
+        dtype=pixel_type(dtype),
+        first=whole(first, "first", 0, MAX_INDEX),
+        height=whole(height, "height", 1, MAX_COUNT),
+        width=whole(width, "width", 1, MAX_COUNT),
+        labels=flag(labels, "labels"),
         sheet=Layout.asked(columns, scale, padding, invert=invert),
         test=test,
         origin=origin,
     )
+    force, threads = flag(force, "force"), check_threads(threads) or None
     with open_output(spec, force=force, threads=threads) as sink:
         yield sink
 
@@ -164,13 +183,19 @@ def open_output(
         return
     from digitvae.output import manifest
 
-    with new_folder(place, force=force, ours=manifest.only(kind.lists)) as folder:
+    with new_folder(place, force=force, ours=manifest.only(_lists)) as folder:
         with writing(spec, folder, threads) as sink:
             yield sink
         asked = spec.to_dict() | sink.writer.told()
         told = manifest.Manifest(asked, True, sink.writer.records())
         with output_errors(place):
             (folder / manifest.NAME).write_bytes(told.to_bytes())
+
+
+def _lists(found: Manifest, name: str) -> bool:
+    """Tell if a manifest lists an entry, as the folder's own format does."""
+    kind = FORMATS.get(str(found.asked.get("format")))
+    return kind is not None and kind.lists is not None and kind.lists(found, name)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from digitvae.base.arguments import MAX_COUNT, flag, whole
 from digitvae.engine.sampling import LatentSource
 
 _ITEM_BYTES = {"uint8": 1, "float32": 4}
@@ -30,10 +31,21 @@ class Layout(NamedTuple):
     def asked(
         cls, columns: int | None, scale: int | None, padding: int | None, *, invert: bool
     ) -> Layout | None:
-        """The layout that such arguments ask for; ``None`` if they ask nothing."""
-        given = {"columns": columns, "scale": scale, "padding": padding, "invert": invert or None}
-        given = {name: value for name, value in given.items() if value is not None}
-        return cls(**given) if given else None  # type: ignore[arg-type]  # by their names
+        """The layout that such arguments ask for; ``None`` if they ask nothing.
+
+        Raises:
+            ValueError: A number is out of its range.
+            TypeError: An argument is of another type.
+        """
+        numbers = {"columns": (columns, 1), "scale": (scale, 1), "padding": (padding, 0)}
+        given = {
+            name: whole(value, name, least, MAX_COUNT)
+            for name, (value, least) in numbers.items()
+            if value is not None
+        }
+        if not flag(invert, "invert") and not given:
+            return None
+        return cls(**given, invert=bool(invert))
 
     def columns_for(self, count: int) -> int:
         """Images in a row; by default the sheet is nearly square."""

@@ -112,15 +112,13 @@ def generate(
     from digitvae.cli.result import Report
 
     count = _images_asked(count, digit, per_digit)
-    if prior == "standard" and digit is not None:
-        raise click.UsageError("--digit needs --prior mixture: N(0, I) knows no digits")
     cluster = options.cluster(engine, address, mixed_processors=mixed_processors)
     report = Report("generate", output, as_json=as_json, quiet=quiet)
     with bars(quiet=quiet) as progress:
         done = dv.generate(
             output,
             count,
-            prior=prior or "standard",
+            prior=prior,
             digit=digit,
             again=again,
             cluster=cluster,

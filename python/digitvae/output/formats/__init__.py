@@ -46,8 +46,8 @@ def format_of(path: str | Path, asked: str | None = None) -> str:
     if not text:
         raise ValueError("the output path is empty")
     if asked is not None:
-        if asked not in FORMATS:
-            raise ValueError(f"unknown format {asked!r}; known: {', '.join(FORMATS)}")
+        if asked not in [*FORMATS]:  # a list, which takes anything
+            raise ValueError(f"format: unknown format {asked!r}; known: {', '.join(FORMATS)}")
         if not FORMATS[asked].extension and is_stream(text):
             raise ValueError(f"a folder ({asked}) cannot be written to {called(text)}")
         return asked

@@ -18,11 +18,7 @@ def _check(spec: OutputSpec) -> None:
     """Refuse a contact sheet that programs would refuse to open."""
     count, height, width = spec.shape
     layout = spec.sheet or Layout()
-    columns, scale = layout.columns_for(count), layout.scale
-    if columns < 1 or scale < 1:
-        raise ValueError(f"columns is {columns}, scale is {scale}, expected at least 1")
-    if layout.padding < 0:
-        raise ValueError(f"padding is {layout.padding}, expected at least 0")
+    scale = layout.scale
     across, down = (scale * side for side in layout.size_for(count, height, width))
     if across * down > MAX_SHEET_PIXELS:
         cell = (height + layout.padding) * (width + layout.padding)

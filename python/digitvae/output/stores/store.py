@@ -66,7 +66,7 @@ class Store(Protocol):
 
 def is_missing(error: OutputError) -> bool:
     """Tell if an error means that a file is not there; other errors may pass."""
-    return isinstance(error.__cause__, FileNotFoundError)
+    return isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError))
 
 
 def exists_already(place: object) -> OutputError:
