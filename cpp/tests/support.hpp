@@ -15,6 +15,14 @@
 
 namespace digitvae::testing {
 
+// valgrind takes a hundred times as long: of what is repeated for the sake of numbers, it gets what memory may depend
+// on. AddressSanitizer gets all.
+#if defined(DIGITVAE_VALGRIND)
+inline constexpr bool kUnderValgrind = true;
+#else
+inline constexpr bool kUnderValgrind = false;
+#endif
+
 inline std::string environment(const char* name, const std::string& fallback = "") {
   const char* const value = std::getenv(name);
   return value != nullptr ? value : fallback;

@@ -170,7 +170,7 @@ TEST_CASE("C: models with other names, types, ranks, opsets or metadata are a mo
 TEST_CASE("C: one flipped bit in a model never does more than fail") {
   const std::string model = read_corpus("decoder_tiny.onnx");
   std::size_t opened = 0;
-  for (std::size_t bit = 0; bit < model.size() * 8; bit += 5) {
+  for (std::size_t bit = 0; bit < model.size() * 8; bit += kUnderValgrind ? 43 : 5) {
     std::string flipped = model;
     flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
     dvae_decoder* decoder = nullptr;

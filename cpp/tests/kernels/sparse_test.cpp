@@ -118,8 +118,10 @@ bool dense_sums_are_as_specified(const Session& dense, const std::string& model)
 TEST_CASE("the sparse product has the bits of the specified sums, for any rows and any share of zeros") {
   if (!has_kernel()) return;
   for (const std::size_t inputs : {64U, 320U, 512U}) {
+    if (kUnderValgrind && inputs == 512) continue;
     const Layer layer = random_layer(inputs, 224);
     for (const std::size_t rows : {1U, 2U, 3U, 17U, 128U, 131U}) {
+      if (kUnderValgrind && rows == 128) continue;
       for (const double share : {0.0, 0.02, 0.5, 1.0}) {
         INFO(inputs << " inputs, " << rows << " rows, " << share << " active");
         const std::vector<float> hidden = random_activations(rows * inputs, share);
@@ -134,9 +136,11 @@ TEST_CASE("a kernel that works on two rows at a time gives the same bits") {
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return;
   const sparse::Kernel& kernel = sparse::kTwoRowsAvx2Kernel;
   for (const std::size_t inputs : {64U, 320U, 512U}) {
+    if (kUnderValgrind && inputs == 512) continue;
     const Layer layer = random_layer(inputs, 224);
     const sparse::Product product(kernel, layer.weights.data(), layer.bias.data(), inputs, layer.outputs);
     for (const std::size_t rows : {1U, 2U, 3U, 17U, 63U, 128U, 131U}) {
+      if (kUnderValgrind && (rows == 63 || rows == 128)) continue;
       for (const double share : {0.0, 0.02, 0.5, 1.0}) {
         INFO(inputs << " inputs, " << rows << " rows, " << share << " active");
         const std::vector<float> hidden = random_activations(rows * inputs, share);
@@ -167,6 +171,7 @@ TEST_CASE("threads that share the outputs give the bits of one thread") {
     work();
   };
   for (const std::size_t rows : {1U, 2U, 3U, 128U, 131U}) {
+    if (kUnderValgrind && rows == 128) continue;
     const std::vector<float> hidden = random_activations(rows * layer.inputs, 0.5);
     for (const sparse::Product::OnAll& on_all : {on_four, one_by_one}) {
       std::vector<float> out(rows * layer.outputs, -1.0F);
