@@ -3,7 +3,7 @@
 All take turns, and each must compute the same decoder. Prints medians, ratios, and the share of
 what the processor's multiply-add units could do at most, as Markdown tables.
 
-    python -m benchmarks.generation                                 all, in twenty minutes
+    python -m benchmarks.generation                                 all, in a quarter of an hour
     python -m benchmarks.generation --quick --contenders ours,onnxruntime
     python -m benchmarks.generation --only warm --threads 1,2 --rounds 5
     python -m benchmarks.generation --json times.json --plot times.png --force

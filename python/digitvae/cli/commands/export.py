@@ -44,8 +44,9 @@ def export(
     """Export a trained model as ONNX, TorchScript and ExportedProgram, and verify the three.
 
     A latent mixture per class is fitted to the images that the run was trained on (but to no fewer
-    than 4,096, see docs/prior.md), and a model card for the Hugging Face hub is written, README.md.
-    `digitvae evaluate BUNDLE --update` puts measurements of samples and a picture into it.
+    than 4,096, see docs/prior.md). For MNIST and Fashion-MNIST a model card for the
+    Hugging Face hub is written, README.md; `digitvae evaluate BUNDLE --update` puts measurements of
+    samples and a picture into it.
 
     On two cores fitting takes half a minute for all 60,000 images, verifying up to a minute, with
     --quick ten seconds.
