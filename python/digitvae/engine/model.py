@@ -137,18 +137,18 @@ class Model:
 
     @property
     def height(self) -> int:
-        """Rows of an image (28)."""
-        return self._networks.decoder.height
+        """Rows of an image."""
+        return self._networks.height
 
     @property
     def width(self) -> int:
-        """Columns of an image (28)."""
-        return self._networks.decoder.width
+        """Columns of an image."""
+        return self._networks.width
 
     @property
     def pixels(self) -> int:
-        """Pixels of an image (784)."""
-        return self.height * self.width
+        """Pixels of an image."""
+        return self._networks.pixels
 
     @property
     def labels(self) -> int:
@@ -280,7 +280,7 @@ class Model:
             threads: As for :meth:`sample`.
         """
         view = memoryview(images)
-        first = check_first(first, max(view.nbytes // view.itemsize // self.pixels, 1))
+        first = check_first(first, max(view.nbytes // view.itemsize // self._networks.pixels, 1))
         arguments = self._networks.arguments(source, labelled=labels is not None)
         workers = check_threads(threads)
         self._networks.decoder.sample(
