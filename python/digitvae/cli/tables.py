@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from digitvae.base.tables import ALARM, Table
+from typing import TYPE_CHECKING
+
 from digitvae.base.text import printable
+
+if TYPE_CHECKING:
+    from digitvae.base.tables import Table  # whose patterns take 6 ms to compile
 
 
 def print_table(table: Table) -> None:
@@ -12,6 +16,8 @@ def print_table(table: Table) -> None:
     from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
+
+    from digitvae.base.tables import ALARM
 
     shown = RichTable(
         title=Text(printable(table.title)),
