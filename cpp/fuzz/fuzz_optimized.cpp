@@ -1,5 +1,6 @@
 // Any bytes as a decoder and as a mixture: where an optimized twin can be made, it computes what ONNX Runtime does, to
 // the bit, or both say why not.
+#include <new>
 #include <optional>
 #include <random>
 #include <string>
@@ -30,6 +31,8 @@ std::optional<Network> open(const std::uint8_t* data, std::size_t size, Variant 
     return std::optional<Network>(std::in_place, runtime(), data, size, variant);
   } catch (const ModelError&) {
     return std::nullopt;
+  } catch (const std::bad_alloc&) {  // a model may ask for more than there is
+    return std::nullopt;
   }
 }
 
@@ -40,6 +43,8 @@ std::optional<std::vector<float>> drawn(std::size_t count, const Draw& draw) {
   try {
     draw(values.data());
   } catch (const std::runtime_error&) {
+    return std::nullopt;
+  } catch (const std::bad_alloc&) {
     return std::nullopt;
   }
   return values;
