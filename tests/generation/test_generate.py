@@ -13,6 +13,7 @@ from digitvae.output import open_sink
 from tests.support.running import Runner
 from tests.support.trees import tree
 
+pytestmark = pytest.mark.usefixtures("run")
 WRONG: list[tuple[str, Any]] = [
     *(("test", value) for value in (1.5, "a")),
     ("first", "0"),
@@ -26,32 +27,24 @@ WRONG: list[tuple[str, Any]] = [
 @pytest.mark.parametrize(
     ("path", "words", "asked"),
     [
-        (
-            "a.npz",
-            ["--digit", "0-9", "--dtype", "float32"],
-            {"digit": range(10), "dtype": "float32"},
-        ),
-        ("a.png", ["--columns", "5", "--invert"], {"columns": 5, "invert": True}),
-        ("a", ["--format", "mnist", "--test", "2"], {"format": "mnist", "test": 2}),
-        (
-            "a.tar",
-            ["--shard-size", "7", "--prior", "mixture"],
-            {"shard_size": 7, "prior": "mixture"},
-        ),
+        ("a.npz", "--digit 0-9 --dtype float32", {"digit": range(10), "dtype": "float32"}),
+        ("a.png", "--columns 5 --invert", {"columns": 5, "invert": True}),
+        ("a", "--format mnist --test 2", {"format": "mnist", "test": 2}),
+        ("a.tar", "--shard-size 7 --prior mixture", {"shard_size": 7, "prior": "mixture"}),
     ],
 )
 def test_the_function_makes_the_bytes_of_the_command(
-    run: Runner, path: str, words: list[str], asked: dict[str, Any]
+    run: Runner, path: str, words: str, asked: dict[str, Any]
 ) -> None:
     Path("here").mkdir()
     Path("there").mkdir()
-    assert run("generate", 20, "--seed", 3, "--first", 5, *words, "-o", f"here/{path}").code == 0
+    command = ["generate", 20, "--seed", 3, "--first", 5, *words.split(), "-o", f"here/{path}"]
+    assert run(*command).code == 0
     done = dv.generate(f"there/{path}", 20, seed=3, first=5, **asked)
     assert (done.images, done.spec.count) == (20, 20)
     assert tree(Path("there")) == tree(Path("here"))
 
 
-@pytest.mark.usefixtures("run")
 def test_an_output_in_shards_is_resumed_and_checked_and_tells_how_far_it_is(
     model: dv.Model,
 ) -> None:
@@ -74,7 +67,6 @@ def test_an_output_in_shards_is_resumed_and_checked_and_tells_how_far_it_is(
         dv.check(Path("digits"), again=0)
 
 
-@pytest.mark.usefixtures("run")
 @pytest.mark.parametrize(
     ("path", "count", "asked", "error", "message"),
     [
@@ -110,21 +102,18 @@ def test_what_cannot_be_done_raises_before_anything_is_made(
     assert not list(Path().iterdir())
 
 
-@pytest.mark.usefixtures("run")
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    "asked",
     [
-        *(({"again": value}, "again is") for value in (-1, 1.5, "1", True)),
-        *(({"threads": value}, "threads is") for value in (0, 2000, "x")),
-        ({"cluster": ""}, "cluster is ''"),
-        ({"progress": 5}, "progress is 5"),
+        *({"again": value} for value in (-1, 1.5, "1", True)),
+        *({"threads": value} for value in (0, 2000, "x")),
+        {"cluster": ""},
+        {"progress": 5},
     ],
 )
-def test_a_check_names_a_wrong_argument_and_blames_no_shard(
-    asked: dict[str, Any], message: str
-) -> None:
+def test_a_check_names_a_wrong_argument_and_blames_no_shard(asked: dict[str, Any]) -> None:
     dv.generate("digits.npy", 4, shard_size=2)
-    with pytest.raises((ValueError, TypeError), match=message):
+    with pytest.raises((ValueError, TypeError), match=f"{next(iter(asked))} is"):
         dv.check("digits", **asked)
 
 
@@ -139,21 +128,18 @@ def test_a_check_names_a_wrong_argument_and_blames_no_shard(
     ],
 )
 def test_a_sink_names_a_wrong_argument(tmp_path: Path, asked: dict[str, Any]) -> None:
-    (name,) = asked
     given = {"path": tmp_path / "out", "count": 1, **asked}
-    with pytest.raises((ValueError, TypeError), match=name), open_sink(**given):
+    with pytest.raises((ValueError, TypeError), match=next(iter(asked))), open_sink(**given):
         pass
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.usefixtures("run")
 def test_the_integers_of_numpy_are_numbers_too() -> None:
     dv.generate("a", np.int64(9), first=np.int64(1), test=np.int64(2), format="mnist")  # type: ignore[arg-type]
     dv.generate("b.npy", 9, shard_size=np.int64(5))  # type: ignore[arg-type]
     assert dv.check("b", again=np.int64(1)).shards == 2  # type: ignore[arg-type]
 
 
-@pytest.mark.usefixtures("run")
 def test_force_replaces_a_folder_of_another_format() -> None:
     for kind in ("mnist", "folder", "mnist"):
         dv.generate("a", 10, format=kind, force=True)
