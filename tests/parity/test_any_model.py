@@ -175,6 +175,7 @@ def test_an_honest_export_with_batch_norm_and_a_residual_passes(residual_files: 
         "typical inputs": 128,
         "batches of 1 to 16": 1 + 2 + 3 + 7 + 16,
         "extreme inputs": 7 + 32,
+        "extreme inputs, alone": 7 + 32,
         "first inputs": 2,
     }
     found = {(c.inputs, c.output, c.runtime): c.count for c in report.comparisons}
@@ -210,9 +211,11 @@ def test_the_number_of_draws_can_be_chosen(perceptron_file: Path) -> None:
     counts = {c.inputs: c.count for c in report.comparisons}
     assert (report.draws, counts["typical inputs"], counts["batches of 1 to 3"]) == (5, 5, 6)
     assert verify_model(f"{HERE}:perceptron", files, quick=True, draws=1).passed
-    for wrong in ({"draws": 0}, {"threads": 0}, {"tolerance": 0.0}, {"tolerance": float("nan")}):
+    wrong: list[dict[str, Any]] = [{"draws": 0}, {"threads": 0}]
+    wrong += [{"tolerance": value} for value in (0.0, 1.0, 1e9, float("inf"), float("nan"))]
+    for asked in wrong:
         with pytest.raises(ValueError, match="expected"):
-            verify_model(f"{HERE}:perceptron", files, **wrong)
+            verify_model(f"{HERE}:perceptron", files, **asked)
 
 
 def test_the_report_does_not_depend_on_threads(perceptron_file: Path) -> None:
@@ -252,6 +255,8 @@ def test_a_batch_of_fixed_size_is_kept_to(size: int, perceptron_file: Path, tmp_
         assert all(count % size == 0 for count in counts.values())
         assert report.draws == counts["typical inputs"] >= 16 // size * size
         assert not {name for name in counts if name.startswith("batches")}
+        assert report.notes == (f"batch is fixed at {size}",)
+        assert report.summary().endswith(f"; batch is fixed at {size}")
         assert ONNX_RUNTIME in {c.runtime for c in report.comparisons}
 
 

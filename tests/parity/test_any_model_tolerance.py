@@ -153,6 +153,6 @@ def test_a_tolerance_holds_on_extreme_inputs_too(tmp_path: Path) -> None:
 
 def test_outputs_of_another_shape_fail_whatever_the_tolerance(tmp_path: Path) -> None:
     files = write(tmp_path / "narrow.onnx", Classes(), width=3)
-    report = verify_model(f"{HERE}:Classes", files, tolerance=1e9, quick=True)
+    report = verify_model(f"{HERE}:Classes", files, tolerance=0.5, quick=True)
     assert failures(report) == BY_ONNX
     assert "it computes float32 [16, 3]; expected float32 [16, 4]" in report.summary()

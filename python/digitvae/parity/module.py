@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from digitvae.parity.inputs.of_modules import input_sets, typical_inputs
 from digitvae.parity.inputs.search import Reach
 from digitvae.parity.inputs.sets import InputSet
 from digitvae.parity.networks import Float32, Network
-from digitvae.parity.report.report import Check, ParityReport, first_line
+from digitvae.parity.report.report import Check, Comparison, ParityReport, first_line
 from digitvae.parity.runtimes import RUNTIMES, load
 from digitvae.parity.runtimes.pytorch import torch_function
 from digitvae.parity.runtimes.runtime import Export
@@ -85,8 +85,8 @@ def verify_model(
         files: What was exported from it.
         shape: Of one input, without the batch; by default what the ONNX file says.
         inputs: A ``.npy`` file of typical inputs, float32 [n, …]; by default draws from N(0, I).
-        tolerance: |Δ| to float64 truth that is allowed, times max(1, |truth|); by default the
-            noise limit, which needs a rule for every operation of the module.
+        tolerance: |Δ| to float64 truth that is allowed, times max(1, |truth|), below 1; by default
+            the noise limit, which needs a rule for every operation of the module.
         quick: A few inputs only.
         draws: Typical inputs; by default 128, or 16 if ``quick``, or all of ``inputs``.
         threads: Blocks of inputs to compare at the same time; by default all processors.
@@ -100,8 +100,11 @@ def verify_model(
         ValueError: A number is out of range.
     """
     require_positive(draws=draws, threads=threads)
-    if tolerance is not None and not tolerance > 0.0:
-        raise ValueError(f"tolerance is {tolerance}, expected more than 0")
+    if tolerance is not None and not 0.0 < tolerance < 1.0:
+        raise ValueError(
+            f"tolerance is {tolerance}, expected a number above 0 and below 1: at 1 a zero passes "
+            "for any value"
+        )
     settings = QUICK if quick else FULL
 
     run = Run(settings, threads or available_threads(), on_progress)
@@ -121,6 +124,8 @@ def verify_model(
     if graph is None:
         return run.report(factory)
     network, shape, batch = _interface(graph.graph, shape)
+    if batch is not None:
+        run.notes.append(f"batch is fixed at {batch}")
     count = draws or max(settings.draws, batch or 1)
     rows = typical_inputs(inputs, shape, count, limit=draws)
     if batch is not None:
@@ -140,7 +145,16 @@ def verify_model(
     load(export, run.checks)
     run.checks.append(_parameters(name, graph, module))
     run.verify(_cases(run, export, rows, batch))
+    if tolerance is not None:
+        run.notes.append(_used(tolerance, run.comparisons))
     return run.report(factory)
+
+
+def _used(tolerance: float, comparisons: Iterable[Comparison]) -> str:
+    """How much of the tolerance was needed, in words."""
+    peaks = (c.deviations.noise_used for c in comparisons if c.deviations is not None)
+    largest = max((peak.value for peak in peaks if peak is not None), default=0.0)
+    return f"{largest:.3g} of the tolerance {tolerance:g} is used"
 
 
 def _cases(run: Run, export: Export, rows: Float32, batch: int | None) -> list[Case]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
 Function = Callable[[Float32], tuple[Float32, ...]]
-"""Rows [n, …] to the network's outputs, each [n, m], in the order of ``Network.outputs``."""
+"""Rows [n, …] to the network's outputs, each [n, …], in the order of ``Network.outputs``."""
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,7 @@ class Run:
     checks: list[Check] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     worst_cases: list[WorstCase] = field(default_factory=list)
     worst_rows: dict[tuple[str, str], Float32] = field(default_factory=dict)
     failed_rows: dict[tuple[str, str], Float32] = field(default_factory=dict)
@@ -234,5 +235,6 @@ class Run:
             checks=tuple(self.checks),
             comparisons=tuple(self.comparisons),
             pairs=tuple(self.pairs),
+            notes=tuple(self.notes),
             worst_cases=tuple(self.worst_cases),
         )

@@ -29,8 +29,9 @@ from digitvae.parity.truth.enclosure import NOISE_DEVIATIONS, Enclosure, Referen
 
 @dataclass(frozen=True)
 class _Exact:
-    """One output's truth on one block, as arrays [n, m]."""
+    """One output's truth on one block: its own shape, and arrays [n, m]."""
 
+    shape: tuple[int, ...]
     value: NDArray[np.float64]
     size: Float32
     spacing: Float32
@@ -39,13 +40,14 @@ class _Exact:
 
     @classmethod
     def of(cls, enclosure: Enclosure, *, bounded: bool) -> _Exact:
-        n = len(enclosure.value)
+        shape = tuple(enclosure.value.shape)
+        n = shape[0]
         value: NDArray[np.float64] = enclosure.value.reshape(n, -1).numpy()
         with np.errstate(over="ignore"):
             size = np.abs(value.astype(np.float32))
         bound: Float32 = enclosure.error.reshape(n, -1).numpy()
         sigma: Float32 = enclosure.deviation().reshape(n, -1).numpy()
-        return cls(value, size, float32_spacing(size), bound if bounded else None, sigma)
+        return cls(shape, value, size, float32_spacing(size), bound if bounded else None, sigma)
 
 
 @dataclass(frozen=True)
@@ -204,15 +206,18 @@ def compute_block(
 
 
 def _call(function: Function, rows: Float32, exact: Sequence[_Exact]) -> tuple[Float32, ...]:
-    """Call a runtime and check that its outputs have the number, shapes and type they must."""
+    """Outputs [n, m] of a runtime, whose number, shapes and type are those that they must be."""
     outputs = function(rows)
-    expected = [(one.value.shape, np.dtype(np.float32)) for one in exact]
+    # Before they are flattened: an axis too much or axes in another order are no detail.
+    expected = [(one.shape, np.dtype(np.float32)) for one in exact]
     found = [(output.shape, output.dtype) for output in outputs]
     if found != expected:
         listed = ", ".join(f"{dtype} {list(shape)}" for shape, dtype in found)
         wanted = ", ".join(f"{dtype} {list(shape)}" for shape, dtype in expected)
         raise ValueError(f"it computes {listed or 'nothing'}; expected {wanted}")
-    return outputs
+    return tuple(
+        output.reshape(one.value.shape) for output, one in zip(outputs, exact, strict=True)
+    )
 
 
 def _compare_output(

@@ -75,6 +75,13 @@ def input_sets(typical: Float32, generated_count: int, batch: int | None) -> lis
     sets = [
         InputSet("typical inputs", _blocks(typical, size, batch), typical=True),
         InputSet("extreme inputs", _blocks(edges, size, batch), typical=False, names=tuple(names)),
+        # A value that is not a number can hide among others, and a largest of all rows as well.
+        InputSet(
+            "extreme inputs, alone",
+            _blocks(edges, batch or 1, batch),
+            typical=False,
+            names=tuple(names),
+        ),
         replace(made, blocks=_blocks(np.concatenate(made.blocks), size, batch)),
     ]
     if batch is None:

@@ -72,7 +72,7 @@ def _disagreement(a: Function, b: Function, rows: Float32) -> NDArray[np.float64
     """Largest |Δ| of any output, for each row."""
     worst = np.zeros(len(rows))
     for left, right in zip(a(rows), b(rows), strict=True):
-        worst = np.maximum(worst, difference(left, right).max(axis=1))
+        worst = np.maximum(worst, difference(left, right).reshape(len(rows), -1).max(axis=1))
     return worst
 
 

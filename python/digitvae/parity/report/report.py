@@ -264,6 +264,7 @@ class ParityReport:
         checks: Structure, properties, and what else is true or not.
         comparisons: Numbers, by network, output, inputs and runtime.
         pairs: Runtimes against each other.
+        notes: What a reader has to know before the numbers: an axis that is fixed, for one.
         gate_test: What became of the mutants, if they were made.
         worst_cases: Images for eyes.
     """
@@ -276,6 +277,7 @@ class ParityReport:
     checks: tuple[Check, ...]
     comparisons: tuple[Comparison, ...]
     pairs: tuple[Pair, ...] = ()
+    notes: tuple[str, ...] = ()
     gate_test: GateTest | None = None
     worst_cases: tuple[WorstCase, ...] = field(default=(), compare=False)
 
@@ -307,11 +309,15 @@ class ParityReport:
         if not self.passed:
             failed = [str(item) for item in self.failures]
             more = [f"and {len(failed) - _LISTED} more"] if len(failed) > _LISTED else []
-            head = f"parity: {len(failed)} of {number} checks failed:"
+            head = f"parity: {len(failed)} of {number} checks failed{self._noted}:"
             return "\n  ".join(map(printable, [head, *failed[:_LISTED], *more]))
         absent = sum(check.status == "not run" for check in self.checks)
         done = f"parity: {number - absent} checks passed"
-        return f"{done}, {absent} not run" if absent else done
+        return printable((f"{done}, {absent} not run" if absent else done) + self._noted)
+
+    @property
+    def _noted(self) -> str:
+        return "".join(f"; {note}" for note in self.notes)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON types: no times, no paths, nothing that differs between two runs.

@@ -16,7 +16,7 @@ from digitvae._native import TILE_ROWS, check_model
 from digitvae.parity.networks import DECODER, Float32, Function
 from digitvae.parity.report.report import first_line
 from digitvae.parity.runtimes.runtime import Export, Runtime, UnavailableError
-from digitvae.parity.runtimes.wrap import flat, in_unit_interval, tiled
+from digitvae.parity.runtimes.wrap import in_unit_interval, tiled
 
 _LEVELS = onnxruntime.GraphOptimizationLevel
 OFF, BASIC, ALL = _LEVELS.ORT_DISABLE_ALL, _LEVELS.ORT_ENABLE_BASIC, _LEVELS.ORT_ENABLE_ALL
@@ -68,11 +68,11 @@ def load_session(
 def session_function(
     session: onnxruntime.InferenceSession, name: str, outputs: Sequence[str]
 ) -> Function:
-    """Wrap a session; outputs are asked for by name, and become [n, m]."""
+    """Wrap a session; outputs are asked for by name."""
 
     def call(rows: Float32) -> tuple[Float32, ...]:
         results: list[Float32] = session.run(list(outputs), {name: rows})
-        return flat(tuple(results), len(rows))
+        return tuple(results)
 
     return call
 
@@ -103,7 +103,7 @@ def _reference(export: Export) -> Function:
         # Its sigmoid computes both branches and chooses afterwards.
         with np.errstate(over="ignore", invalid="ignore"):
             results: Any = evaluator.run(list(network.outputs), {network.input: rows})
-        return flat(tuple(results), len(rows))
+        return tuple(results)
 
     return call
 

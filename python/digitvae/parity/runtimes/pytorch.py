@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from digitvae.parity.networks import Float32, Function
 from digitvae.parity.runtimes.runtime import Export, Runtime
-from digitvae.parity.runtimes.wrap import flat, one_at_a_time
+from digitvae.parity.runtimes.wrap import one_at_a_time
 
 PLACE = 0
 EAGER = "PyTorch eager"
@@ -59,12 +59,12 @@ def arrays(tensors: Mapping[str, torch.Tensor]) -> dict[str, NDArray[Any]]:
 
 
 def torch_function(module: Callable[..., object]) -> Function:
-    """Wrap a PyTorch module as a function of NumPy arrays; outputs become [n, m]."""
+    """Wrap a PyTorch module as a function of NumPy arrays."""
 
     def call(rows: Float32) -> tuple[Float32, ...]:
         with torch.inference_mode():
             outputs = as_tuple(module(torch.from_numpy(np.ascontiguousarray(rows))))
-        return flat(tuple(output.numpy() for output in outputs), len(rows))
+        return tuple(output.numpy() for output in outputs)
 
     return call
 

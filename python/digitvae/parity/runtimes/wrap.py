@@ -9,11 +9,6 @@ import numpy as np
 from digitvae.parity.networks import Float32, Function
 
 
-def flat(outputs: tuple[Float32, ...], rows: int) -> tuple[Float32, ...]:
-    """Outputs as [rows, m], which comparisons work on."""
-    return tuple(output.reshape(rows, -1) for output in outputs)
-
-
 def tiled(function: Function, tile_rows: int) -> Function:
     """Call a function on tiles of constant shape, the last one padded with zeros.
 
