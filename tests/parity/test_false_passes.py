@@ -9,10 +9,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from digitvae.base.errors import ParityError
+from digitvae.parity import Comparison
 from digitvae.parity.module import Files, verify_model
 from digitvae.parity.runtimes.onnx import ONNX_RUNTIME
 
 HERE = __name__
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning"
+)
 
 
 class Columns(nn.Module):
@@ -57,7 +63,6 @@ def exported(module: nn.Module, path: Path, rows: int = 2) -> Files:
     return Files(path)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize(
     "shape", [lambda n: (n, 8), lambda n: (n, 1, 4, 2), lambda n: (1, n, 8), lambda n: (n, 2, 4)]
 )
@@ -73,10 +78,96 @@ def test_an_output_of_another_shape_is_another_output(
         assert "expected float32 [128, 1, 2, 4]" in report.summary().splitlines()[1]
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
-def test_an_edge_does_not_hide_among_other_rows(tmp_path: Path) -> None:
+def test_an_edge_does_not_hide_among_other_rows_and_a_branch_is_no_pass(tmp_path: Path) -> None:
     files = exported(Brightest(), tmp_path / "brightest.onnx")
     report = verify_model(f"{HERE}:Brightest", files, tolerance=1e-5)
     failed = {c.inputs: c.detail for c in report.comparisons if c.runtime == ONNX_RUNTIME}
     assert "not a number, or infinite, at row 0 (all 0)" in failed["extreme inputs, alone"]
     assert not failed["extreme inputs"]
+    cause = report.summary().splitlines()[1]
+    assert "branches on data at test_false_passes.py:" in cause
+    assert "return h / h.max() if h.max() else h: one path is in the file" in cause
+    with pytest.raises(ParityError, match=r"branches on data at .*one path is in the file"):
+        verify_model(f"{HERE}:Brightest", files)
+
+
+class Signed(nn.Module):
+    """Takes one of two paths by the sign of a sum, which draws from N(0, 1) seldom decide alike."""
+
+    def __init__(self, *, path: str | None = None) -> None:
+        super().__init__()
+        self.layer = nn.Linear(5, 4, bias=False)
+        nn.init.constant_(self.layer.weight, 0.5)
+        self.path = path
+
+    def forward(self, x: Tensor) -> Tensor:
+        h: Tensor = self.layer(x)
+        if self.path == "positive" or (self.path is None and bool((h.sum() > -1e9).all())):
+            return h * 2
+        return h * 3
+
+
+def test_a_branch_that_no_input_takes_is_not_called_verified(tmp_path: Path) -> None:
+    files = exported(Signed(path="positive"), tmp_path / "signed.onnx")
+    report = verify_model(f"{HERE}:Signed", files, tolerance=1e-5)
+    assert [c.statement for c in report.failures if not isinstance(c, Comparison)] == [
+        "holds every path of the module"
+    ]
+    sets = {c.inputs for c in report.comparisons}
+    assert {"typical inputs times 1000", "typical inputs, negative"} < sets
+
+
+class Noisy(nn.Module):
+    """Adds noise that it draws itself."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + torch.randn_like(x)
+
+
+class Counting(nn.Module):
+    """Adds how often it was called."""
+
+    calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return x + self.calls
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "Noisy",
+            r"draws random numbers \(aten.randn_like.default at .*x \+ torch.randn_like\(x\)",
+        ),
+        ("Counting", "gives other outputs when it is called again"),
+    ],
+)
+def test_what_is_no_function_of_its_inputs_is_explained(
+    name: str, words: str, tmp_path: Path
+) -> None:
+    files = exported(Columns(), tmp_path / "a.onnx")
+    for tolerance in (None, 0.5):
+        with pytest.raises(ParityError, match=words):
+            verify_model(f"{HERE}:{name}", files, tolerance=tolerance)
+
+
+class Gelu(Columns):
+    """A GELU, as it is or by tanh."""
+
+    def __init__(self, approximate: str = "none") -> None:
+        super().__init__()
+        self.approximate = approximate
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.gelu(self.layer(x), approximate=self.approximate)
+
+
+def test_a_usual_tolerance_does_not_let_an_approximation_pass(tmp_path: Path) -> None:
+    honest = exported(Gelu(), tmp_path / "honest.onnx")
+    assert verify_model(f"{HERE}:Gelu", honest, tolerance=1e-2).passed
+    by_tanh = exported(Gelu("tanh"), tmp_path / "tanh.onnx")
+    report = verify_model(f"{HERE}:Gelu", by_tanh, tolerance=1e-2)
+    assert not report.passed
+    assert "so that the tolerance was not used" in report.summary().splitlines()[0]

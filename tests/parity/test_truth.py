@@ -134,6 +134,35 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
     "silu of a convolution": lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.SiLU(inplace=True)),
     "hard sigmoid": nn.Hardsigmoid,
     "hard swish": lambda: nn.Sequential(nn.Conv2d(3, 4, 1), nn.Hardswish(inplace=True)),
+    "gelu": lambda: nn.Sequential(nn.Conv2d(3, 4, 1), nn.GELU()),
+    "gelu by tanh": lambda: nn.GELU("tanh"),
+    "elu": lambda: nn.Sequential(nn.Conv2d(3, 4, 1), nn.ELU(F32_TENTH)),
+    "selu": nn.SELU,
+    "celu": lambda: nn.CELU(0.5),
+    "softplus": lambda: nn.Sequential(nn.Conv2d(3, 4, 1), nn.Softplus()),
+    "softplus with a threshold": lambda: nn.Softplus(2.0, 3.0),
+    "mish": lambda: nn.Sequential(nn.Conv2d(3, 4, 1), nn.Mish()),
+    "exponential and error function": lambda: Function(lambda x: (x.tanh().exp(), x.erf())),
+    "negative and absolute": lambda: Function(lambda x: -(x.tanh().abs())),
+    "quotient": lambda: Function(lambda x: (x / 3, 1 / (x.abs() + 1), x / (x.exp() + 1))),
+    "softmax": lambda: nn.Sequential(nn.Linear(6, 6), nn.Softmax(-1)),
+    "log of softmax": lambda: nn.Sequential(nn.Linear(6, 6), nn.LogSoftmax(1)),
+    "pieces": lambda: Function(
+        lambda x: (
+            *x.tanh().chunk(2, -1),
+            *torch.split(x.relu(), [1, 2], 1),
+            torch.stack(x.unbind(1)),
+        )
+    ),
+    "padding": lambda: Function(
+        lambda x: tuple(
+            nn.functional.pad(x.tanh(), (1, 2, 0, 1), mode) for mode in ("constant", "reflect")
+        )
+    ),
+    "repetition": lambda: Function(
+        lambda x: (x.tanh().repeat(1, 2, 1, 1), x[:, :1].exp().expand(-1, 3, -1, -1).flip(3))
+    ),
+    "pixel shuffle": lambda: nn.Sequential(nn.Conv2d(3, 4, 1), nn.PixelShuffle(2)),
     "max pooling": lambda: nn.MaxPool2d(2),
     "padded max pooling": lambda: nn.Sequential(nn.Conv2d(3, 4, 1), nn.MaxPool2d(3, 2, 1)),
     "average pooling": lambda: nn.AvgPool2d(2),

@@ -18,7 +18,8 @@ from onnx.external_data_helper import load_external_data_for_model
 from digitvae._native import available_threads
 from digitvae.base.errors import ParityError
 from digitvae.parity.checks import structure
-from digitvae.parity.inputs.of_modules import input_sets, typical_inputs
+from digitvae.parity.checks.function import branches_of, check_branches
+from digitvae.parity.inputs.of_modules import both_sides, input_sets, typical_inputs
 from digitvae.parity.inputs.search import Reach
 from digitvae.parity.inputs.sets import InputSet
 from digitvae.parity.networks import Float32, Network
@@ -85,8 +86,8 @@ def verify_model(
         files: What was exported from it.
         shape: Of one input, without the batch; by default what the ONNX file says.
         inputs: A ``.npy`` file of typical inputs, float32 [n, …]; by default draws from N(0, I).
-        tolerance: |Δ| to float64 truth that is allowed, times max(1, |truth|), below 1; by default
-            the noise limit, which needs a rule for every operation of the module.
+        tolerance: |Δ| to float64 truth that is allowed, times max(1, |truth|), below 1, where the
+            module has an operation without a rule, or has no graph; otherwise the rules decide.
         quick: A few inputs only.
         draws: Typical inputs; by default 128, or 16 if ``quick``, or all of ``inputs``.
         threads: Blocks of inputs to compare at the same time; by default all processors.
@@ -140,13 +141,24 @@ def verify_model(
             contents[kind], names[kind] = _read(path), path.name
     few = rows[: batch or _FEW_ROWS]
     _require_outputs(module, network, few)
+    with _explained("the module cannot be called twice"):
+        branches = branches_of(module, torch_function(module), few)
+    kept = any(node.op_type in ("If", "Loop", "Scan") for node in graph.graph.node)
+    run.checks += check_branches(name, branches, kept=kept)
+    if branches and tolerance is None:
+        raise ParityError(
+            f"{run.checks[-1].detail}; --tolerance compares both sides all the same, if they may "
+            "differ by so much"
+        )
     truth = _truth(module, few, tolerance)
     export = Export(network, module, truth, names, contents.__getitem__)
     load(export, run.checks)
     run.checks.append(_parameters(name, graph, module))
-    run.verify(_cases(run, export, rows, batch))
-    if tolerance is not None:
+    run.verify(_cases(run, export, rows, batch, search_sides=bool(branches)))
+    if isinstance(truth, Tolerated) and tolerance is not None:
         run.notes.append(_used(tolerance, run.comparisons))
+    elif tolerance is not None:
+        run.notes.append("every operation has a rule, so that the tolerance was not used")
     return run.report(factory)
 
 
@@ -157,7 +169,9 @@ def _used(tolerance: float, comparisons: Iterable[Comparison]) -> str:
     return f"{largest:.3g} of the tolerance {tolerance:g} is used"
 
 
-def _cases(run: Run, export: Export, rows: Float32, batch: int | None) -> list[Case]:
+def _cases(
+    run: Run, export: Export, rows: Float32, batch: int | None, *, search_sides: bool
+) -> list[Case]:
     """What is fast, on all inputs, and everything on the first ones."""
     reach = None
     if run.settings.generations and batch is None:
@@ -166,6 +180,8 @@ def _cases(run: Run, export: Export, rows: Float32, batch: int | None) -> list[C
     slow = {runtime.name for runtime in RUNTIMES if runtime.slow}
     fast = {name: one for name, one in export.functions.items() if name not in slow}
     sets = input_sets(rows, run.settings.generated, batch)
+    if search_sides:
+        sets += both_sides(rows, batch)
     first = InputSet("first inputs", (rows[: batch or _SLOW_ROWS],), typical=True)
     return [
         Case(replace(export, functions=fast), sets, reach),
@@ -246,6 +262,8 @@ def _explained(doing: str, advice: str = "") -> Iterator[None]:
     """Turn whatever somebody else's code, or torch.export, raises into an error that says why."""
     try:
         yield
+    except ParityError:
+        raise
     except (Exception, SystemExit) as error:
         raise ParityError(f"{doing}: {first_line(error)}{advice}") from error
 
@@ -261,13 +279,24 @@ def _require_outputs(module: torch.nn.Module, network: Network, rows: Float32) -
 
 
 def _truth(module: torch.nn.Module, rows: Float32, tolerance: float | None) -> Reference:
-    """Float64 truth, which has been evaluated once."""
-    if tolerance is not None:
-        tolerated = Tolerated(module, tolerance)
-        advice = ". Tensors that it makes itself should take their type from its input"
-        with _explained("the module cannot be evaluated in float64", advice):
-            tolerated(rows)
-        return tolerated
+    """Float64 truth, which has been evaluated once; the tolerance is for what has no rule."""
+    try:
+        return _ruled(module, rows)
+    except ParityError:
+        if tolerance is None:
+            raise
+    return _tolerated(module, rows, tolerance)
+
+
+def _tolerated(module: torch.nn.Module, rows: Float32, tolerance: float) -> Tolerated:
+    tolerated = Tolerated(module, tolerance)
+    advice = ". Tensors that it makes itself should take their type from its input"
+    with _explained("the module cannot be evaluated in float64", advice):
+        tolerated(rows)
+    return tolerated
+
+
+def _ruled(module: torch.nn.Module, rows: Float32) -> Truth:
     advice = ". Without its graph there is no noise limit: say with --tolerance what may differ"
     try:
         with _explained("torch.export cannot capture the module", advice):

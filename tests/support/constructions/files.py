@@ -10,6 +10,7 @@ from typing import Literal
 from unittest import mock
 
 import torch
+from torch._export import utils
 from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from tests.support.constructions.zoo import Construction
@@ -25,8 +26,9 @@ CANNOT: dict[Exporter, dict[str, str]] = {
 }
 """Constructions that an exporter refuses at every opset, and why."""
 
-# PyTorch parses the source of all its operators at each export, which takes twice as long as the
-# export of a construction.
+# PyTorch lists all its operators at each export, 60 times, and parses the source of their
+# translations, which takes longer than the rest of a small export.
+_operators = functools.cache(utils._materialize_cpp_cia_ops)
 _registry = staticmethod(functools.cache(ONNXRegistry.from_torchlib))
 
 
@@ -36,7 +38,11 @@ def exported(construction: Construction, path: Path, *, exporter: Exporter, opse
     axes = [{0: "batch"} for _ in example]
     for name, (which, axis) in construction.free.items():
         axes[which][axis] = name
-    with warnings.catch_warnings(), mock.patch.object(ONNXRegistry, "from_torchlib", _registry):
+    with (
+        warnings.catch_warnings(),
+        mock.patch.object(utils, "_materialize_cpp_cia_ops", _operators),
+        mock.patch.object(ONNXRegistry, "from_torchlib", _registry),
+    ):
         warnings.simplefilter("ignore")
         if exporter == "dynamo":
             torch.onnx.export(

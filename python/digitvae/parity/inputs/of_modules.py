@@ -89,6 +89,22 @@ def input_sets(typical: Float32, generated_count: int, batch: int | None) -> lis
     return [given for given in sets if given.count]
 
 
+def both_sides(typical: Float32, batch: int | None) -> list[InputSet]:
+    """Typical rows made large and small, and of one sign, one call each: where branches part."""
+    size = batch or 1
+    given = typical[: 8 * size]
+    with np.errstate(over="ignore"):
+        made = {
+            "typical inputs times 1000": given * np.float32(1000),
+            "typical inputs times 0.001": given * np.float32(0.001),
+            "typical inputs, positive": np.abs(given),
+            "typical inputs, negative": -np.abs(given),
+        }
+    return [
+        InputSet(name, _blocks(rows, size, batch), typical=False) for name, rows in made.items()
+    ]
+
+
 def _blocks(rows: Float32, size: int, batch: int | None) -> tuple[Float32, ...]:
     """Blocks; where the batch is fixed, what does not fill one is left out."""
     if batch is not None:

@@ -305,6 +305,108 @@ def tanh(x: Enclosure) -> Enclosure:
     return Enclosure(y, error * _SLACK, variance)
 
 
+@dataclass(frozen=True)
+class Approximation:
+    """How well runtimes evaluate a function of one number, and what its rule has to know of it.
+
+    The error that counts as their approximation is u·(``of_result``·|y| + ``of_argument``·|x| +
+    ``absolute``): more than PyTorch and ONNX Runtime err by on float32 arguments in [−90, 90]
+    (``tests/parity/test_approximations.py`` measures both).
+
+    Attributes:
+        function: In float64.
+        of_result: Units of u, relative to the result.
+        of_argument: Units of u, relative to the argument: what is left of it where terms cancel.
+        absolute: Units of u.
+        turns: Arguments at which the function turns between rising and falling.
+    """
+
+    function: Callable[[Tensor], Tensor]
+    of_result: float = 0.0
+    of_argument: float = 0.0
+    absolute: float = 0.0
+    turns: tuple[float, ...] = ()
+
+
+_NOISE_SHARE = SIGMOID_NOISE_UNITS / SIGMOID_UNITS
+"""Of an approximation's error: the standard deviation that the sigmoid is granted, for all."""
+
+
+def pointwise(x: Enclosure, known: Approximation) -> Enclosure:
+    """A function of one number that is monotone but for its turns.
+
+    Between turns it is farthest from f(x) at the ends of the interval, so that the error that is
+    handed on is exact. The variance goes through the steepest secant of one standard deviation.
+    """
+    f, y = known.function, known.function(x.value)
+    size, argument = y.float().abs(), x.value.float().abs()
+
+    def farthest(reach: Tensor) -> Tensor:
+        ends = (f(x.value - reach).sub_(y).abs_(), f(x.value + reach).sub_(y).abs_())
+        found = torch.maximum(*ends)
+        for turn in known.turns:
+            at = f(torch.tensor(turn, dtype=torch.float64)) - y
+            found = torch.where((x.value - turn).abs() <= reach, found.maximum(at.abs()), found)
+        return found.float()
+
+    own = known.of_result * size + known.of_argument * argument + known.absolute
+    error = farthest(x.error) + UNIT_ROUNDOFF * own + SMALLEST_NORMAL
+    # Wide enough that its difference keeps half of the digits of float64.
+    step = x.deviation().maximum(2.0**-24 * argument).clamp_(min=2.0**-40)
+    slope = farthest(step) / step
+    handed = torch.where(x.variance > 0.0, x.variance * slope.square(), 0.0)
+    variance = handed + 3.0 * (_NOISE_SHARE * own).square()
+    return Enclosure(y, error * _SLACK, variance)
+
+
+def softmax(x: Enclosure, dim: int) -> Enclosure:
+    """e^x / Σ e^x along an axis; the same for the log of it: :func:`log_softmax`."""
+    y = x.value.softmax(dim)
+    size, error, variance = _of_shares(x, y.float(), dim)
+    absolute = SMALLEST_NORMAL + size * torch.expm1(error.clamp(max=80.0))
+    own = UNIT_ROUNDOFF * size
+    return Enclosure(y, (absolute.clamp(max=1.0) + own) * _SLACK, size.square() * (variance + 1.0))
+
+
+def log_softmax(x: Enclosure, dim: int) -> Enclosure:
+    """Logarithm of :func:`softmax`: x − log Σ e^x along an axis."""
+    y = x.value.log_softmax(dim)
+    _, error, variance = _of_shares(x, y.exp().float(), dim)
+    size = y.float().abs()
+    error = error + UNIT_ROUNDOFF * (2.0 * size + 1.0)
+    return Enclosure(y, error * _SLACK, variance + 2.0 * size.square() + 1.0)
+
+
+def _of_shares(x: Enclosure, shares: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The shares, and how far their logarithms are off: by a bound, and as a variance.
+
+    Each exponent is off by the argument's error, the rounding of x − max x, and what exp itself
+    is granted (4u of its result, of which 1.3 were measured); the sum of k terms by their mean,
+    weighted by their shares, and k − 1 roundings.
+    """
+    terms = float(x.value.shape[dim])
+    below = (x.value.amax(dim, keepdim=True) - x.value).float()
+    size = below + x.value.float().abs()  # a runtime may subtract rounded numbers, or none
+    exponent = x.error + UNIT_ROUNDOFF * (size + 4.0)
+    # log Σ s·e^δ for |δ| up to the exponent's error.
+    of_sum = (shares * torch.expm1(exponent.clamp(max=80.0))).sum(dim, keepdim=True).log1p()
+    error = exponent + of_sum + UNIT_ROUNDOFF * terms
+    spread = x.variance + below.square() + 1.0
+    of_sum = (shares.square() * spread).sum(dim, keepdim=True) + terms / 3.0
+    return shares, error, spread + of_sum
+
+
+def divide(a: Enclosure, b: Enclosure) -> Enclosure:
+    """a/b, element by element; no bound where b may be zero."""
+    y = a.value / b.value
+    size, below = y.float().abs(), b.value.float().abs() - b.error
+    error = (a.error + size * b.error) / below.clamp(min=0.0)
+    # Times the reciprocal, which is rounded too: two roundings instead of one.
+    error = error + 2.0 * UNIT_ROUNDOFF * (size + error) + SMALLEST_NORMAL
+    variance = (a.variance + size.square() * b.variance) / b.value.float().square()
+    return Enclosure(y, error.nan_to_num(torch.inf) * _SLACK, variance + 2.0 * size.square())
+
+
 def mean_of_windows(x: Enclosure, pool: Callable[[Tensor], Tensor], terms: int) -> Enclosure:
     """Average pooling over ``terms`` values."""
     y = pool(x.value)

@@ -7,6 +7,7 @@ name it in :data:`RULES` below.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -16,9 +17,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from digitvae.parity.truth import enclosure
-from digitvae.parity.truth.enclosure import Enclosure, Weights
+from digitvae.parity.truth.enclosure import Approximation, Enclosure, Weights
 
 aten = torch.ops.aten
+
+_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+"""Klambauer et al., *Self-Normalizing Neural Networks*, NeurIPS 2017, section 2."""
 
 
 class NoRuleError(Exception):
@@ -176,6 +180,77 @@ def _moved(function: Callable[..., Tensor]) -> Callable[..., Enclosure]:
     return rule
 
 
+def _gelu(x: Enclosure, approximate: str = "none") -> Enclosure:
+    return enclosure.pointwise(x, _GELU_BY_TANH if approximate == "tanh" else _GELU)
+
+
+def _elu(x: Enclosure, alpha: float = 1.0, scale: float = 1.0, slope: float = 1.0) -> Enclosure:
+    def elu(value: Tensor) -> Tensor:
+        below = alpha * torch.expm1(slope * value.clamp(max=0.0))
+        return scale * torch.where(value > 0.0, value, below)
+
+    # Its numbers are rounded to float32 by some runtimes; the units cover that.
+    units = 3.0 * max(1.0, abs(alpha * scale))
+    return enclosure.pointwise(x, Approximation(elu, of_result=3.0, absolute=units))
+
+
+def _softplus(x: Enclosure, beta: float = 1.0, threshold: float = 20.0) -> Enclosure:
+    def softplus(value: Tensor) -> Tensor:
+        return functional.softplus(value, beta, threshold)
+
+    # Runtimes know no threshold: beyond it the function is the identity but for e⁻²⁰.
+    units = 4.0 + math.exp(-threshold) / enclosure.UNIT_ROUNDOFF / beta
+    return enclosure.pointwise(x, Approximation(softplus, of_result=2.0, absolute=units))
+
+
+_GELU = Approximation(functional.gelu, 4.0, 4.0, turns=(-0.7517915241,))
+_GELU_BY_TANH = Approximation(
+    lambda x: functional.gelu(x, approximate="tanh"), 4.0, 4.0, turns=(-0.7524614220,)
+)
+_MISH = Approximation(functional.mish, 4.0, 4.0, turns=(-1.1924264026,))
+_EXP = Approximation(torch.exp, 4.0)
+_ERF = Approximation(torch.erf, 2.0, absolute=1.0)
+
+
+def _negative(x: Enclosure) -> Enclosure:
+    return Enclosure(-x.value, x.error, x.variance)
+
+
+def _absolute(x: Enclosure) -> Enclosure:
+    return Enclosure(x.value.abs(), x.error, x.variance)
+
+
+def _softmax(x: Enclosure, dim: int, dtype: Any = None) -> Enclosure:
+    return enclosure.softmax(_to_type(x, dtype or torch.float32), dim)
+
+
+def _log_softmax(x: Enclosure, dim: int, dtype: Any = None) -> Enclosure:
+    return enclosure.log_softmax(_to_type(x, dtype or torch.float32), dim)
+
+
+def _pieces(function: Callable[..., tuple[Tensor, ...]]) -> Callable[..., tuple[Enclosure, ...]]:
+    """A rule for an operation that cuts a value into several."""
+
+    def rule(x: Enclosure, *arguments: Any) -> tuple[Enclosure, ...]:
+        parts = (function(part, *arguments) for part in (x.value, x.error, x.variance))
+        return tuple(Enclosure(*part) for part in zip(*parts, strict=True))
+
+    return rule
+
+
+def _stack(parts: list[Enclosure], dim: int = 0) -> Enclosure:
+    return _concatenate([part.through(lambda v: v.unsqueeze(dim)) for part in parts], dim)
+
+
+def _pad(x: Enclosure, sizes: Any, mode: str = "constant", value: float | None = None) -> Enclosure:
+    def padded(tensor: Tensor, number: float = 0.0) -> Tensor:
+        if mode == "constant":
+            return functional.pad(tensor, sizes, mode, number)
+        return functional.pad(tensor, sizes, mode)
+
+    return Enclosure(padded(x.value, _number(value or 0.0)), padded(x.error), padded(x.variance))
+
+
 WEIGHTED: dict[Any, Callable[..., Any]] = {
     aten.linear.default: _linear,
     aten.conv2d.default: _convolution,
@@ -204,6 +279,12 @@ MOVES: dict[Any, Callable[..., Tensor]] = {
     aten.t.default: torch.t,
     aten.slice.Tensor: torch.ops.aten.slice.Tensor,
     aten.select.int: torch.select,
+    aten.expand.default: torch.Tensor.expand,
+    aten.repeat.default: torch.Tensor.repeat,
+    aten.unflatten.int: torch.unflatten,
+    aten.flip.default: torch.flip,
+    aten.pixel_shuffle.default: functional.pixel_shuffle,
+    aten.pixel_unshuffle.default: functional.pixel_unshuffle,
 }
 
 RULES: dict[Any, Callable[..., Any]] = {
@@ -222,6 +303,26 @@ RULES: dict[Any, Callable[..., Any]] = {
     aten.silu.default: lambda x: enclosure.multiply(x, enclosure.sigmoid(x)),
     aten.hardsigmoid.default: _hard_sigmoid,
     aten.hardswish.default: lambda x: enclosure.multiply(x, _hard_sigmoid(x)),
+    aten.gelu.default: _gelu,
+    aten.elu.default: _elu,
+    aten.selu.default: lambda x: _elu(x, _SELU_ALPHA, _SELU_SCALE),
+    aten.celu.default: lambda x, alpha=1.0: _elu(x, alpha, 1.0, 1.0 / alpha),
+    aten.softplus.default: _softplus,
+    aten.mish.default: lambda x: enclosure.pointwise(x, _MISH),
+    aten.exp.default: lambda x: enclosure.pointwise(x, _EXP),
+    aten.erf.default: lambda x: enclosure.pointwise(x, _ERF),
+    aten.neg.default: _negative,
+    aten.abs.default: _absolute,
+    aten.reciprocal.default: lambda x: enclosure.divide(_operand(1.0), x),
+    aten.div.Tensor: lambda a, b: enclosure.divide(_operand(a), _operand(b)),
+    aten.softmax.int: _softmax,
+    aten.log_softmax.int: _log_softmax,
+    aten.chunk.default: _pieces(torch.chunk),
+    aten.split.Tensor: _pieces(torch.split),
+    aten.split_with_sizes.default: _pieces(torch.split),
+    aten.unbind.int: _pieces(torch.unbind),
+    aten.stack.default: _stack,
+    aten.pad.default: _pad,
     aten.max_pool2d.default: _max_pool,
     aten.adaptive_avg_pool2d.default: _average_pool,
     aten.avg_pool2d.default: _windows,
