@@ -179,7 +179,8 @@ def test_a_random_operator_fails(tmp_path: Path) -> None:
         ([], "the ONNX model has the inputs none; expected one"),
         (
             inputs_of(x=(TensorProto.FLOAT, ["batch", "width"])),
-            "the ONNX model leaves the shape of its input open: give it with --shape",
+            "the ONNX model leaves the shape of its input open, and the module takes none of 16, "
+            "8, 32, 28, 64, 224 there: give it with --shape",
         ),
     ],
 )
@@ -224,6 +225,8 @@ def test_a_shape_closes_an_open_one(tmp_path: Path) -> None:
     for tolerance in (None, 0.5):
         with pytest.raises(ParityError, match=r"cannot compute inputs of shape \[3, 6\]: "):
             verify_model(f"{HERE}:make", Files(path), shape=(6,), tolerance=tolerance)
+    with pytest.raises(ParityError, match=r"cannot compute inputs of shape \[3, 6\]: "):
+        verify_model(f"{HERE}:make", Files(path), shape=(5,), sizes={"width": (5, 6)})
 
 
 def saved(path: Path, array: Any) -> Path:
@@ -328,6 +331,9 @@ def test_the_command_ends_with_1_for_what_cannot_be_verified(
     ("words", "message"),
     [
         (["--torch", "a:b"], "--torch needs --onnx"),
+        (["--size", "w=5"], "--size is for other models"),
+        (["--torch", "a:b", "--onnx", "m", "--size", "5"], "'5' is not NAME=N,…"),
+        (["--torch", "a:b", "--onnx", "m", "--size", "w=0"], "--size"),
         (["--onnx", "m.onnx"], "--onnx is for other models, which --torch names"),
         (["--torchscript", "m.pt"], "--torchscript is for other models"),
         (["--exported-program", "m.pt2"], "--exported-program is for other models"),

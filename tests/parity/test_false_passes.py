@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -171,3 +172,63 @@ def test_a_usual_tolerance_does_not_let_an_approximation_pass(tmp_path: Path) ->
     report = verify_model(f"{HERE}:Gelu", by_tanh, tolerance=1e-2)
     assert not report.passed
     assert "so that the tolerance was not used" in report.summary().splitlines()[0]
+
+
+class Tall(nn.Module):
+    """The mean of a convolution's values, for images of any height."""
+
+    def __init__(self, *, of_height: int | None = None) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(1, 3, 3, padding=1, bias=False)
+        nn.init.constant_(self.layer.weight, 0.1)
+        self.of_height = of_height
+
+    def forward(self, x: Tensor) -> Tensor:
+        h: Tensor = self.layer(x)
+        if self.of_height is not None:
+            return h.sum((2, 3)) / (4 * self.of_height)
+        return h.mean((2, 3))
+
+
+def of_any_height(module: nn.Module, path: Path) -> Files:
+    torch.onnx.export(
+        module.eval(),
+        (torch.rand(2, 1, 16, 4),),
+        str(path),
+        dynamo=False,
+        input_names=["x"],
+        output_names=["y"],
+        dynamic_axes={"x": {0: "n", 2: "height"}, "y": {0: "n"}},
+    )
+    return Files(path)
+
+
+def test_a_size_that_is_baked_in_is_found_at_another(tmp_path: Path) -> None:
+    honest = of_any_height(Tall(), tmp_path / "honest.onnx")
+    report = verify_model(f"{HERE}:Tall", honest)
+    assert report.passed, report.summary()
+    assert "height of 16, 17, 18" in {c.inputs for c in report.comparisons}
+    # 16 is tried first, which is what it was traced with: pytorch 110347 and 149151.
+    baked = of_any_height(Tall(of_height=16), tmp_path / "baked.onnx")
+    report = verify_model(f"{HERE}:Tall", baked)
+    failed = {c.inputs: c.detail for c in report.comparisons if c.status == "failed"}
+    assert failed.keys() == {"height of 16, 17, 18"}
+    assert " of height 18, output" in failed["height of 16, 17, 18"]
+    chosen = {"shape": (1, 8, 4), "sizes": {"height": (8, 16)}}
+    report = verify_model(f"{HERE}:Tall", baked, **chosen)  # type: ignore[arg-type]
+    assert all(c.status == "failed" for c in report.comparisons if c.runtime == ONNX_RUNTIME)
+    with pytest.raises(ParityError, match="leaves open no axis called width, but height"):
+        verify_model(f"{HERE}:Tall", honest, sizes={"width": (5,)})
+
+
+def test_an_axis_takes_the_sizes_that_the_module_takes(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).standard_normal((4, 1, 6, 4), np.float32)
+    np.save(tmp_path / "rows.npy", rows)
+    honest = of_any_height(Tall(), tmp_path / "honest.onnx")
+    report = verify_model(f"{HERE}:Tall", honest, inputs=tmp_path / "rows.npy", quick=True)
+    assert report.passed, report.summary()
+    assert "height of 6, 7, 8" in {c.inputs for c in report.comparisons}
+    with pytest.raises(
+        ParityError, match=r"the module takes none of 16, 8, .* give it with --shape"
+    ):
+        verify_model(f"{HERE}:Columns", honest)

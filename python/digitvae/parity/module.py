@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,16 @@ from digitvae._native import available_threads
 from digitvae.base.errors import ParityError
 from digitvae.parity.checks import structure
 from digitvae.parity.checks.function import branches_of, check_branches
-from digitvae.parity.inputs.of_modules import both_sides, input_sets, typical_inputs
+from digitvae.parity.inputs.of_modules import (
+    both_sides,
+    input_sets,
+    shape_in,
+    sizes_of_axis,
+    typical_inputs,
+)
 from digitvae.parity.inputs.search import Reach
 from digitvae.parity.inputs.sets import InputSet
-from digitvae.parity.networks import Float32, Network
+from digitvae.parity.networks import Float32, Function, Network
 from digitvae.parity.report.report import Check, Comparison, ParityReport, first_line
 from digitvae.parity.runtimes import RUNTIMES, load
 from digitvae.parity.runtimes.pytorch import torch_function
@@ -44,6 +50,10 @@ FULL = Settings("full", draws=128, decoded=0, images=0, generated=20, generation
 QUICK = Settings("quick", draws=16, decoded=0, images=0, generated=5, generations=0)
 
 _SLOW_ROWS = 2
+_OPEN = (16, 8, 32, 28, 64, 224)
+"""Sizes that are tried for axes of which nothing is known."""
+
+_LEAST_SIZES = 3
 _FEW_ROWS = 3
 """Other than the two rows that modules are captured with."""
 
@@ -69,6 +79,7 @@ def verify_model(
     files: Files,
     *,
     shape: tuple[int, ...] | None = None,
+    sizes: Mapping[str, Sequence[int]] | None = None,
     inputs: Path | None = None,
     tolerance: float | None = None,
     quick: bool = False,
@@ -84,7 +95,10 @@ def verify_model(
         factory: ``package.module:name`` of something that returns the module when it is called
             without arguments, or is one. The current folder is searched first.
         files: What was exported from it.
-        shape: Of one input, without the batch; by default what the ONNX file says.
+        shape: Of one input, without the batch; by default what the ONNX file says, then that of
+            ``inputs``, and for axes that both leave open a size that the module takes.
+        sizes: What to compare an axis on that the ONNX file leaves open, by its name there; by
+            default three that the module takes.
         inputs: A ``.npy`` file of typical inputs, float32 [n, …]; by default draws from N(0, I).
         tolerance: |Δ| to float64 truth that is allowed, times max(1, |truth|), below 1, where the
             module has an operation without a rule, or has no graph; otherwise the rules decide.
@@ -106,9 +120,7 @@ def verify_model(
             f"tolerance is {tolerance}, expected a number above 0 and below 1: at 1 a zero passes "
             "for any value"
         )
-    settings = QUICK if quick else FULL
-
-    run = Run(settings, threads or available_threads(), on_progress)
+    run = Run(QUICK if quick else FULL, threads or available_threads(), on_progress)
     run.step("loading every runtime")
     module = load_module(factory)
     name = files.onnx.name
@@ -124,25 +136,23 @@ def verify_model(
     run.checks += checks
     if graph is None:
         return run.report(factory)
-    network, shape, batch = _interface(graph.graph, shape)
+    network, axes, batch = _interface(graph.graph, shape)
+    compute = torch_function(module)
+    shape = shape or _shape_of(axes, compute, batch, inputs)
     if batch is not None:
         run.notes.append(f"batch is fixed at {batch}")
-    count = draws or max(settings.draws, batch or 1)
+    count = draws or max(run.settings.draws, batch or 1)
     rows = typical_inputs(inputs, shape, count, limit=draws)
     if batch is not None:
         if len(rows) < batch:
             raise ParityError(f"{len(rows)} inputs do not fill one of the batches of {batch}")
         rows = rows[: len(rows) // batch * batch]
-    run.settings = replace(settings, draws=len(rows))
-    # All in memory: the ONNX model has the weights that lay in files beside it.
-    contents, names = {"onnx": graph.SerializeToString()}, {"onnx": name}
-    for kind, path in (("torchscript", files.torchscript), ("pt2", files.exported_program)):
-        if path is not None:
-            contents[kind], names[kind] = _read(path), path.name
+    run.settings = replace(run.settings, draws=len(rows))
+    contents, names = _contents(files, graph)
     few = rows[: batch or _FEW_ROWS]
     _require_outputs(module, network, few)
     with _explained("the module cannot be called twice"):
-        branches = branches_of(module, torch_function(module), few)
+        branches = branches_of(module, compute, few)
     kept = any(node.op_type in ("If", "Loop", "Scan") for node in graph.graph.node)
     run.checks += check_branches(name, branches, kept=kept)
     if branches and tolerance is None:
@@ -154,7 +164,11 @@ def verify_model(
     export = Export(network, module, truth, names, contents.__getitem__)
     load(export, run.checks)
     run.checks.append(_parameters(name, graph, module))
-    run.verify(_cases(run, export, rows, batch, search_sides=bool(branches)))
+    more = _sizes_of_axes(axes, few, compute, sizes or {})
+    _evaluate_once(truth, more)
+    if branches:
+        more += both_sides(rows, batch)
+    run.verify(_cases(run, export, rows, batch, more))
     if isinstance(truth, Tolerated) and tolerance is not None:
         run.notes.append(_used(tolerance, run.comparisons))
     elif tolerance is not None:
@@ -169,8 +183,27 @@ def _used(tolerance: float, comparisons: Iterable[Comparison]) -> str:
     return f"{largest:.3g} of the tolerance {tolerance:g} is used"
 
 
+def _evaluate_once(truth: Reference, sets: Iterable[InputSet]) -> None:
+    """Capture a module for each shape now, while no other thread computes."""
+    for block in (block for given in sets for block in given.blocks):
+        with _explained(f"the module cannot compute inputs of shape {list(block.shape)}"):
+            truth(block)
+
+
+def _contents(files: Files, graph: Any) -> tuple[dict[str, bytes], dict[str, str]]:
+    """Content and name of each kind of file, all in memory.
+
+    The ONNX model has the weights that lay in files beside it.
+    """
+    contents, names = {"onnx": graph.SerializeToString()}, {"onnx": files.onnx.name}
+    for kind, path in (("torchscript", files.torchscript), ("pt2", files.exported_program)):
+        if path is not None:
+            contents[kind], names[kind] = _read(path), path.name
+    return contents, names
+
+
 def _cases(
-    run: Run, export: Export, rows: Float32, batch: int | None, *, search_sides: bool
+    run: Run, export: Export, rows: Float32, batch: int | None, more: list[InputSet]
 ) -> list[Case]:
     """What is fast, on all inputs, and everything on the first ones."""
     reach = None
@@ -179,9 +212,7 @@ def _cases(
         reach = Reach(rows[:16], float(rows.min()), float(rows.max()), spread)
     slow = {runtime.name for runtime in RUNTIMES if runtime.slow}
     fast = {name: one for name, one in export.functions.items() if name not in slow}
-    sets = input_sets(rows, run.settings.generated, batch)
-    if search_sides:
-        sets += both_sides(rows, batch)
+    sets = [*input_sets(rows, run.settings.generated, batch), *more]
     first = InputSet("first inputs", (rows[: batch or _SLOW_ROWS],), typical=True)
     return [
         Case(replace(export, functions=fast), sets, reach),
@@ -221,12 +252,82 @@ def _read(path: Path) -> bytes:
         raise ParityError(f"cannot read {path}: {error.strerror}") from error
 
 
+def _takes(compute: Function, shape: Sequence[int]) -> bool:
+    """Whether a module computes inputs of a shape."""
+    try:
+        compute(np.zeros(shape, np.float32))
+    except Exception:  # somebody else's code: whatever it raises says no
+        return False
+    return True
+
+
+def _shape_of(
+    axes: Sequence[int | str], compute: Function, batch: int | None, inputs: Path | None
+) -> tuple[int, ...]:
+    """The shape of one input, with a size for the axes that are open: the file's, or any.
+
+    Raises:
+        ParityError: The module takes none that was tried.
+    """
+
+    def closed(sizes: Sequence[int]) -> tuple[int, ...]:
+        pairs = zip(axes, sizes, strict=True)
+        return tuple(size if isinstance(axis, str) else axis for axis, size in pairs)
+
+    if all(isinstance(axis, int) for axis in axes):
+        return closed([0] * len(axes))
+    if inputs is not None and len(there := shape_in(inputs)) == len(axes):
+        return closed(there)
+    shapes = (closed([size] * len(axes)) for size in _OPEN)
+    found = next((shape for shape in shapes if _takes(compute, (batch or 2, *shape))), None)
+    if found is None:
+        raise ParityError(
+            "the ONNX model leaves the shape of its input open, and the module takes none of "
+            f"{', '.join(map(str, _OPEN))} there: give it with --shape"
+        )
+    return found
+
+
+def _sizes_of_axes(
+    axes: Sequence[int | str],
+    rows: Float32,
+    compute: Function,
+    asked: Mapping[str, Sequence[int]],
+) -> list[InputSet]:
+    """Sets of inputs for the axes that the file leaves open, beside the batch.
+
+    Raises:
+        ParityError: Sizes were asked for of an axis that is none of them.
+    """
+    free = {name: axis for axis, name in enumerate(axes, 1) if isinstance(name, str)}
+    unknown = ", ".join(sorted(asked.keys() - free.keys()))
+    if unknown:
+        raise ParityError(
+            f"the ONNX model leaves open no axis called {unknown}, but {', '.join(free) or 'none'}"
+        )
+    return [
+        sizes_of_axis(rows, axis, name, asked.get(name) or _sizes(rows, axis, compute))
+        for name, axis in free.items()
+    ]
+
+
+def _sizes(rows: Float32, axis: int, compute: Function) -> list[int]:
+    """Up to three sizes of an axis that a module takes, that of the rows first."""
+    there = rows.shape[axis]
+    found = [there]
+    for size in (there + 1, there + 2, 2 * there, there - 1, there // 2, 3 * there, there + 4, 1):
+        shape = (*rows.shape[:axis], size, *rows.shape[axis + 1 :])
+        if len(found) < _LEAST_SIZES and size > 0 and size not in found and _takes(compute, shape):
+            found.append(size)
+    return found
+
+
 def _interface(
     graph: Any, shape: tuple[int, ...] | None
-) -> tuple[Network, tuple[int, ...], int | None]:
-    """The network of an ONNX file, the shape of one input, and the size of a batch if it is fixed.
+) -> tuple[Network, tuple[int | str, ...], int | None]:
+    """The network of an ONNX file, the axes of one input, and the size of a batch if it is fixed.
 
-    ``shape`` is that of one input, if the file leaves it open.
+    An axis is its size, or its name where the file leaves it open. ``shape`` has to fit.
     """
     weights = {tensor.name for tensor in graph.initializer}
     given = [value for value in graph.input if value.name not in weights]
@@ -240,21 +341,24 @@ def _interface(
     ]
     if odd:
         raise ParityError(f"the ONNX model's {', '.join(odd)}; expected float32")
-    sizes = [axis.dim_value for axis in given[0].type.tensor_type.shape.dim]
-    if not sizes:
+    declared = given[0].type.tensor_type.shape.dim
+    if not declared:
         raise ParityError("the ONNX model's input has no axis for a batch")
-    if shape is None and not all(sizes[1:]):
-        raise ParityError("the ONNX model leaves the shape of its input open: give it with --shape")
+    axes = tuple(
+        axis.dim_value or axis.dim_param or f"axis {place}" for place, axis in enumerate(declared)
+    )[1:]
     fits = shape is None or (
-        len(shape) == len(sizes) - 1
-        and all(axis in (0, asked) for axis, asked in zip(sizes[1:], shape, strict=True))
+        len(shape) == len(axes)
+        and all(axis in (size, str(axis)) for axis, size in zip(axes, shape, strict=True))
     )
     if not fits:
-        axes = ", ".join(str(axis or "any") for axis in sizes[1:])
-        raise ParityError(f"--shape is {list(shape or ())}, but the ONNX model's input is [{axes}]")
+        listed = ", ".join("any" if isinstance(axis, str) else str(axis) for axis in axes)
+        raise ParityError(
+            f"--shape is {list(shape or ())}, but the ONNX model's input is [{listed}]"
+        )
     outputs = tuple(value.name for value in graph.output)
     network = Network(graph.name or "model", given[0].name, outputs)
-    return network, shape or tuple(sizes[1:]), sizes[0] or None
+    return network, axes, declared[0].dim_value or None
 
 
 @contextlib.contextmanager

@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 
 _FILE = options.PATH
 _OF_BUNDLES = {"bundle", "data", "require_data", "self_test", "trust", "update"}
-_OF_MODULES = {"onnx_file", "torchscript", "exported_program", "inputs", "shape", "tolerance"}
+_OF_MODULES = {
+    "onnx_file",
+    "torchscript",
+    "exported_program",
+    "inputs",
+    "shape",
+    "sizes",
+    "tolerance",
+}
 
 
 @click.command(
@@ -84,7 +92,18 @@ Examples:
 )
 @click.option("--inputs", type=_FILE, metavar="FILE.npy", help="Its inputs, float32 [n, …].")
 @click.option("--shape", metavar="N,…", help="Shape of one input, if the ONNX file leaves it open.")
-@click.option("--tolerance", type=float, help="|Δ| to allow, relative above 1. [default: derived]")
+@click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    metavar="NAME=N,…",
+    help="Sizes of an axis that the ONNX file leaves open, by its name. [default: three]",
+)
+@click.option(
+    "--tolerance",
+    type=float,
+    help="|Δ| to allow, relative above 1, where an operation has no derived limit.",
+)
 def verify(
     *,
     bundle: Path | None,
@@ -108,6 +127,7 @@ def verify(
     exported_program: Path | None,
     inputs: Path | None,
     shape: str | None,
+    sizes: tuple[str, ...],
     tolerance: float | None,
 ) -> None:
     """Compare every exported form of a model with float64 truth, PyTorch, and each other.
@@ -177,7 +197,8 @@ def verify(
                 report = verify_model(
                     factory,
                     Files(onnx_file, torchscript, exported_program),
-                    shape=_shape(shape),
+                    shape=None if shape is None else _numbers(shape, "--shape"),
+                    sizes=_sizes(sizes),
                     inputs=inputs,
                     tolerance=tolerance,
                     quick=quick,
@@ -213,20 +234,29 @@ def _require_fitting(context: click.Context) -> None:
             raise click.UsageError("--torch needs --onnx: the file that was exported")
     for parameter in context.command.params:
         value = given.get(str(parameter.name)) if parameter.name in others else None
-        if value is not None and value is not False:
+        if value not in (None, False, ()):
             name = parameter.opts[0] if isinstance(parameter, click.Option) else "BUNDLE"
             raise click.UsageError(f"{name} {why}")
 
 
-def _shape(text: str | None) -> tuple[int, ...] | None:
+def _numbers(text: str, option: str) -> tuple[int, ...]:
     from digitvae.cli.numbers import parse_whole
 
-    if text is None:
-        return None
     try:
         return tuple(parse_whole(word, 1, 1 << 24) for word in text.split(","))
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--shape") from error
+        raise click.BadParameter(str(error), param_hint=option) from error
+
+
+def _sizes(words: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """``time=5,8`` of each, by name."""
+    found = {}
+    for word in words:
+        name, equals, numbers = word.rpartition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"{word!r} is not NAME=N,…, as time=5,8", param_hint="--size")
+        found[name] = _numbers(numbers, "--size")
+    return found
 
 
 def _show(report: ParityReport, *, as_json: bool, details: bool) -> None:

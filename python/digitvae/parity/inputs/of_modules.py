@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from digitvae.base.errors import ParityError
 from digitvae.parity.inputs.generated import generated
@@ -36,12 +39,7 @@ def typical_inputs(
     if path is None:
         rng = np.random.default_rng(0)
         return rng.standard_normal((count, *shape), np.float32)
-    try:
-        # np.load would take archives too, and leave those that are damaged open.
-        with path.open("rb") as file:
-            rows = np.lib.format.read_array(file, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise ParityError(f"cannot read {path}: {first_line(error)}") from error
+    rows = _read(path)
     if rows.dtype != np.float32 or rows.shape[1:] != shape or not len(rows):
         raise ParityError(
             f"{path} is {rows.dtype} {list(rows.shape)}, expected float32 [n, "
@@ -51,6 +49,24 @@ def typical_inputs(
         raise ParityError(f"{path} has values that are not finite")
     chosen: Float32 = np.ascontiguousarray(rows[:limit])
     return chosen
+
+
+def shape_in(path: Path) -> tuple[int, ...]:
+    """The shape of one row of a file, whatever its type.
+
+    Raises:
+        ParityError: It cannot be read.
+    """
+    return tuple(_read(path).shape[1:])
+
+
+def _read(path: Path) -> NDArray[Any]:
+    try:
+        # np.load would take archives too, and leave those that are damaged open.
+        with path.open("rb") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ParityError(f"cannot read {path}: {first_line(error)}") from error
 
 
 def input_sets(typical: Float32, generated_count: int, batch: int | None) -> list[InputSet]:
@@ -87,6 +103,22 @@ def input_sets(typical: Float32, generated_count: int, batch: int | None) -> lis
     if batch is None:
         sets.insert(1, batches(typical, _BATCHES))
     return [given for given in sets if given.count]
+
+
+def sizes_of_axis(rows: Float32, axis: int, name: str, sizes: Sequence[int]) -> InputSet:
+    """Rows made shorter and longer along one axis, a block for each size.
+
+    Args:
+        rows: float32 [n, …]: what there is, which begins again where it ends.
+        axis: Which axis, counted with the batch.
+        name: How the file calls it.
+        sizes: How many values.
+    """
+    there = rows.shape[axis]
+    blocks = tuple(np.ascontiguousarray(rows.take(np.arange(n) % there, axis)) for n in sizes)
+    listed = ", ".join(map(str, sizes))
+    of = tuple(f"{name} {size}" for size in sizes)
+    return InputSet(f"{name} of {listed}", blocks, typical=True, separate=True, of=of)
 
 
 def both_sides(typical: Float32, batch: int | None) -> list[InputSet]:

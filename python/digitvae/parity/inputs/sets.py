@@ -45,6 +45,7 @@ class InputSet:
             extreme, roundings need not be independent, and only the proven bound counts.
         separate: Whether each block starts again at row 0 (batches), or they are one long array.
         names: Names of the rows, if they have any.
+        of: Names of the blocks, if they have any.
     """
 
     name: str
@@ -52,6 +53,7 @@ class InputSet:
     typical: bool
     separate: bool = False
     names: tuple[str, ...] = ()
+    of: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -60,6 +62,8 @@ class InputSet:
 
     def where(self, block: int, row: int) -> str:
         """Name one row in words, for a reader who wants to try it."""
+        if self.of:
+            return f"row {row} of {self.of[block]}"
         if self.separate:
             return f"row {row} of batch {len(self.blocks[block])}"
         index = row + sum(len(earlier) for earlier in self.blocks[:block])

@@ -30,7 +30,9 @@ class Truth:
     bounded = True
 
     def __init__(self, module: torch.nn.Module, example: Tensor) -> None:
-        """Capture the module.
+        """Capture the module for rows of one shape; for others it is captured when they come.
+
+        While PyTorch captures, no other thread may compute.
 
         Args:
             module: In evaluation mode, on the CPU, with float32 parameters.
@@ -40,6 +42,9 @@ class Truth:
             NoRuleError: Names the operations that no rule describes.
             Exception: What :func:`torch.export.export` raises for what it cannot capture.
         """
+        self._module = module
+        self._shape = tuple(example.shape[1:])
+        self._others: dict[tuple[int, ...], Truth] = {}
         program = capture(module, example)
         signature = program.graph_signature
         held = {**program.state_dict, **program.constants}
@@ -79,12 +84,21 @@ class Truth:
 
     def __call__(self, rows: NDArray[np.float32]) -> tuple[Enclosure, ...]:
         """Evaluate the outputs, each of shape [n, …]."""
-        return self.of(Enclosure.exact(torch.from_numpy(rows)))
+        return self._for(rows).of(Enclosure.exact(torch.from_numpy(rows)))
+
+    def _for(self, rows: NDArray[np.float32]) -> Truth:
+        """The graph for rows of that shape: one that was captured may hold its own sizes."""
+        shape = rows.shape[1:]
+        if shape == self._shape:
+            return self
+        if shape not in self._others:
+            self._others[shape] = Truth(self._module, torch.zeros(2, *shape))
+        return self._others[shape]
 
     def trace(self, rows: NDArray[np.float32]) -> dict[str, Enclosure]:
         """Evaluate every operation, by name, in the order of evaluation."""
         steps: dict[str, Enclosure] = {}
-        self.of(Enclosure.exact(torch.from_numpy(rows)), steps)
+        self._for(rows).of(Enclosure.exact(torch.from_numpy(rows)), steps)
         return steps
 
     def of(self, x: Enclosure, steps: dict[str, Enclosure] | None = None) -> tuple[Enclosure, ...]:
