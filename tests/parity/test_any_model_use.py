@@ -340,6 +340,7 @@ def test_the_command_ends_with_1_for_what_cannot_be_verified(
         (["--inputs", "x.npy"], "--inputs is for other models"),
         (["--shape", "3"], "--shape is for other models"),
         (["--tolerance", "1"], "--tolerance is for other models"),
+        (["--tolerance", "0"], "--tolerance is for other models"),
         (["--torch", "a:b", "--onnx", "m", "DIR"], "BUNDLE is for bundles"),
         (["--torch", "a:b", "--onnx", "m", "--data", "D"], "--data is for bundles"),
         (["--torch", "a:b", "--onnx", "m", "--require-data"], "--require-data is for bundles"),

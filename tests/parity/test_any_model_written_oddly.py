@@ -209,7 +209,7 @@ def test_a_graph_that_holds_for_one_number_of_rows_needs_a_tolerance(
     from digitvae.parity.truth import captured as truth
 
     monkeypatch.setattr(truth.Truth, "__call__", lambda *_: torch.zeros(2, 3).reshape(5))
-    with pytest.raises(ParityError, match=r"cannot be evaluated for 3 inputs: .*--tolerance"):
+    with pytest.raises(ParityError, match=r"cannot be evaluated for 3 inputs of .*--tolerance"):
         verify_model(f"{HERE}:Plain", files, quick=True)
 
 

@@ -28,6 +28,10 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Enclosure], Enc
     "selu": (functional.selu, RULES[aten.selu.default]),
     "celu": (lambda x: functional.celu(x, 1.5), lambda x: RULES[aten.celu.default](x, 1.5)),
     "softplus": (functional.softplus, RULES[aten.softplus.default]),
+    "wide softplus": (
+        lambda x: functional.softplus(x, 0.1),
+        lambda x: RULES[aten.softplus.default](x, 0.1),
+    ),
     "mish": (functional.mish, RULES[aten.mish.default]),
     "exp": (torch.exp, RULES[aten.exp.default]),
     "erf": (torch.erf, RULES[aten.erf.default]),

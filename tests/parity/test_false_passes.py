@@ -6,14 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import Tensor, nn
 
 from digitvae.base.errors import ParityError
 from digitvae.parity import Comparison
+from digitvae.parity.checks.function import branches_of
 from digitvae.parity.module import Files, verify_model
 from digitvae.parity.runtimes.onnx import ONNX_RUNTIME
+from digitvae.parity.runtimes.pytorch import torch_function
 
 HERE = __name__
 
@@ -90,6 +93,38 @@ def test_an_edge_does_not_hide_among_other_rows_and_a_branch_is_no_pass(tmp_path
     assert "return h / h.max() if h.max() else h: one path is in the file" in cause
     with pytest.raises(ParityError, match=r"branches on data at .*one path is in the file"):
         verify_model(f"{HERE}:Brightest", files)
+
+
+def test_an_edge_is_alone_in_a_batch_of_a_fixed_size_too(tmp_path: Path) -> None:
+    files = exported(Brightest(), tmp_path / "brightest.onnx")
+    model = onnx.load(files.onnx)
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 64
+    onnx.save(model, files.onnx)
+    report = verify_model(f"{HERE}:Brightest", files, tolerance=1e-5)
+    failed = {c.inputs: c.detail for c in report.comparisons if c.runtime == ONNX_RUNTIME}
+    assert "not a number, or infinite, at row 0 (all 0)" in failed["extreme inputs, alone"]
+
+
+class Near(Columns):
+    """Looks at all numbers at once."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if torch.allclose(x, torch.zeros_like(x)) else super().forward(x)
+
+
+class Doubling(Columns):
+    """Changes its input in place, which is no state."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.mul_(2.0))
+
+
+def test_a_look_at_all_numbers_is_a_branch_and_a_change_of_the_input_is_none() -> None:
+    rows = np.ones((3, 5), np.float32)
+    for module, branches in ((Near(), 1), (Doubling(), 0)):
+        assert len(branches_of(module, torch_function(module), rows)) == branches
+    assert (rows == 1.0).all()
 
 
 class Signed(nn.Module):
@@ -219,6 +254,42 @@ def test_a_size_that_is_baked_in_is_found_at_another(tmp_path: Path) -> None:
     assert all(c.status == "failed" for c in report.comparisons if c.runtime == ONNX_RUNTIME)
     with pytest.raises(ParityError, match="leaves open no axis called width, but height"):
         verify_model(f"{HERE}:Tall", honest, sizes={"width": (5,)})
+
+
+class Square(Tall):
+    """The same, of images that are as wide as they are high."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert x.shape[2] == x.shape[3]
+        return super().forward(x)
+
+
+def test_axes_of_one_name_change_together(tmp_path: Path) -> None:
+    torch.onnx.export(
+        Tall().eval(),
+        (torch.rand(2, 1, 16, 16),),
+        str(tmp_path / "square.onnx"),
+        dynamo=False,
+        input_names=["x"],
+        output_names=["y"],
+        dynamic_axes={"x": {0: "n", 2: "side", 3: "side"}, "y": {0: "n"}},
+    )
+    report = verify_model(f"{HERE}:Square", Files(tmp_path / "square.onnx"), quick=True)
+    assert report.passed, report.summary()
+    assert "side of 16, 17, 18" in {c.inputs for c in report.comparisons}
+
+
+def test_an_output_that_does_not_begin_with_the_batch_is_refused(tmp_path: Path) -> None:
+    files = exported(Columns(), tmp_path / "a.onnx")
+    with pytest.raises(ParityError, match=r"computes \[5, 3\] of 3 inputs: the first axis"):
+        verify_model(f"{HERE}:Turned", files)
+
+
+class Turned(nn.Module):
+    """Its inputs, the batch last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.T
 
 
 def test_an_axis_takes_the_sizes_that_the_module_takes(tmp_path: Path) -> None:

@@ -141,6 +141,7 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
     "celu": lambda: nn.CELU(0.5),
     "softplus": lambda: nn.Sequential(nn.Conv2d(3, 4, 1), nn.Softplus()),
     "softplus with a threshold": lambda: nn.Softplus(2.0, 3.0),
+    "wide softplus": lambda: nn.Softplus(0.1),
     "mish": lambda: nn.Sequential(nn.Conv2d(3, 4, 1), nn.Mish()),
     "exponential and error function": lambda: Function(lambda x: (x.tanh().exp(), x.erf())),
     "negative and absolute": lambda: Function(lambda x: -(x.tanh().abs())),

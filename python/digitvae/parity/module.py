@@ -22,8 +22,9 @@ from digitvae.parity.checks.function import branches_of, check_branches
 from digitvae.parity.inputs.of_modules import (
     both_sides,
     input_sets,
+    resized,
     shape_in,
-    sizes_of_axis,
+    sizes_of_axes,
     typical_inputs,
 )
 from digitvae.parity.inputs.search import Reach
@@ -160,12 +161,11 @@ def verify_model(
             f"{run.checks[-1].detail}; --tolerance compares both sides all the same, if they may "
             "differ by so much"
         )
-    truth = _truth(module, few, tolerance)
+    more = _sizes_of_axes(axes, few, compute, sizes or {})
+    truth = _truth(module, [few, *(block for given in more for block in given.blocks)], tolerance)
     export = Export(network, module, truth, names, contents.__getitem__)
     load(export, run.checks)
     run.checks.append(_parameters(name, graph, module))
-    more = _sizes_of_axes(axes, few, compute, sizes or {})
-    _evaluate_once(truth, more)
     if branches:
         more += both_sides(rows, batch)
     run.verify(_cases(run, export, rows, batch, more))
@@ -181,13 +181,6 @@ def _used(tolerance: float, comparisons: Iterable[Comparison]) -> str:
     peaks = (c.deviations.noise_used for c in comparisons if c.deviations is not None)
     largest = max((peak.value for peak in peaks if peak is not None), default=0.0)
     return f"{largest:.3g} of the tolerance {tolerance:g} is used"
-
-
-def _evaluate_once(truth: Reference, sets: Iterable[InputSet]) -> None:
-    """Capture a module for each shape now, while no other thread computes."""
-    for block in (block for given in sets for block in given.blocks):
-        with _explained(f"the module cannot compute inputs of shape {list(block.shape)}"):
-            truth(block)
 
 
 def _contents(files: Files, graph: Any) -> tuple[dict[str, bytes], dict[str, str]]:
@@ -299,26 +292,32 @@ def _sizes_of_axes(
     Raises:
         ParityError: Sizes were asked for of an axis that is none of them.
     """
-    free = {name: axis for axis, name in enumerate(axes, 1) if isinstance(name, str)}
+    free: dict[str, list[int]] = {}
+    for place, axis in enumerate(axes, 1):
+        if isinstance(axis, str):
+            free.setdefault(axis, []).append(place)
     unknown = ", ".join(sorted(asked.keys() - free.keys()))
     if unknown:
         raise ParityError(
             f"the ONNX model leaves open no axis called {unknown}, but {', '.join(free) or 'none'}"
         )
-    return [
-        sizes_of_axis(rows, axis, name, asked.get(name) or _sizes(rows, axis, compute))
-        for name, axis in free.items()
+    sets = [
+        sizes_of_axes(rows, places, name, asked.get(name) or _sizes(rows, places, compute))
+        for name, places in free.items()
     ]
+    for block in (block for given in sets for block in given.blocks):
+        with _explained(f"the module cannot compute inputs of shape {list(block.shape)}"):
+            compute(block)
+    return sets
 
 
-def _sizes(rows: Float32, axis: int, compute: Function) -> list[int]:
-    """Up to three sizes of an axis that a module takes, that of the rows first."""
-    there = rows.shape[axis]
+def _sizes(rows: Float32, axes: Sequence[int], compute: Function) -> list[int]:
+    """Up to three sizes of some axes that a module takes, that of the rows first."""
+    there = rows.shape[axes[0]]
     found = [there]
     for size in (there + 1, there + 2, 2 * there, there - 1, there // 2, 3 * there, there + 4, 1):
-        shape = (*rows.shape[:axis], size, *rows.shape[axis + 1 :])
-        if len(found) < _LEAST_SIZES and size > 0 and size not in found and _takes(compute, shape):
-            found.append(size)
+        if len(found) < _LEAST_SIZES and size > 0 and size not in found:
+            found += [size] * _takes(compute, resized(rows, axes, size).shape)
     return found
 
 
@@ -375,21 +374,33 @@ def _explained(doing: str, advice: str = "") -> Iterator[None]:
 def _require_outputs(module: torch.nn.Module, network: Network, rows: Float32) -> None:
     """Require that the module computes as many outputs as the ONNX model."""
     with _explained(f"the module cannot compute inputs of shape {list(rows.shape)}"):
-        computed = len(torch_function(module)(rows))
+        outputs = torch_function(module)(rows)
+    computed = len(outputs)
+    for output in outputs:
+        if output.shape[:1] != rows.shape[:1]:
+            raise ParityError(
+                f"the module computes {list(output.shape)} of {len(rows)} inputs: the first axis "
+                "of an output has to be the batch"
+            )
     if computed != len(network.outputs):
         raise ParityError(
             f"the module computes {computed} outputs, the ONNX model {len(network.outputs)}"
         )
 
 
-def _truth(module: torch.nn.Module, rows: Float32, tolerance: float | None) -> Reference:
-    """Float64 truth, which has been evaluated once; the tolerance is for what has no rule."""
+def _truth(
+    module: torch.nn.Module, blocks: Sequence[Float32], tolerance: float | None
+) -> Reference:
+    """Float64 truth, which has been evaluated on blocks of every shape, each of which it captures.
+
+    While it does, nothing else may compute. The tolerance is for what has no rule.
+    """
     try:
-        return _ruled(module, rows)
+        return _ruled(module, blocks)
     except ParityError:
         if tolerance is None:
             raise
-    return _tolerated(module, rows, tolerance)
+    return _tolerated(module, blocks[0], tolerance)
 
 
 def _tolerated(module: torch.nn.Module, rows: Float32, tolerance: float) -> Tolerated:
@@ -400,15 +411,15 @@ def _tolerated(module: torch.nn.Module, rows: Float32, tolerance: float) -> Tole
     return tolerated
 
 
-def _ruled(module: torch.nn.Module, rows: Float32) -> Truth:
+def _ruled(module: torch.nn.Module, blocks: Sequence[Float32]) -> Truth:
     advice = ". Without its graph there is no noise limit: say with --tolerance what may differ"
     try:
         with _explained("torch.export cannot capture the module", advice):
-            truth = Truth(module, torch.zeros(2, *rows.shape[1:]))
-        with _explained(
-            f"the graph of torch.export cannot be evaluated for {len(rows)} inputs", advice
-        ):
-            truth(rows)
+            truth = Truth(module, torch.zeros(2, *blocks[0].shape[1:]))
+        for block in blocks:
+            doing = f"the graph of torch.export cannot be evaluated for {len(block)} inputs"
+            with _explained(f"{doing} of shape {list(block.shape[1:])}", advice):
+                truth(block)
     except ParityError as error:
         if isinstance(error.__cause__, NoRuleError):
             raise ParityError(f"{error.__cause__}: say with --tolerance what may differ") from error

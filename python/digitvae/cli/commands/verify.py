@@ -234,7 +234,7 @@ def _require_fitting(context: click.Context) -> None:
             raise click.UsageError("--torch needs --onnx: the file that was exported")
     for parameter in context.command.params:
         value = given.get(str(parameter.name)) if parameter.name in others else None
-        if value not in (None, False, ()):
+        if value is not None and value is not False and value != ():
             name = parameter.opts[0] if isinstance(parameter, click.Option) else "BUNDLE"
             raise click.UsageError(f"{name} {why}")
 

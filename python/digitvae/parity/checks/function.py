@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import linecache
 import sys
 from collections.abc import Callable, Mapping
@@ -18,8 +19,6 @@ from digitvae.parity.networks import Float32
 from digitvae.parity.report.report import Check
 
 _TORCH = str(Path(torch.__file__).parent)
-_READS = (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.equal.default)
-"""What turns numbers of a tensor into numbers of Python."""
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -29,6 +28,8 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         branches: Places in the module's source, and their lines.
         random: Operators that draw, and where.
     """
+
+    supports_higher_order_operators = True
 
     def __init__(self, *inputs: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -47,13 +48,15 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Run one operator, and note what it is."""
         given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         derived = any(_place_of(tensor) in self._derived for tensor in given)
-        if torch.Tag.nondeterministic_seeded in func.tags:
+        tags = getattr(func, "tags", ())  # torch.cond and its like have none
+        if torch.Tag.nondeterministic_seeded in tags:
             self.random.setdefault(str(func), _line())
-        if derived and func in _READS and (line := _line()) not in self.branches:
-            self.branches.append(line)
+        if derived and torch.Tag.data_dependent_output in tags:  # a tensor's number to Python
+            self.branches += {_line()} - set(self.branches)
         result = func(*args, **(kwargs or {}))
         if derived:
-            changed = given[:1] if func._schema.is_mutable else []
+            schema = getattr(func, "_schema", None)
+            changed = given[:1] if schema is not None and schema.is_mutable else []
             for tensor in (*tree_leaves(result), *changed):
                 if isinstance(tensor, Tensor):
                     self._derived[_place_of(tensor)] = tensor
@@ -88,11 +91,14 @@ def branches_of(
     Raises:
         ParityError: It does not give the same outputs twice, of which no export can hold both.
     """
-    first, second = compute(rows), compute(rows)
-    inputs = torch.from_numpy(rows)
-    with torch.no_grad(), _Watch(inputs) as watch:
+    # Copies: it may change its input in place, or hand out what it changes later.
+    first, second = ([out.tobytes() for out in compute(rows.copy())] for _ in range(2))
+    inputs = torch.from_numpy(rows.copy())
+    # What cannot be watched has no branches that are known: the comparisons still look at it.
+    watch = _Watch(inputs)
+    with contextlib.suppress(Exception), torch.no_grad(), watch:
         module(inputs)
-    if any(a.tobytes() != b.tobytes() for a, b in zip(first, second, strict=True)):
+    if first != second:
         if not watch.random:
             raise ParityError(
                 "the module gives other outputs when it is called again with the same inputs: it "
@@ -100,8 +106,7 @@ def branches_of(
             )
         drawn = "; ".join(f"{name} at {line}" for name, line in watch.random.items())
         raise ParityError(f"the module draws random numbers ({drawn}): make the noise an input")
-    branches: list[str] = watch.branches
-    return branches
+    return watch.branches
 
 
 def check_branches(file: str, branches: list[str], *, kept: bool) -> list[Check]:

@@ -92,12 +92,7 @@ def input_sets(typical: Float32, generated_count: int, batch: int | None) -> lis
         InputSet("typical inputs", _blocks(typical, size, batch), typical=True),
         InputSet("extreme inputs", _blocks(edges, size, batch), typical=False, names=tuple(names)),
         # A value that is not a number can hide among others, and a largest of all rows as well.
-        InputSet(
-            "extreme inputs, alone",
-            _blocks(edges, batch or 1, batch),
-            typical=False,
-            names=tuple(names),
-        ),
+        _alone(edges, names, batch or 1),
         replace(made, blocks=_blocks(np.concatenate(made.blocks), size, batch)),
     ]
     if batch is None:
@@ -105,17 +100,30 @@ def input_sets(typical: Float32, generated_count: int, batch: int | None) -> lis
     return [given for given in sets if given.count]
 
 
-def sizes_of_axis(rows: Float32, axis: int, name: str, sizes: Sequence[int]) -> InputSet:
-    """Rows made shorter and longer along one axis, a block for each size.
+def _alone(edges: Float32, names: Sequence[str], batch: int) -> InputSet:
+    """Each edge in a call of its own; where that takes more rows, all of them are it."""
+    blocks = in_blocks(np.repeat(edges, batch, axis=0), batch)
+    repeated = tuple(name for name in names for _ in range(batch))
+    return InputSet("extreme inputs, alone", blocks, typical=False, names=repeated)
+
+
+def resized(rows: Float32, axes: Sequence[int], size: int) -> Float32:
+    """Rows made shorter or longer along some axes; what there is begins again where it ends."""
+    for axis in axes:
+        rows = rows.take(np.arange(size) % rows.shape[axis], axis)
+    return np.ascontiguousarray(rows)
+
+
+def sizes_of_axes(rows: Float32, axes: Sequence[int], name: str, sizes: Sequence[int]) -> InputSet:
+    """A block of rows for each size of the axes that the file calls by one name.
 
     Args:
-        rows: float32 [n, …]: what there is, which begins again where it ends.
-        axis: Which axis, counted with the batch.
-        name: How the file calls it.
+        rows: float32 [n, …].
+        axes: Which axes, counted with the batch.
+        name: How the file calls them.
         sizes: How many values.
     """
-    there = rows.shape[axis]
-    blocks = tuple(np.ascontiguousarray(rows.take(np.arange(n) % there, axis)) for n in sizes)
+    blocks = tuple(resized(rows, axes, size) for size in sizes)
     listed = ", ".join(map(str, sizes))
     of = tuple(f"{name} {size}" for size in sizes)
     return InputSet(f"{name} of {listed}", blocks, typical=True, separate=True, of=of)

@@ -63,7 +63,8 @@ def torch_function(module: Callable[..., object]) -> Function:
 
     def call(rows: Float32) -> tuple[Float32, ...]:
         with torch.inference_mode():
-            outputs = as_tuple(module(torch.from_numpy(np.ascontiguousarray(rows))))
+            # A copy: a module may change its input in place, and others are given the same.
+            outputs = as_tuple(module(torch.from_numpy(np.array(rows, order="C"))))
         return tuple(output.numpy() for output in outputs)
 
     return call

@@ -7,7 +7,6 @@ name it in :data:`RULES` below.
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -198,9 +197,9 @@ def _softplus(x: Enclosure, beta: float = 1.0, threshold: float = 20.0) -> Enclo
     def softplus(value: Tensor) -> Tensor:
         return functional.softplus(value, beta, threshold)
 
-    # Runtimes know no threshold: beyond it the function is the identity but for e⁻²⁰.
-    units = 4.0 + math.exp(-threshold) / enclosure.UNIT_ROUNDOFF / beta
-    return enclosure.pointwise(x, Approximation(softplus, of_result=2.0, absolute=units))
+    # log(1 + e^βx) is divided by β, and its error, too. At the threshold the function falls.
+    absolute, turns = 4.0 / min(beta, 1.0), (threshold / beta,)
+    return enclosure.pointwise(x, Approximation(softplus, 3.0, 2.0, absolute, turns))
 
 
 _GELU = Approximation(functional.gelu, 4.0, 4.0, turns=(-0.7517915241,))
